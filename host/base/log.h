@@ -1,0 +1,44 @@
+// The log: one record a line on stderr, JSON, or pretty on a terminal. Lines are collected and
+// written once per turn or 100 ms; when the pipe is full they are dropped and counted, never waited
+// for. Fields are given as key and value pairs; secrets and hook ids must be masked by the caller.
+#ifndef MOONHOOK_BASE_LOG_H
+#define MOONHOOK_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
+
+typedef enum { LOG_END, LOG_STRING, LOG_BYTES, LOG_INTEGER, LOG_REAL, LOG_BOOL } LogFieldType;
+
+typedef struct {
+  LogFieldType type;
+  const char *key;
+  const char *text; // LOG_STRING, LOG_BYTES
+  size_t len;       // LOG_BYTES
+  double number;    // LOG_REAL
+  int64_t integer;  // LOG_INTEGER, LOG_BOOL
+} LogField;
+
+#define LOG_S(k, v) { .type = LOG_STRING, .key = (k), .text = (v) }
+#define LOG_B(k, v, n) { .type = LOG_BYTES, .key = (k), .text = (v), .len = (n) }
+#define LOG_I(k, v) { .type = LOG_INTEGER, .key = (k), .integer = (int64_t)(v) }
+#define LOG_R(k, v) { .type = LOG_REAL, .key = (k), .number = (v) }
+#define LOG_LAST { .type = LOG_END }
+
+// Process-wide: the log is the one thing that everybody may reach.
+void log_open(int fd, bool is_pretty, LogLevel least);
+void log_write(LogLevel level, const char *message, const LogField *fields); // fields may be NULL
+void log_flush(void);       // writes what can be written now; the loop calls it, and so does an exit
+bool log_is_pending(void);  // there are lines to flush
+// Whether the end of a turn shall flush: after 100 ms, 16 KiB, or a warning. The caller then does.
+bool log_is_due(uint64_t now_ms);
+uint64_t log_dropped(void);
+bool log_wants(LogLevel level);
+
+// log_event(LOG_INFO, "listening", LOG_S("address", text), LOG_I("port", port));
+#define log_event(level, message, ...)                                                             \
+  log_write((level), (message), (const LogField[]){ __VA_ARGS__, LOG_LAST })
+
+#endif

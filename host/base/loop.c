@@ -1,0 +1,308 @@
+// One event loop: see loop.h for the order of a turn. The timer wheel is in wheel.c.
+#include "loop.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "memory.h"
+#include "wheel.h"
+
+enum { DATE_SIZE = 30, LOG_FLUSH_MS = 100 };
+
+struct Loop {
+  uv_loop_t uv;
+  uv_idle_t idle;       // active while there is something to do at once
+  uv_prepare_t prepare; // ends the turn
+  uv_timer_t alarm;     // the next occupied slot of the wheel
+  uint64_t alarm_ms;    // UINT64_MAX: not set
+  Wheel wheel;
+  JobGroup *first_group, *last_group; // that have work
+  JobGroup other_jobs;                // of jobs without a group
+  Cork corks;                         // head of a ring
+  Timer log_timer;
+  uint64_t date_until_ms;
+  char date[DATE_SIZE];
+};
+
+static void on_idle(uv_idle_t *idle);
+static void on_prepare(uv_prepare_t *prepare);
+static void on_alarm(uv_timer_t *alarm);
+static void flush_corks(Loop *loop);
+static void flush_log(Loop *loop);
+static void set_alarm(Loop *loop);
+static JobGroup *pop_group(Loop *loop);
+static void push_group(Loop *loop, JobGroup *group);
+static void remove_group(Loop *loop, JobGroup *group);
+
+Loop *loop_new(Err *err)
+{
+  Loop *loop = mem_zero(1, sizeof *loop);
+  int rc = uv_loop_init(&loop->uv);
+  if (rc < 0) {
+    err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
+    mem_free(loop);
+    return NULL;
+  }
+  signal(SIGPIPE, SIG_IGN); // a peer that left is told by the write's result
+  loop->uv.data = loop;
+  uv_idle_init(&loop->uv, &loop->idle);
+  uv_prepare_init(&loop->uv, &loop->prepare);
+  uv_prepare_start(&loop->prepare, on_prepare);
+  uv_timer_init(&loop->uv, &loop->alarm);
+  loop->alarm_ms = UINT64_MAX;
+  loop->corks.prev = loop->corks.next = &loop->corks;
+  wheel_init(&loop->wheel, uv_now(&loop->uv));
+  return loop;
+}
+
+void loop_free(Loop *loop)
+{
+  int rc;
+  timer_stop(&loop->log_timer);
+  uv_close((uv_handle_t *)&loop->idle, NULL);
+  uv_close((uv_handle_t *)&loop->prepare, NULL);
+  uv_close((uv_handle_t *)&loop->alarm, NULL);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  rc = uv_loop_close(&loop->uv);
+  assert(rc == 0);
+  (void)rc;
+  mem_free(loop);
+}
+
+uv_loop_t *loop_uv(Loop *loop)
+{
+  return &loop->uv;
+}
+
+Wheel *loop_wheel(Loop *loop)
+{
+  return &loop->wheel;
+}
+
+void loop_run(Loop *loop)
+{
+  uv_run(&loop->uv, UV_RUN_DEFAULT); // the prepare handle keeps it going
+}
+
+void loop_stop(Loop *loop)
+{
+  uv_stop(&loop->uv);
+}
+
+uint64_t loop_now_ms(Loop *loop)
+{
+  return uv_now(&loop->uv);
+}
+
+const char *loop_http_date(Loop *loop)
+{
+  static const char days[] = "SunMonTueWedThuFriSat";
+  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  uint64_t wall_ms;
+  struct tm tm;
+  time_t seconds;
+  if (uv_now(&loop->uv) < loop->date_until_ms)
+    return loop->date;
+  wall_ms = host_clock.wall_ms();
+  loop->date_until_ms = uv_now(&loop->uv) + 1000 - wall_ms % 1000;
+  seconds = (time_t)(wall_ms / 1000);
+  gmtime_r(&seconds, &tm);
+  // Not strftime, whose names depend on the locale. The moduli only tell the compiler the widths.
+  snprintf(loop->date, sizeof loop->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+           days + 3 * (tm.tm_wday % 7), (unsigned)tm.tm_mday % 100u,
+           months + 3 * (tm.tm_mon % 12), (unsigned)(tm.tm_year + 1900) % 10000u,
+           (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u);
+  return loop->date;
+}
+
+// --- run queue -----------------------------------------------------------------------------------
+
+void job_post(Loop *loop, Job *job)
+{
+  JobGroup *group;
+  if (job->is_queued)
+    return;
+  if (!job->group)
+    job->group = &loop->other_jobs;
+  group = job->group;
+  job->is_queued = true;
+  job->next = NULL;
+  if (group->last)
+    group->last->next = job;
+  else
+    group->first = job;
+  group->last = job;
+  if (!group->is_queued)
+    push_group(loop, group);
+  if (!uv_is_active((uv_handle_t *)&loop->idle))
+    uv_idle_start(&loop->idle, on_idle);
+}
+
+void job_cancel(Loop *loop, Job *job)
+{
+  JobGroup *group = job->group;
+  Job *before = NULL, *at;
+  if (!job->is_queued)
+    return;
+  for (at = group->first; at != job; at = at->next)
+    before = at;
+  if (before)
+    before->next = job->next;
+  else
+    group->first = job->next;
+  if (group->last == job)
+    group->last = before;
+  job->next = NULL;
+  job->is_queued = false;
+  if (!group->first)
+    remove_group(loop, group); // its owner may free it now
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+  Loop *loop = idle->loop->data;
+  uint64_t started_ms = uv_now(&loop->uv);
+  JobGroup *group;
+  int jobs;
+  for (jobs = 0; jobs < TURN_JOBS && (group = pop_group(loop)) != NULL; jobs++) {
+    Job *job = group->first;
+    group->first = job->next;
+    if (!group->first)
+      group->last = NULL;
+    else
+      push_group(loop, group);
+    job->next = NULL;
+    job->is_queued = false;
+    job->run(job); // job and group may be gone when it returns
+    uv_update_time(&loop->uv);
+    if (uv_now(&loop->uv) - started_ms >= TURN_MS)
+      break;
+  }
+  if (!loop->first_group && loop->corks.next == &loop->corks)
+    uv_idle_stop(idle);
+}
+
+static JobGroup *pop_group(Loop *loop)
+{
+  JobGroup *group = loop->first_group;
+  if (!group)
+    return NULL;
+  loop->first_group = group->next;
+  if (!group->next)
+    loop->last_group = NULL;
+  group->next = NULL;
+  group->is_queued = false;
+  return group;
+}
+
+static void push_group(Loop *loop, JobGroup *group)
+{
+  group->next = NULL;
+  group->is_queued = true;
+  if (loop->last_group)
+    loop->last_group->next = group;
+  else
+    loop->first_group = group;
+  loop->last_group = group;
+}
+
+static void remove_group(Loop *loop, JobGroup *group)
+{
+  JobGroup *before = NULL, *at;
+  for (at = loop->first_group; at && at != group; at = at->next)
+    before = at;
+  if (!at)
+    return;
+  if (before)
+    before->next = group->next;
+  else
+    loop->first_group = group->next;
+  if (loop->last_group == group)
+    loop->last_group = before;
+  group->next = NULL;
+  group->is_queued = false;
+}
+
+// --- corks ---------------------------------------------------------------------------------------
+
+void cork_add(Loop *loop, Cork *cork)
+{
+  if (cork->next)
+    return;
+  cork->next = &loop->corks;
+  cork->prev = loop->corks.prev;
+  cork->prev->next = cork;
+  loop->corks.prev = cork;
+}
+
+void cork_remove(Cork *cork)
+{
+  if (!cork->next)
+    return;
+  cork->prev->next = cork->next;
+  cork->next->prev = cork->prev;
+  cork->prev = cork->next = NULL;
+}
+
+// --- the end of a turn ---------------------------------------------------------------------------
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+  Loop *loop = prepare->loop->data;
+  if (loop->corks.next != &loop->corks)
+    flush_corks(loop);
+  flush_log(loop);
+  if (loop->wheel.soonest_ms < loop->alarm_ms)
+    set_alarm(loop);
+}
+
+static void flush_corks(Loop *loop)
+{
+  Cork taken = { .prev = loop->corks.prev, .next = loop->corks.next };
+  taken.prev->next = taken.next->prev = &taken;
+  loop->corks.prev = loop->corks.next = &loop->corks;
+  while (taken.next != &taken) {
+    Cork *cork = taken.next;
+    cork_remove(cork);
+    cork->flush(cork);
+  }
+  // What was written meanwhile goes out in the next turn, which must not wait for an event.
+  if (loop->corks.next != &loop->corks && !uv_is_active((uv_handle_t *)&loop->idle))
+    uv_idle_start(&loop->idle, on_idle);
+}
+
+static void on_log_timer(Timer *timer)
+{
+  (void)timer; // the turn that it caused flushes
+}
+
+static void flush_log(Loop *loop)
+{
+  if (!log_is_pending())
+    return;
+  if (log_is_due(uv_now(&loop->uv)))
+    log_flush();
+  if (log_is_pending() && !timer_is_running(&loop->log_timer))
+    timer_start(loop, &loop->log_timer, LOG_FLUSH_MS, on_log_timer);
+}
+
+static void on_alarm(uv_timer_t *alarm)
+{
+  Loop *loop = alarm->loop->data;
+  loop->alarm_ms = UINT64_MAX;
+  wheel_advance(&loop->wheel, uv_now(&loop->uv));
+  wheel_next_ms(&loop->wheel); // what still hangs sets the next alarm at the end of the turn
+}
+
+static void set_alarm(Loop *loop)
+{
+  uint64_t now_ms = uv_now(&loop->uv);
+  loop->alarm_ms = wheel_next_ms(&loop->wheel);
+  if (loop->alarm_ms == UINT64_MAX)
+    return; // it was stopped again within the turn
+  uv_timer_start(&loop->alarm, on_alarm, loop->alarm_ms > now_ms ? loop->alarm_ms - now_ms : 0, 0);
+}

@@ -1,0 +1,78 @@
+// One event loop: libuv, the run queue, the cork list and the one timer wheel.
+//
+// The order of a turn: libuv callbacks put work into the run queue; the idle phase runs it (at most
+// TURN_JOBS jobs or TURN_MS of it, round robin by group); the prepare phase flushes every cork; then
+// libuv polls, without waiting while the queue is not empty.
+#ifndef MOONHOOK_BASE_LOOP_H
+#define MOONHOOK_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "error.h"
+
+enum { TURN_JOBS = 16, TURN_MS = 5 };
+
+typedef struct Loop Loop;
+
+Loop *loop_new(Err *err);
+void loop_free(Loop *loop); // closes its own handles; every other handle must be closed before
+uv_loop_t *loop_uv(Loop *loop);
+void loop_run(Loop *loop); // until loop_stop
+void loop_stop(Loop *loop);
+uint64_t loop_now_ms(Loop *loop);        // monotonic, of this turn
+const char *loop_http_date(Loop *loop);  // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
+
+// --- run queue -----------------------------------------------------------------------------------
+
+typedef struct Job Job;
+
+// Jobs of one group (a plugin) take turns with the other groups'. Zero-initialise.
+typedef struct JobGroup {
+  Job *first, *last;
+  struct JobGroup *next; // in the ring of groups that have work
+  bool is_queued;
+} JobGroup;
+
+// A piece of work; lives inside its owner. Zero-initialise, then set group and run.
+struct Job {
+  Job *next;
+  JobGroup *group;
+  void (*run)(Job *job);
+  bool is_queued;
+};
+
+void job_post(Loop *loop, Job *job);   // at the end of its group; no effect when queued already
+void job_cancel(Loop *loop, Job *job); // takes it out; no effect when not queued
+
+// --- corks ---------------------------------------------------------------------------------------
+
+// Something that collected output during this turn and wants to write it out at its end.
+typedef struct Cork {
+  struct Cork *prev, *next;
+  void (*flush)(struct Cork *cork);
+} Cork;
+
+void cork_add(Loop *loop, Cork *cork); // no effect when already in
+void cork_remove(Cork *cork);          // no effect when not in
+
+// --- timers --------------------------------------------------------------------------------------
+
+// A timer of the wheel; lives inside its owner. Zero-initialise. Resolution WHEEL_TICK_MS. It never
+// fires early. Moving a running timer to a later time costs two stores.
+typedef struct Timer {
+  struct Timer *prev, *next;
+  Loop *loop;
+  uint64_t due_ms;  // when it shall fire
+  uint64_t slot_ms; // where it hangs; due_ms >= slot_ms
+  void (*on_due)(struct Timer *timer);
+} Timer;
+
+enum { WHEEL_TICK_MS = 2 };
+
+void timer_start(Loop *loop, Timer *timer, uint64_t delay_ms, void (*on_due)(Timer *timer));
+void timer_stop(Timer *timer); // no effect when not running
+bool timer_is_running(const Timer *timer);
+
+#endif
