@@ -1,0 +1,22 @@
+// What is wrong with a package, place by place: "file:line:column: what: expected X, got Y".
+#ifndef MOONHOOK_PLUGIN_PROBLEMS_H
+#define MOONHOOK_PLUGIN_PROBLEMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+  char *text; // the whole line; the file is relative to the package
+} Problem;
+
+typedef struct {
+  Problem *items;
+  size_t count;
+} Problems; // start with { 0 }
+
+// line 0: no place in the file is known (only "file: text").
+void problems_add(Problems *problems, const char *file, int line, int column, const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
+void problems_free(Problems *problems);
+
+#endif

@@ -1,0 +1,102 @@
+// What the operator said: moonhook.yaml, then MOONHOOK_* variables, then flags, each winning over
+// the one before. Read once into one value; nothing here opens a socket or a store. Everything is
+// checked when it is read: an unknown key, a value out of range, a key file that cannot be read is
+// an error that names the place ("moonhook.yaml:3:5: limits.body_byte: unknown key, did you mean
+// ...").
+#ifndef MOONHOOK_PROCESS_CONFIG_H
+#define MOONHOOK_PROCESS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/error.h"
+#include "../base/log.h"
+#include "../base/yaml.h"
+#include "../http/server.h"
+#include "../reverse/backend.h"
+#include "../reverse/client.h"
+
+// Where to read. Flags are NULL when they were not given; all strings are borrowed.
+typedef struct {
+  const char *const *environment; // "NAME=value", NULL-terminated; usually environ
+  const char *file;           // --config; else MOONHOOK_CONFIG; else ./moonhook.yaml if it exists
+  const char *listen;         // --listen ADDRESS:PORT
+  const char *admin;          // --admin ADDRESS:PORT
+  const char *data;           // --data DIR
+  const char *const *plugins; // --plugins DIR, may be given more than once; NULL-terminated
+  const char *workers;        // --workers N
+  const char *log_level;      // --log-level LEVEL
+  const char *log_format;     // --log-format FORMAT
+} ConfigSources;
+
+typedef struct {
+  char *host;    // a numeric address
+  int port;      // 0: any
+  bool is_asked; // somebody named it; false: the default, the next free port may be taken instead
+} ConfigListen;
+
+// One app key of a `dify-service` backend.
+typedef struct {
+  char *app_id, *key;
+} ConfigAppKey;
+
+typedef struct {
+  BackendType type;
+  char *name;
+  char *url;          // without a final slash
+  char *key;          // read from api_key_file or inner_api_key_file; NULL when there is none
+  char *models_json;  // {"llm":["gpt-4o"]}, or NULL
+  char *tenant_id;    // dify; or NULL
+  ConfigAppKey *apps; // dify-service
+  uint32_t app_count;
+} ConfigBackend;
+
+typedef struct {
+  char *plugin;  // "name" or "author/name"
+  char *name;    // unique among the plugin's endpoints; the plugin's name when none was given
+  char *hook_id; // NULL: a random one, kept in the store
+  bool is_enabled;
+  const YamlNode *settings; // a map, never NULL (its place is the endpoint's when none was written)
+  int line, column;         // of the entry in Config.file
+} ConfigEndpoint;
+
+typedef enum { LOG_FORMAT_AUTO, LOG_FORMAT_JSON, LOG_FORMAT_PRETTY } LogFormat;
+
+typedef struct {
+  char *file; // as it was named, for messages; NULL: there was none and the defaults hold
+  ConfigListen public_listen, admin_listen;
+  char *public_url;   // without a final slash; NULL when not set
+  char *base_domain;  // NULL when not set
+  char *data_dir;     // may not exist yet
+  char **plugin_dirs; // plugin folders, or folders that hold plugin folders
+  uint32_t plugin_dir_count;
+  uint32_t workers;
+  HttpLimits limits;
+  ClientTimes client_times;
+  char *ca_file; // NULL: the system's
+  LogLevel log_level;
+  LogFormat log_format;
+  uint32_t demo_pause_ms, demo_seed; // of local/demo
+  ConfigBackend *backends;           // without `local`, which always exists
+  uint32_t backend_count;
+  char *apps_json;         // the apps section, checked: {"candy":{"mode":"chat","name":...}}; "{}"
+  char *apps_catalog_json; // {"candy":{"mode":"chat","name":"Candy"}}
+  ConfigEndpoint *endpoints;
+  uint32_t endpoint_count;
+  char **watched; // files it was read from: the YAML itself, key files, CA file, app sources
+  uint32_t watched_count;
+  YamlDoc *doc;             // owns what endpoints[].settings points to
+  YamlNode *empty_settings; // one per endpoint without settings
+} Config;
+
+// NULL after an error. Relative paths in the file are relative to the file, in variables and flags
+// to the working directory; all paths in the result can be opened as they are.
+Config *config_read(const ConfigSources *sources, Err *err);
+void config_free(Config *config); // wipes the keys; NULL is fine
+
+// The plugin folders that plugin_dirs name now: each that is a plugin, and each plugin directly in
+// one that is not; sorted by path. NULL-terminated; free with config_folders_free.
+char **config_plugin_folders(const Config *config, uint32_t *count);
+void config_folders_free(char **folders);
+
+#endif
