@@ -1,0 +1,101 @@
+# make         build/moonhook            make test    every spec; the last line is the sum
+# make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
+# make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
+
+VERSION  = 0.1.0
+B        = build
+OPT      = -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
+SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
+
+# PACKAGE=PROBE, see .ci/packages
+BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config ca-certificates \
+  libluajit-5.1-dev=luajit.pc lua-cjson-dev libuv1-dev=libuv.pc libssl-dev=openssl.pc \
+  libsodium-dev=libsodium.pc libyaml-dev=yaml-0.1.pc libsqlite3-dev=sqlite3.pc zlib1g-dev=zlib.pc
+TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
+  curl=curl openssl=openssl clang=clang libclang-rt-dev $(CHROMIUM)=chromium
+CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
+  shellcheck=shellcheck cppcheck=cppcheck
+CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
+
+# llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
+LLHTTP  := $(if $(shell pkg-config --exists 'libllhttp >= 9.2' && echo ok),,build/deps/libllhttp.a)
+MODULES := luajit libuv openssl libsodium yaml-0.1 sqlite3 zlib $(if $(LLHTTP),,libllhttp)
+CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
+LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm -pthread
+COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -DMOONHOOK_VERSION='"$(VERSION)"' $(WARNINGS) $(OPT) $(CFLAGS)
+
+SOURCES := $(wildcard host/*/*.c)
+LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua') $(wildcard docs/*.md README.md))
+FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
+MAKEFLAGS += --no-print-directory $(if $(V),,--silent) -j$(shell nproc 2>/dev/null || echo 2)
+export MODEL_URL MODEL MODEL_KEY_FILE
+.PHONY: all run test check bench clean fuzzers
+
+all:
+	.ci/packages check $(BUILD_PACKAGES)
+	$(MAKE) $B/moonhook
+
+run:
+	.ci/packages install $(BUILD_PACKAGES)
+	$(MAKE) $B/moonhook
+	examples/demo/run
+
+test:
+	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	$(MAKE) $B/moonhook build/npm/ready fuzzers
+	spec/run
+
+check:
+	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)
+	.ci/lint
+	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook build/npm/ready fuzzers
+	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
+	MOONHOOK_BIN=build/strict/moonhook spec/run
+	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
+
+bench: all
+	spec/bench/run
+
+clean:
+	rm -rf build
+
+# One fuzz target a file, on the host built for the fuzzer.
+fuzzers:
+	$(MAKE) B=build/fuzz/host CC=clang OPT='$(SANITIZE),fuzzer-no-link' $(FUZZERS)
+
+build/fuzz/%: spec/fuzz/%.c $B/libhost.a
+	echo '  link $@'
+	$(COMPILE) -I. -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$B/moonhook: $B/host/main.o $B/libhost.a
+	echo '  link $@'
+	$(COMPILE) -o $@ $^ $(LIBS)
+
+$B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o
+	rm -f $@
+	ar rcs $@ $^
+
+$B/%.o: %.c Makefile | $(LLHTTP)
+	echo '  cc $@'
+	mkdir -p $(@D)
+	$(COMPILE) -MMD -c -o $@ $<
+
+# The Lua library and the documentation, as text in the binary.
+$B/library.o: build/library.c host/script/library.h
+	mkdir -p $(@D)
+	$(COMPILE) -I. -c -o $@ $<
+
+build/library.c: host/script/library.awk $(LIBRARY) $(sort $(dir $(LIBRARY)))
+	mkdir -p $(@D)
+	LC_ALL=C awk -f $< $(LIBRARY) > $@
+
+build/deps/libllhttp.a:
+	.ci/llhttp $(@D)
+
+build/npm/ready: spec/package.json spec/package-lock.json
+	mkdir -p $(@D) && cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+-include $(SOURCES:%.c=$B/%.d) $B/host/main.d

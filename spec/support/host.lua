@@ -1,0 +1,232 @@
+--- The real binary, started for one spec on a free port in a folder of its own under build/spec/.
+---
+---   local server = host.start { config = { plugins = { "plugins" }, endpoints = { ... } },
+---                               files = { ["plugins/echo/manifest.yaml"] = "..." } }
+---   local reply = server:request { endpoint = "echo", target = "/say" }
+---   server:stop() -- ends it, and asserts that it ended well and left nothing open
+---
+--- MOONHOOK_BIN names the binary; by default build/moonhook.
+local cjson = require "cjson"
+local http = require "spec.support.http"
+local process = require "spec.support.process"
+
+local START_SECONDS = 10
+local STOP_SECONDS = 10
+
+local host = {}
+
+---@class Host
+---@field dir string  its folder; the configuration is moonhook.yaml in it
+---@field base string  "http://127.0.0.1:PORT"
+---@field port integer
+---@field process table
+local Host = {}
+Host.__index = Host
+
+local root = io.popen("pwd"):read "*l"
+local count = 0
+
+--- The binary under test, as an absolute path.
+function host.binary()
+  local path = os.getenv "MOONHOOK_BIN" or "build/moonhook"
+  return path:sub(1, 1) == "/" and path or root .. "/" .. path
+end
+
+local function quote(text)
+  return "'" .. text:gsub("'", [['\'']]) .. "'"
+end
+
+local function write_file(path, content)
+  assert(os.execute("mkdir -p " .. quote(path:match "^(.*)/")) == 0, path)
+  -- Written beside, then renamed: as editors do, and never seen half.
+  local file = assert(io.open(path .. ".tmp~", "wb"))
+  assert(file:write(content))
+  assert(file:close())
+  assert(os.rename(path .. ".tmp~", path))
+end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return "" end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- JSON is YAML.
+local function to_yaml(value)
+  return (cjson.encode(value):gsub("\\/", "/"))
+end
+
+--- Makes a folder with `files` (path = text) and the configuration. Returns its path.
+function host.folder(options)
+  count = count + 1
+  local dir = ("%s/build/spec/%d-%d"):format(root, process.pid(), count)
+  os.execute("rm -rf " .. quote(dir))
+  for path, content in pairs(options.files or {}) do write_file(dir .. "/" .. path, content) end
+  local config = options.config or {}
+  write_file(dir .. "/moonhook.yaml", type(config) == "table" and to_yaml(config) or config)
+  return dir
+end
+
+local function append(list, more)
+  for _, item in ipairs(more or {}) do list[#list + 1] = item end
+  return list
+end
+
+local function environment(options)
+  -- LuaJIT allocates what the leak checker cannot see being freed at exit only in Lua states that
+  -- were never closed, so a leak report is ours.
+  local env = { MOONHOOK_LEAKCHECK = "1", ASAN_OPTIONS = "exitcode=99:detect_leaks=1" }
+  for name, value in pairs(options.env or {}) do env[name] = value end
+  return env
+end
+
+--- Runs a verb to its end in a folder made by host.folder: { code, stdout, stderr, dir }.
+--- { "check", "plugins/broken", files = { ... }, config = ..., seconds = 10, env = { ... } }
+function host.run(options)
+  local dir = options.dir or host.folder(options)
+  local command = append({ host.binary() }, options)
+  command.cwd, command.env, command.stdin = dir, environment(options), options.stdin
+  command.seconds = options.seconds
+  local result = process.run(command)
+  result.dir = dir
+  return result
+end
+
+---@class HostOptions
+---@field config? string|table  of moonhook.yaml: text, or a table
+---@field files? table<string, string>  written first
+---@field dir? string  of host.folder, instead of config and files; to start again on the same data
+---@field verb? string  "serve"
+---@field listen? string  "127.0.0.1:0"
+---@field args? string[]  more arguments
+---@field env? table<string, string|false>
+
+--- Starts the host and waits until it listens. Raises with its output if it does not.
+---@param options? HostOptions
+---@return Host
+function host.start(options)
+  options = options or {}
+  local dir = options.dir or host.folder(options)
+  os.remove(dir .. "/stdout")
+  os.remove(dir .. "/stderr")
+  local command = append({ host.binary(), options.verb or "serve", "--config", "moonhook.yaml",
+    "--data", "data", "--listen", options.listen or "127.0.0.1:0" }, options.args)
+  if command[2] == "serve" then append(command, { "--print-urls" }) end
+  command.cwd, command.env = dir, environment(options)
+  command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"
+  local self = setmetatable({ dir = dir, process = process.start(command) }, Host)
+  local ready = process.eventually(function()
+    local record = self:find_record { msg = "listening", listener = "public" }
+    return record or not self.process:is_running() and "ended"
+  end, START_SECONDS, "the host to listen")
+  if ready == "ended" then
+    error(("the host did not start (code %s):\n%s"):format(self.process.code, self:log()), 2)
+  end
+  self.port = tonumber(ready.address:match ":(%d+)$")
+  self.base = "http://" .. ready.address
+  return self
+end
+
+--- What it wrote on stderr; `from`: only the part after so many bytes.
+function Host:log(from)
+  return read_file(self.dir .. "/stderr"):sub((from or 0) + 1)
+end
+
+--- What it wrote on stdout.
+function Host:output()
+  return read_file(self.dir .. "/stdout")
+end
+
+--- The log's records, as tables, in order. Lines that are no JSON are { text = line }.
+function Host:records(from)
+  local records = {}
+  for line in self:log(from):gmatch "([^\n]*)\n" do
+    local ok, record = pcall(cjson.decode, line)
+    records[#records + 1] = ok and type(record) == "table" and record or { text = line }
+  end
+  return records
+end
+
+--- The first record that has all these fields; strings with a `~` in front are patterns.
+function Host:find_record(fields, from)
+  for _, record in ipairs(self:records(from)) do
+    local is_match = true
+    for name, wanted in pairs(fields) do
+      local value = record[name]
+      local pattern = type(wanted) == "string" and wanted:match "^~(.*)$"
+      if pattern then
+        is_match = is_match and type(value) == "string" and value:find(pattern) ~= nil
+      else
+        is_match = is_match and value == wanted
+      end
+    end
+    if is_match then return record end
+  end
+end
+
+--- Waits for such a record.
+function Host:wait_record(fields, seconds, from)
+  return process.eventually(function() return self:find_record(fields, from) end, seconds,
+    "a log record with " .. cjson.encode(fields))
+end
+
+--- The URL of an endpoint, by its name or its plugin.
+function Host:url(endpoint)
+  local record = process.eventually(function()
+    return self:find_record { msg = "endpoint", name = endpoint }
+      or self:find_record { msg = "endpoint", plugin = endpoint }
+  end, 5, "the URL of endpoint " .. endpoint)
+  return record.url
+end
+
+local function prepare(self, request)
+  if request.endpoint then
+    request.url = self:url(request.endpoint)
+  elseif not request.url then
+    request.port = self.port
+  end
+  return request
+end
+
+--- One exchange with it; { endpoint = "echo", target = "/say" } or { target = "/e/hook/say" }, and
+--- what spec.support.http takes.
+---@return HttpReply
+function Host:request(request)
+  return http.request(prepare(self, request))
+end
+
+--- The same, with the body left to be read in pieces.
+---@return HttpReply
+function Host:open(request)
+  return http.open(prepare(self, request))
+end
+
+--- A raw connection to its public listener.
+function Host:connect(options)
+  return http.connect(self.port, options)
+end
+
+--- Writes a file in its folder, atomically.
+function Host:write(path, content)
+  write_file(self.dir .. "/" .. path, content)
+end
+
+--- Ends it with SIGTERM. Asserts a clean exit with nothing left open; then removes its folder,
+--- unless `keeps_folder`.
+function Host:stop(keeps_folder)
+  self.process:kill "TERM"
+  local code, signal = self.process:wait(STOP_SECONDS)
+  if code ~= 0 then
+    error(("the host ended with %s, its log was:\n%s"):format(
+      code and "code " .. code or "signal " .. signal, self:log()), 2)
+  end
+  local closed = self:find_record { msg = "closed" }
+  if closed and (closed.open_handles ~= 0 or closed.live_tasks ~= 0) then
+    error("the host left something open: " .. cjson.encode(closed), 2)
+  end
+  if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end
+end
+
+return host
