@@ -276,6 +276,7 @@ static YamlNode *build_scalar(Builder *builder, yaml_event_t *event)
       node_new(YAML_STRING, (int)event->start_mark.line + 1, (int)event->start_mark.column + 1);
   node->text = mem_bytes(event->data.scalar.value, event->data.scalar.length);
   node->len = event->data.scalar.length;
+  node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
   if (strlen(node->text) != node->len) { // "\0" in double quotes
     node_free(node);
     return fail_event(builder, event, "expected text, got a NUL character");
@@ -316,6 +317,7 @@ static YamlNode *copy(Builder *builder, const YamlNode *from, int depth)
   node = node_new(from->type, from->line, from->column);
   node->text = mem_string(from->text);
   node->len = from->len;
+  node->is_plain = from->is_plain;
   node->integer = from->integer;
   node->real = from->real;
   for (i = 0; i < from->count; i++) {
@@ -653,7 +655,7 @@ YamlNode *yaml_root(YamlDoc *doc)
   return doc->root;
 }
 
-void yaml_free(YamlDoc *doc)
+void yaml_doc_free(YamlDoc *doc)
 {
   if (!doc)
     return;

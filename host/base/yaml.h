@@ -32,8 +32,9 @@ struct YamlNode {
   int line, column; // of its first character, both from 1
   char *text;       // scalars: the scalar's text, NUL-terminated (a NUL inside is refused)
   size_t len;
-  int64_t integer; // YAML_INTEGER; YAML_BOOL as 0 or 1
-  double real;     // YAML_REAL, and YAML_INTEGER too
+  bool is_plain;    // a scalar without quotes, so that byte i of its text stands in column + i
+  int64_t integer;  // YAML_INTEGER; YAML_BOOL as 0 or 1
+  double real;      // YAML_REAL, and YAML_INTEGER too
   YamlNode **items; // YAML_LIST
   YamlPair *pairs;  // YAML_MAP, in order
   size_t count;     // of items or pairs
@@ -46,7 +47,7 @@ YamlDoc *yaml_parse(const char *text, size_t len, Err *err);
 // Reads and parses a file; err->text is "path:line:column: what", or "path: what" when unreadable.
 YamlDoc *yaml_read(const char *path, Err *err);
 YamlNode *yaml_root(YamlDoc *doc); // never NULL; an empty document is YAML_NULL
-void yaml_free(YamlDoc *doc);      // NULL is fine
+void yaml_doc_free(YamlDoc *doc); // NULL is fine (libyaml has a yaml_free of its own)
 
 YamlNode *yaml_get(const YamlNode *map, const char *key); // NULL: absent, or not a map
 YamlNode *yaml_key(const YamlNode *map, const char *key); // the key's own node, for its place

@@ -1,0 +1,354 @@
+// The manifest, and what its reading has in common with the other files' (see package_read.h).
+// Reading goes on after a problem, so that the author sees all of them at once.
+#include "package.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "../base/file.h"
+#include "../base/memory.h"
+#include "../reverse/backend.h"
+#include "package_read.h"
+
+static const char MANIFEST[] = "manifest.yaml";
+
+// --- messages and small readers ------------------------------------------------------------------
+
+void place_expected(const Place *place, const YamlNode *at, const char *what, const char *expected,
+                    const YamlNode *got)
+{
+  char shown[96];
+  problems_add(place->problems, place->file, at ? at->line : 1, at ? at->column : 1,
+               "%s%sexpected %s, got %s", what ? what : "", what ? ": " : "", expected,
+               yaml_show(got, shown, sizeof shown));
+}
+
+void place_check_slips(const Place *place, const YamlNode *map, const char *what,
+                       const char *const *known)
+{
+  size_t i, j;
+  for (i = 0; i < map->count; i++) {
+    const YamlNode *key = map->pairs[i].key;
+    const char *nearest;
+    for (j = 0; known[j] && strcmp(known[j], key->text) != 0; j++)
+      ;
+    nearest = known[j] ? NULL : yaml_nearest(key->text, known);
+    if (nearest && !yaml_get(map, nearest)) {
+      problems_add(place->problems, place->file, key->line, key->column,
+                   "%s%s%s: unknown key, did you mean %s?", what ? what : "", what ? "." : "",
+                   key->text, nearest);
+    }
+  }
+}
+
+bool place_bool(const YamlNode *node, bool *value)
+{
+  Span text = span_of(node->text);
+  if (node->type == YAML_BOOL) {
+    *value = node->integer != 0;
+    return true;
+  }
+  if (node->type != YAML_STRING || !node->is_plain)
+    return false;
+  *value = span_is_ignoring_case(text, "yes") || span_is_ignoring_case(text, "on");
+  return *value || span_is_ignoring_case(text, "no") || span_is_ignoring_case(text, "off");
+}
+
+// Adds what yaml_parse said ("line:column: what") as a problem of the file.
+static void add_yaml_error(const Place *place, const Err *why)
+{
+  int line = 0, column = 0, used = 0;
+  if (sscanf(why->text, "%d:%d: %n", &line, &column, &used) < 2 || used == 0)
+    line = used = 0;
+  problems_add(place->problems, place->file, line, column, "%s", why->text + used);
+}
+
+YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what)
+{
+  Buffer bytes = { 0 };
+  Err why = { 0 };
+  YamlDoc *doc = NULL;
+  Place inner = *place;
+  if (node->type != YAML_STRING || node->len == 0) {
+    place_expected(place, node, what, "a file of the package or a map", node);
+  } else if (file_read_inside(place->package->dir, node->text, MAX_YAML_BYTES, &bytes, &why) != 0) {
+    problems_add(place->problems, place->file, node->line, node->column,
+                 "%s: expected a file of the package, got \"%s\", which %s", what, node->text,
+                 why.text);
+  } else {
+    inner.file = node->text;
+    doc = yaml_parse(bytes.bytes, bytes.len, &why);
+    if (!doc)
+      add_yaml_error(&inner, &why);
+  }
+  buffer_free(&bytes);
+  return doc;
+}
+
+char *place_words(const Place *place, const YamlNode *node, const char *what)
+{
+  Buffer json = { 0 };
+  size_t i, added = 0;
+  if (!node || node->type == YAML_NULL)
+    return NULL;
+  if (node->type == YAML_LIST) {
+    place_expected(place, node, what, "a map of languages", node);
+    return NULL;
+  }
+  buffer_char(&json, '{');
+  if (node->type != YAML_MAP) {
+    buffer_string(&json, "\"en_US\":");
+    buffer_json_string(&json, node->text, node->len);
+  }
+  for (i = 0; node->type == YAML_MAP && i < node->count; i++) {
+    const YamlNode *key = node->pairs[i].key, *value = node->pairs[i].value;
+    if (value->type == YAML_NULL)
+      continue;
+    if (value->type == YAML_MAP || value->type == YAML_LIST) {
+      place_expected(place, value, what, "a string for each language", value);
+      continue;
+    }
+    if (added++ > 0)
+      buffer_char(&json, ',');
+    buffer_json_string(&json, key->text, key->len);
+    buffer_char(&json, ':');
+    buffer_json_string(&json, value->text, value->len);
+  }
+  buffer_char(&json, '}');
+  return buffer_take(&json);
+}
+
+// --- the manifest --------------------------------------------------------------------------------
+
+static bool is_identifier(const char *text, size_t most, bool may_be_upper)
+{
+  size_t len = strspn(text, may_be_upper ? "abcdefghijklmnopqrstuvwxyz0123456789_-"
+                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                         : "abcdefghijklmnopqrstuvwxyz0123456789_-");
+  return len > 0 && len <= most && text[len] == '\0';
+}
+
+static bool is_author(const char *text)
+{
+  return is_identifier(text, 64, true);
+}
+
+static bool is_name(const char *text)
+{
+  return is_identifier(text, 128, false);
+}
+
+static bool is_plugin_word(const char *text)
+{
+  return strcmp(text, "plugin") == 0;
+}
+
+// Digits and dots first; then whatever PEP 440 or a pre-release may add.
+static bool is_version(const char *text)
+{
+  size_t len = strlen(text), digits = strspn(text, "0123456789");
+  return digits > 0 && text[digits] == '.' && len <= 64 &&
+         strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+!-_") == len;
+}
+
+// A required scalar of the manifest; a copy, or NULL after a problem.
+static char *read_required(const Place *place, const YamlNode *root, const char *key,
+                           bool (*is_good)(const char *text), const char *expected)
+{
+  const YamlNode *node = yaml_get(root, key);
+  if (node && node->text && node->type != YAML_NULL && is_good(node->text))
+    return mem_string(node->text);
+  place_expected(place, node ? node : root, key, expected, node);
+  return NULL;
+}
+
+// resource.permission.SECTION.KEY; absent is false.
+static bool is_permitted(const Place *place, const YamlNode *permission, const char *section,
+                         const char *key)
+{
+  const YamlNode *node = yaml_get(yaml_get(permission, section), key);
+  char what[96];
+  bool value = false;
+  if (!node || node->type == YAML_NULL)
+    return false;
+  if (!place_bool(node, &value)) {
+    snprintf(what, sizeof what, "resource.permission.%s.%s", section, key);
+    place_expected(place, node, what, "true or false", node);
+  }
+  return value;
+}
+
+// Our own section: `network: true`, or a map (which says more), unless it is `enabled: false`.
+static bool may_use_network(const Place *place, const YamlNode *permission)
+{
+  const YamlNode *node = yaml_get(permission, "network");
+  bool value = false;
+  if (!node || node->type == YAML_NULL)
+    return false;
+  if (node->type == YAML_MAP)
+    return !yaml_get(node, "enabled") || is_permitted(place, permission, "network", "enabled");
+  if (!place_bool(node, &value))
+    place_expected(place, node, "resource.permission.network", "true, false or a map", node);
+  return value;
+}
+
+static uint64_t read_storage_size(const Place *place, const YamlNode *permission)
+{
+  const YamlNode *node = yaml_get(yaml_get(permission, "storage"), "size");
+  if (!node || node->type == YAML_NULL)
+    return 1024 * 1024;
+  if (node->type == YAML_INTEGER && node->integer >= 1024 && node->integer <= 1024 * 1024 * 1024)
+    return (uint64_t)node->integer;
+  place_expected(place, node, "resource.permission.storage.size",
+                 "a number of bytes from 1024 to 1073741824", node);
+  return 0;
+}
+
+static void read_permissions(const Place *place, const YamlNode *permission)
+{
+  static const struct {
+    const char *section, *key;
+    uint32_t bit;
+  } table[] = {
+    { "app", "enabled", PERMIT_APP },
+    { "tool", "enabled", PERMIT_TOOL },
+    { "node", "enabled", PERMIT_NODE },
+    { "storage", "enabled", PERMIT_STORAGE },
+    { "model", "llm", PERMIT_LLM },
+    { "model", "text_embedding", PERMIT_TEXT_EMBEDDING },
+    { "model", "rerank", PERMIT_RERANK },
+    { "model", "tts", PERMIT_TTS },
+    { "model", "speech2text", PERMIT_SPEECH2TEXT },
+    { "model", "moderation", PERMIT_MODERATION },
+  };
+  bool has_models = is_permitted(place, permission, "model", "enabled");
+  uint32_t bits = 0;
+  size_t i;
+  for (i = 0; i < sizeof table / sizeof *table; i++) {
+    if (is_permitted(place, permission, table[i].section, table[i].key) &&
+        (has_models || strcmp(table[i].section, "model") != 0))
+      bits |= table[i].bit;
+  }
+  if (may_use_network(place, permission))
+    bits |= PERMIT_NETWORK;
+  if (bits & PERMIT_STORAGE)
+    place->package->storage_bytes = read_storage_size(place, permission);
+  place->package->permissions = bits;
+}
+
+static void read_group_file(const Place *place, const YamlNode *name)
+{
+  YamlDoc *doc = place_open(place, name, "plugins.endpoints");
+  Place inner = *place;
+  if (!doc)
+    return;
+  inner.file = name->text;
+  group_read(&inner, yaml_root(doc));
+  yaml_doc_free(doc);
+}
+
+// One item of plugins.endpoints: a group's file, a group, or (the smallest plugin) an endpoint.
+static void read_group(const Place *place, const YamlNode *node)
+{
+  if (node->type != YAML_MAP)
+    read_group_file(place, node);
+  else if (yaml_get(node, "path") || yaml_get(node, "method"))
+    declaration_read(place, node);
+  else
+    group_read(place, node);
+}
+
+static void read_groups(const Place *place, const YamlNode *root)
+{
+  const YamlNode *plugins = yaml_get(root, "plugins");
+  const YamlNode *groups = yaml_get(plugins, "endpoints");
+  size_t i, before = place->problems->count;
+  if (!groups || groups->type == YAML_NULL || (groups->type == YAML_LIST && groups->count == 0)) {
+    place_expected(place,
+                   groups    ? groups
+                   : plugins ? plugins
+                             : root,
+                   "plugins.endpoints", "a list with the endpoint group's file", groups);
+    return;
+  }
+  if (groups->type == YAML_LIST) {
+    for (i = 0; i < groups->count; i++)
+      read_group(place, groups->items[i]);
+  } else {
+    read_group(place, groups);
+  }
+  if (place->package->declaration_count == 0 && place->problems->count == before)
+    place_expected(place, groups, "plugins.endpoints", "at least one endpoint", NULL);
+}
+
+static void read_manifest(const Place *place, const YamlNode *root)
+{
+  Package *package = place->package;
+  if (root->type != YAML_MAP) {
+    place_expected(place, root, NULL, "a map with version, type, author, name and plugins", root);
+    return;
+  }
+  package->version = read_required(place, root, "version", is_version, "a version such as 0.1.0");
+  mem_free(read_required(place, root, "type", is_plugin_word, "the word plugin"));
+  package->author =
+      read_required(place, root, "author", is_author, "1 to 64 letters, digits, '_' or '-'");
+  package->name = read_required(place, root, "name", is_name,
+                                "1 to 128 lower-case letters, digits, '_' or '-'");
+  package->label_json = place_words(place, yaml_get(root, "label"), "label");
+  read_permissions(place, yaml_get(yaml_get(root, "resource"), "permission"));
+  read_groups(place, root);
+}
+
+// --- packages ------------------------------------------------------------------------------------
+
+Package *package_read(const char *dir, Problems *problems)
+{
+  Package *package = mem_zero(1, sizeof *package);
+  Place place = { package, problems, MANIFEST };
+  Buffer bytes = { 0 };
+  Err why = { 0 };
+  YamlDoc *doc = NULL;
+  size_t before = problems->count;
+  package->dir = mem_string(dir);
+  if (file_read_inside(dir, MANIFEST, MAX_YAML_BYTES, &bytes, &why) != 0) {
+    problems_add(problems, MANIFEST, 0, 0, "%s", why.text);
+  } else {
+    doc = yaml_parse(bytes.bytes, bytes.len, &why);
+    if (doc)
+      read_manifest(&place, yaml_root(doc));
+    else
+      add_yaml_error(&place, &why);
+  }
+  yaml_doc_free(doc);
+  buffer_free(&bytes);
+  if (problems->count == before)
+    return package;
+  package_free(package);
+  return NULL;
+}
+
+void package_free(Package *package)
+{
+  uint32_t i;
+  if (!package)
+    return;
+  for (i = 0; i < package->setting_count; i++)
+    setting_free(&package->settings[i]);
+  for (i = 0; i < package->declaration_count; i++)
+    declaration_free(&package->declarations[i]);
+  mem_free(package->settings);
+  mem_free(package->declarations);
+  mem_free(package->dir);
+  mem_free(package->name);
+  mem_free(package->author);
+  mem_free(package->version);
+  mem_free(package->label_json);
+  mem_free(package);
+}
+
+bool package_is_plugin(const char *dir)
+{
+  Err unused;
+  return file_check_inside(dir, MANIFEST, &unused) == 0;
+}

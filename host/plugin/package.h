@@ -1,0 +1,75 @@
+// A plugin's folder, read and checked: manifest.yaml, the endpoint group, its endpoints. Reads what
+// Dify reads (docs/decisions/0003-package-format.md) with Lua sources under extra.lua.source.
+#ifndef MOONHOOK_PLUGIN_PACKAGE_H
+#define MOONHOOK_PLUGIN_PACKAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "problems.h"
+#include "rule.h"
+
+typedef enum {
+  SETTING_TEXT,
+  SETTING_SECRET,
+  SETTING_SELECT,
+  SETTING_BOOLEAN,
+  SETTING_MODEL,
+  SETTING_APP,
+  SETTING_TOOLS,
+} SettingType;
+
+typedef struct {
+  char *name;
+  SettingType type;
+  bool is_required, is_multiple;
+  char *scope;        // NULL when none
+  char *default_json; // NULL when none
+  char *label_json;   // {"en_US":"..."}; NULL when none
+  char *options_json; // [{"value":"a","label":{...}}]; NULL when none
+  char **options;     // their values
+  uint32_t option_count;
+  char *file; // YAML it was declared in, relative
+  char *help_json, *placeholder_json, *url;
+} Setting;
+
+typedef struct {
+  char *file; // YAML it was declared in, relative; with line and column for messages
+  int line, column;
+  Rule *rule;
+  char **methods; // NULL-terminated, upper case, as declared (no HEAD added)
+  char *source;   // Lua file, relative
+  bool is_hidden;
+  bool wants_stream; // reserved for request streaming; false
+} Declaration;
+
+typedef struct {
+  char *dir;  // where it was read from
+  char *name; // manifest's name
+  char *author;
+  char *version;
+  char *label_json;
+  uint32_t permissions;   // PERMIT_* bits have the same meaning as in reverse/backend.h
+  uint64_t storage_bytes; // resource.permission.storage.size
+  Setting *settings;
+  uint32_t setting_count;
+  Declaration *declarations;
+  uint32_t declaration_count;
+} Package;
+
+// Reads and checks everything but the Lua code itself. Returns NULL when there is any problem;
+// `problems` has them all.
+Package *package_read(const char *dir, Problems *problems);
+void package_free(Package *package);
+bool package_is_plugin(const char *dir); // has a manifest.yaml
+
+// Settings (a JSON object's text, from moonhook.yaml or the API) held against the declared ones:
+// defaults filled in, types checked. Writes the JSON to hand to handlers into `out`. All problems
+// are reported, each "settings.NAME: expected ..., got ...". Returns 0 or UV_EINVAL.
+struct YamlNode;
+int package_settings(const Package *package, const struct YamlNode *settings, Buffer *out,
+                     Problems *problems, const char *file);
+
+#endif
