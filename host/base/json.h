@@ -1,0 +1,59 @@
+// JSON text, byte by byte: strict checking, and the splices by which script/bind_json.c says what
+// lua-cjson cannot. Pure functions over memory; nothing here knows Lua.
+//
+// A splice is a string that stands in a document for something else. It carries a mark of random
+// characters that no document holds by chance. In encoding, `"MARK0000002a"` (quotes included) is
+// replaced by raw text number 0x2a; in decoding, `[]` is handed over as `["MARK"]`.
+#ifndef MOONHOOK_BASE_JSON_H
+#define MOONHOOK_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+#include "error.h"
+
+enum {
+  JSON_MAX_DEPTH = 128,
+  JSON_MAX_BYTES = 32 * 1024 * 1024,
+  JSON_MARK_LEN = 26, // characters of [a-z2-7]
+  JSON_INDEX_LEN = 8, // hexadecimal digits after the mark
+  JSON_NUMBER_BYTES = 32,
+};
+
+typedef struct {
+  size_t empty_arrays; // how often `[]` occurs outside strings
+  size_t member_nulls; // how many members of objects are null
+} JsonFacts;
+
+// Checks a whole document by RFC 8259, and that it is UTF-8, not deeper than JSON_MAX_DEPTH, not
+// longer than JSON_MAX_BYTES, and that its numbers fit a double. Returns 0, or UV_EINVAL and
+// "line 3, column 5: expected ',' or '}', got 'x'".
+int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err);
+
+// Copies a valid document, each `[]` outside strings as `["MARK"]`. `out` holds at least
+// len + empty_arrays * (JSON_MARK_LEN + 2) bytes. Returns how many were written.
+size_t json_mark_empty_arrays(char *out, const char *text, size_t len, const char *mark);
+
+// Copies a valid document, each marked string replaced by the raw text of its number, and `\/` as
+// `/`. `out` holds at least len and all raw texts. Returns how many bytes were written.
+size_t json_splice(char *out, const char *text, size_t len, const char *mark, const Span *raw,
+                   size_t raw_count);
+
+typedef struct {
+  size_t bytes; // as JSON, quotes included
+  bool is_utf8;
+  bool has_slash;
+} JsonStringFacts;
+
+JsonStringFacts json_measure_string(const char *text, size_t len);
+// Writes a string with its quotes; what is not UTF-8 becomes U+FFFD. `out` holds 6 * len + 2 bytes.
+size_t json_write_string(char *out, const char *text, size_t len);
+
+// Whether 14 significant digits without an exponent say this (finite) number.
+bool json_number_is_short(double number);
+// Writes the shortest text that reads back as the same finite number; whole numbers up to 2^53
+// without an exponent. Returns its length.
+size_t json_write_number(char out[JSON_NUMBER_BYTES], double number);
+
+#endif

@@ -1,0 +1,273 @@
+// The checker of json.h: one loop with a flag per open bracket, so that depth costs no C stack.
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "utf8.h"
+
+typedef struct {
+  const char *text;
+  size_t len, at;
+  JsonFacts *facts;
+  Err *err;
+} Scan;
+
+static int refuse(Scan *scan, size_t at, const char *expected)
+{
+  size_t line = 1, line_start = 0;
+  char got[24];
+  for (size_t i = 0; i < at; i++) {
+    if (scan->text[i] == '\n') {
+      line++;
+      line_start = i + 1;
+    }
+  }
+  if (at >= scan->len)
+    snprintf(got, sizeof got, "the end");
+  else if (scan->text[at] > ' ' && scan->text[at] < 127)
+    snprintf(got, sizeof got, "'%c'", scan->text[at]);
+  else
+    snprintf(got, sizeof got, "byte 0x%02x", (unsigned char)scan->text[at]);
+  return err_set(scan->err, UV_EINVAL, "line %zu, column %zu: expected %s, got %s", line,
+                 at - line_start + 1, expected, got);
+}
+
+static void skip_space(Scan *scan)
+{
+  while (scan->at < scan->len) {
+    char c = scan->text[scan->at];
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+      return;
+    scan->at++;
+  }
+}
+
+static bool is_digit(const Scan *scan)
+{
+  return scan->at < scan->len && scan->text[scan->at] >= '0' && scan->text[scan->at] <= '9';
+}
+
+// Four hexadecimal digits at `at`, or -1.
+static int hex4(const Scan *scan, size_t at)
+{
+  int value = 0;
+  if (scan->len < 4 || at > scan->len - 4)
+    return -1;
+  for (size_t i = at; i < at + 4; i++) {
+    char c = scan->text[i];
+    int digit;
+    if (c >= '0' && c <= '9')
+      digit = c - '0';
+    else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+      digit = (c | 32) - 'a' + 10;
+    else
+      return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+// scan->at is at the backslash.
+static int scan_escape(Scan *scan)
+{
+  size_t at = scan->at;
+  int code;
+  char c = at + 1 < scan->len ? scan->text[at + 1] : '\0';
+  if (c != 'u') {
+    if (c == '\0' || !strchr("\"\\/bfnrt", c))
+      return refuse(scan, at + 1, "one of \"\\/bfnrtu after '\\'");
+    scan->at += 2;
+    return 0;
+  }
+  code = hex4(scan, at + 2);
+  if (code < 0)
+    return refuse(scan, at + 2, "four hexadecimal digits after '\\u'");
+  scan->at += 6;
+  if (code < 0xd800 || code > 0xdfff)
+    return 0;
+  if (code > 0xdbff)
+    return refuse(scan, at, "a leading surrogate before a trailing one");
+  if (scan->at + 1 >= scan->len || scan->text[scan->at] != '\\' || scan->text[scan->at + 1] != 'u')
+    return refuse(scan, scan->at, "the second half of a surrogate pair");
+  code = hex4(scan, scan->at + 2);
+  if (code < 0xdc00 || code > 0xdfff)
+    return refuse(scan, scan->at, "the second half of a surrogate pair");
+  scan->at += 6;
+  return 0;
+}
+
+// scan->at is behind the opening quote.
+static int scan_string(Scan *scan)
+{
+  while (scan->at < scan->len) {
+    size_t n;
+    int rc;
+    unsigned char c = (unsigned char)scan->text[scan->at];
+    if (c == '"') {
+      scan->at++;
+      return 0;
+    }
+    if (c == '\\') {
+      if ((rc = scan_escape(scan)) < 0)
+        return rc;
+    } else if (c >= 0x80) {
+      n = utf8_length(scan->text + scan->at, scan->len - scan->at);
+      if (n == 0)
+        return refuse(scan, scan->at, "valid UTF-8");
+      scan->at += n;
+    } else if (c < 0x20) {
+      return refuse(scan, scan->at, "an escape for a control character");
+    } else {
+      scan->at++;
+    }
+  }
+  return refuse(scan, scan->at, "'\"'");
+}
+
+static int scan_number(Scan *scan)
+{
+  size_t start = scan->at;
+  bool has_exponent = false;
+  char copy[512];
+  if (scan->text[scan->at] == '-')
+    scan->at++;
+  if (!is_digit(scan))
+    return refuse(scan, scan->at, "a digit");
+  if (scan->text[scan->at] == '0')
+    scan->at++;
+  else
+    while (is_digit(scan))
+      scan->at++;
+  if (scan->at < scan->len && scan->text[scan->at] == '.') {
+    scan->at++;
+    if (!is_digit(scan))
+      return refuse(scan, scan->at, "a digit");
+    while (is_digit(scan))
+      scan->at++;
+  }
+  if (scan->at < scan->len && (scan->text[scan->at] | 32) == 'e') {
+    has_exponent = true;
+    scan->at++;
+    if (scan->at < scan->len && (scan->text[scan->at] == '+' || scan->text[scan->at] == '-'))
+      scan->at++;
+    if (!is_digit(scan))
+      return refuse(scan, scan->at, "a digit");
+    while (is_digit(scan))
+      scan->at++;
+  }
+  if (!has_exponent && scan->at - start < 300)
+    return 0;
+  if (scan->at - start >= sizeof copy)
+    return refuse(scan, start, "a number of less than 512 digits");
+  memcpy(copy, scan->text + start, scan->at - start);
+  copy[scan->at - start] = '\0';
+  if (!isfinite(strtod(copy, NULL)))
+    return refuse(scan, start, "a number below 1.8e308");
+  return 0;
+}
+
+static int scan_word(Scan *scan, const char *word)
+{
+  for (const char *c = word; *c; c++, scan->at++) {
+    if (scan->at >= scan->len || scan->text[scan->at] != *c)
+      return refuse(scan, scan->at, word);
+  }
+  return 0;
+}
+
+// A value that is not a container. `is_member`: it follows a key.
+static int scan_scalar(Scan *scan, bool is_member)
+{
+  char c = scan->at < scan->len ? scan->text[scan->at] : '\0';
+  if (c == '"') {
+    scan->at++;
+    return scan_string(scan);
+  }
+  if (c == '-' || (c >= '0' && c <= '9'))
+    return scan_number(scan);
+  if (c == 't')
+    return scan_word(scan, "true");
+  if (c == 'f')
+    return scan_word(scan, "false");
+  if (c == 'n') {
+    scan->facts->member_nulls += is_member;
+    return scan_word(scan, "null");
+  }
+  return refuse(scan, scan->at, "a value");
+}
+
+// "key" and ':', with the space around them.
+static int scan_key(Scan *scan, const char *expected)
+{
+  int rc;
+  if (scan->at >= scan->len || scan->text[scan->at] != '"')
+    return refuse(scan, scan->at, expected);
+  scan->at++;
+  if ((rc = scan_string(scan)) < 0)
+    return rc;
+  skip_space(scan);
+  if (scan->at >= scan->len || scan->text[scan->at] != ':')
+    return refuse(scan, scan->at, "':'");
+  scan->at++;
+  skip_space(scan);
+  return 0;
+}
+
+// After a value: closes what ends here and stops before the next value. Returns 1 when the document
+// is complete, 0 when a value follows.
+static int scan_after_value(Scan *scan, const bool *is_object, int *depth)
+{
+  for (;;) {
+    char c;
+    skip_space(scan);
+    if (*depth == 0)
+      return scan->at == scan->len ? 1 : refuse(scan, scan->at, "the end");
+    c = scan->at < scan->len ? scan->text[scan->at] : '\0';
+    if (c == ',') {
+      scan->at++;
+      skip_space(scan);
+      return is_object[*depth] ? scan_key(scan, "'\"'") : 0;
+    }
+    if (c != (is_object[*depth] ? '}' : ']'))
+      return refuse(scan, scan->at, is_object[*depth] ? "',' or '}'" : "',' or ']'");
+    scan->at++;
+    (*depth)--;
+  }
+}
+
+int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
+{
+  Scan scan = { text, len, 0, facts, err };
+  bool is_object[JSON_MAX_DEPTH + 1] = { false }; // [depth]: what is open there
+  int depth = 0, rc;
+  *facts = (JsonFacts){ 0 };
+  if (len > JSON_MAX_BYTES)
+    return err_set(err, UV_EINVAL, "expected at most %d bytes, got %zu", JSON_MAX_BYTES, len);
+  skip_space(&scan);
+  for (;;) {
+    char c = scan.at < len ? text[scan.at] : '\0';
+    if (c == '[' || c == '{') {
+      if (depth == JSON_MAX_DEPTH)
+        return refuse(&scan, scan.at, "at most 128 levels");
+      is_object[++depth] = c == '{';
+      scan.at++;
+      skip_space(&scan);
+      c = scan.at < len ? text[scan.at] : '\0';
+      if (!is_object[depth] && c != ']')
+        continue;
+      if (is_object[depth] && c != '}') {
+        if ((rc = scan_key(&scan, "'\"' or '}'")) < 0)
+          return rc;
+        continue;
+      }
+      facts->empty_arrays += c == ']';
+    } else if ((rc = scan_scalar(&scan, is_object[depth])) < 0) {
+      return rc;
+    }
+    if ((rc = scan_after_value(&scan, is_object, &depth)) != 0)
+      return rc < 0 ? rc : 0;
+  }
+}

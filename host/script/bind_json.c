@@ -1,0 +1,194 @@
+// See bind_json.h; the work is in json_encode.c and json_decode.c.
+#include "bind_json.h"
+
+#include <lauxlib.h>
+
+#include "../base/json.h"
+#include "../base/random.h"
+#include "json_context.h"
+
+int luaopen_cjson(lua_State *L); // lua-cjson.h lies in a folder that clashes with LuaJIT's headers
+
+static char context_key, kind_key; // their addresses are keys
+
+void json_push_context(lua_State *L)
+{
+  lua_pushlightuserdata(L, &context_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+int json_kind_of(lua_State *L, int index)
+{
+  int kind;
+  if (!lua_getmetatable(L, index))
+    return KIND_NONE;
+  lua_pushlightuserdata(L, &kind_key);
+  lua_rawget(L, -2);
+  kind = (int)lua_tointeger(L, -1);
+  lua_pop(L, kind == KIND_NULLS ? 1 : 2);
+  return kind;
+}
+
+void json_push_new_meta(lua_State *L, int kind)
+{
+  lua_newtable(L);
+  lua_pushlightuserdata(L, &kind_key);
+  lua_pushinteger(L, kind);
+  lua_rawset(L, -3);
+}
+
+// Stack: [value or message] -> one or two results
+static int results(lua_State *L, bool is_ok)
+{
+  if (is_ok)
+    return 1;
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int l_json_encode(lua_State *L)
+{
+  luaL_checkany(L, 1);
+  return results(L, json_push_encoded(L, 1));
+}
+
+static int l_json_must_encode(lua_State *L)
+{
+  luaL_checkany(L, 1);
+  if (json_push_encoded(L, 1))
+    return 1;
+  luaL_where(L, 1);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+static int decode(lua_State *L, bool is_plain)
+{
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  return results(L, json_push_decoded(L, text, len, is_plain));
+}
+
+static int l_json_decode(lua_State *L)
+{
+  return decode(L, false);
+}
+
+static int l_json_decode_plain(lua_State *L)
+{
+  return decode(L, true);
+}
+
+static int l_json_array(lua_State *L)
+{
+  if (lua_isnoneornil(L, 1)) {
+    lua_settop(L, 0);
+    lua_newtable(L);
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  json_push_context(L);
+  lua_rawgeti(L, 2, ARRAY_META);
+  lua_setmetatable(L, 1);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_json_is_array(lua_State *L)
+{
+  bool is_array = false;
+  luaL_checkany(L, 1);
+  if (lua_istable(L, 1)) {
+    lua_rawgeti(L, 1, 1);
+    is_array = !lua_isnil(L, -1) || json_kind_of(L, 1) == KIND_ARRAY;
+  }
+  lua_pushboolean(L, is_array);
+  return 1;
+}
+
+static int l_json_raw(lua_State *L)
+{
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  JsonFacts facts;
+  Err err;
+  void *copy;
+  if (json_scan(text, len, &facts, &err) < 0) {
+    lua_pushstring(L, err.text);
+    return results(L, false);
+  }
+  copy = lua_newuserdata(L, len);
+  memcpy(copy, text, len);
+  json_push_context(L);
+  lua_rawgeti(L, -1, RAW_META);
+  lua_setmetatable(L, -3);
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int l_raw_tostring(lua_State *L)
+{
+  if (json_kind_of(L, 1) != KIND_RAW)
+    return luaL_typerror(L, 1, "json.raw");
+  lua_pushlstring(L, lua_touserdata(L, 1), lua_objlen(L, 1));
+  return 1;
+}
+
+// Stack: [context] -> [context]
+static void open_cjson(lua_State *L)
+{
+  static const struct {
+    int slot;
+    const char *name;
+  } functions[] = {
+    { CJSON_ENCODE, "encode" },
+    { CJSON_DECODE, "decode" },
+    { CJSON_KEEP_BUFFER, "encode_keep_buffer" },
+  };
+  lua_pushcfunction(L, luaopen_cjson);
+  lua_call(L, 0, 1);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    lua_getfield(L, -1, functions[i].name);
+    lua_rawseti(L, -3, functions[i].slot);
+  }
+  lua_getfield(L, -1, "encode_max_depth"); // ours is checked before
+  lua_pushinteger(L, JSON_MAX_DEPTH + 2);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+int luaopen_host_json(lua_State *L)
+{
+  static const luaL_Reg functions[] = {
+    { "encode", l_json_encode }, { "must_encode", l_json_must_encode },
+    { "decode", l_json_decode }, { "decode_plain", l_json_decode_plain },
+    { "array", l_json_array },   { "is_array", l_json_is_array },
+    { "raw", l_json_raw },       { NULL, NULL },
+  };
+  char mark[JSON_MARK_LEN + 1];
+  random_base32(mark, JSON_MARK_LEN);
+  lua_pushlightuserdata(L, &context_key);
+  lua_newtable(L);
+  open_cjson(L);
+  json_push_new_meta(L, KIND_ARRAY);
+  lua_rawseti(L, -2, ARRAY_META);
+  json_push_new_meta(L, KIND_RAW);
+  lua_pushcfunction(L, l_raw_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
+  lua_rawseti(L, -2, RAW_META);
+  lua_pushstring(L, mark);
+  lua_rawseti(L, -2, MARK);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  for (const luaL_Reg *f = functions; f->name; f++) {
+    lua_pushcfunction(L, f->func);
+    lua_setfield(L, -2, f->name);
+  }
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

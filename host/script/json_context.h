@@ -1,0 +1,21 @@
+// What the encoder and the decoder of bind_json.h share in one Lua state.
+#ifndef MOONHOOK_SCRIPT_JSON_CONTEXT_H
+#define MOONHOOK_SCRIPT_JSON_CONTEXT_H
+
+#include <lua.h>
+
+// Slots of the context, a table in the registry.
+enum { CJSON_ENCODE = 1, CJSON_DECODE, CJSON_KEEP_BUFFER, ARRAY_META, RAW_META, MARK };
+
+// What a value's metatable says about it. KIND_NULLS: the metatable's items are the names of the
+// members that were null.
+enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW };
+
+// Stack: [] -> [context]
+void json_push_context(lua_State *L);
+// The kind of the value at `index`. Stack: unchanged, but KIND_NULLS leaves [metatable].
+int json_kind_of(lua_State *L, int index);
+// Stack: [] -> [metatable of that kind]
+void json_push_new_meta(lua_State *L, int kind);
+
+#endif
