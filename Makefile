@@ -28,7 +28,7 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -DMOONHOOK_VERSION='"$(VERSION)"' $(WARN
 SOURCES := $(wildcard host/*/*.c)
 LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua') $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
-MAKEFLAGS += --no-print-directory $(if $(V),,--silent) -j$(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS += --no-print-directory $(if $(V),,--silent) $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .PHONY: all run test check bench clean fuzzers
 
