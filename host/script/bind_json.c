@@ -2,6 +2,7 @@
 #include "bind_json.h"
 
 #include <lauxlib.h>
+#include <uv.h>
 
 #include "../base/json.h"
 #include "../base/random.h"
@@ -36,6 +37,70 @@ void json_push_new_meta(lua_State *L, int kind)
   lua_pushinteger(L, kind);
   lua_rawset(L, -3);
 }
+
+// --- for C ---------------------------------------------------------------------------------------
+
+typedef struct {
+  const char *text;
+  size_t len;
+  bool is_ok;
+} Call;
+
+// Stack: [call, value] -> [text or message]
+static int protected_encode(lua_State *L)
+{
+  Call *call = lua_touserdata(L, 1);
+  call->is_ok = json_push_encoded(L, 2);
+  return 1;
+}
+
+// Stack: [call] -> [value or message]
+static int protected_decode(lua_State *L)
+{
+  Call *call = lua_touserdata(L, 1);
+  call->is_ok = json_push_decoded(L, call->text, call->len, true);
+  return 1;
+}
+
+static int fail(lua_State *L, Err *err)
+{
+  const char *message = lua_tostring(L, -1);
+  err_set(err, UV_EINVAL, "%s", message ? message : "not enough memory");
+  lua_pop(L, 1);
+  return UV_EINVAL;
+}
+
+int json_encode_value(lua_State *L, int index, Buffer *out, Err *err)
+{
+  Call call = { NULL, 0, false };
+  const char *text;
+  size_t len;
+  int rc;
+  lua_pushvalue(L, index);
+  lua_pushcfunction(L, protected_encode);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, &call);
+  lua_insert(L, -2);
+  rc = lua_pcall(L, 2, 1, 0);
+  if (rc != 0 || !call.is_ok)
+    return fail(L, err);
+  text = lua_tolstring(L, -1, &len);
+  buffer_append(out, text, len);
+  lua_pop(L, 1);
+  return 0;
+}
+
+int json_decode_plain(lua_State *L, const char *text, size_t len, Err *err)
+{
+  Call call = { text, len, false };
+  int rc;
+  lua_pushcfunction(L, protected_decode);
+  lua_pushlightuserdata(L, &call);
+  rc = lua_pcall(L, 1, 1, 0);
+  return rc != 0 || !call.is_ok ? fail(L, err) : 0;
+}
+
+// --- for Lua -------------------------------------------------------------------------------------
 
 // Stack: [value or message] -> one or two results
 static int results(lua_State *L, bool is_ok)

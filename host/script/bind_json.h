@@ -15,16 +15,17 @@
 #define MOONHOOK_SCRIPT_BIND_JSON_H
 
 #include <lua.h>
-#include <stdbool.h>
 #include <stddef.h>
+
+#include "../base/buffer.h"
+#include "../base/error.h"
 
 int luaopen_host_json(lua_State *L);
 
-// For other bindings, inside a protected call (they raise only when Lua is out of memory; nothing
-// is leaked then). luaopen_host_json must have run in this state.
-// Stack: [] -> [text], or [message] and false.
-bool json_push_encoded(lua_State *L, int index);
-// Stack: [] -> [value], or [message] and false. is_plain: as decode_plain.
-bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain);
+// For other C code; luaopen_host_json must have run in this state. Neither raises.
+// Appends the value at `index` to `out`. 0, or UV_EINVAL and err->text with `out` as it was.
+int json_encode_value(lua_State *L, int index, Buffer *out, Err *err);
+// As decode_plain. 0: pushes the value; UV_EINVAL: pushes nothing.
+int json_decode_plain(lua_State *L, const char *text, size_t len, Err *err);
 
 #endif

@@ -3,6 +3,8 @@
 #define MOONHOOK_SCRIPT_JSON_CONTEXT_H
 
 #include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 // Slots of the context, a table in the registry.
 enum { CJSON_ENCODE = 1, CJSON_DECODE, CJSON_KEEP_BUFFER, ARRAY_META, RAW_META, MARK };
@@ -17,5 +19,11 @@ void json_push_context(lua_State *L);
 int json_kind_of(lua_State *L, int index);
 // Stack: [] -> [metatable of that kind]
 void json_push_new_meta(lua_State *L, int kind);
+
+// These raise when Lua is out of memory; nothing is leaked then.
+// Stack: [] -> [text], or [message] and false
+bool json_push_encoded(lua_State *L, int index);
+// is_plain: as decode_plain. Stack: [] -> [value], or [message] and false
+bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain);
 
 #endif

@@ -5,7 +5,6 @@
 #include <lauxlib.h>
 
 #include "../base/json.h"
-#include "bind_json.h"
 #include "json_context.h"
 
 typedef struct {

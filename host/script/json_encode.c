@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "../base/json.h"
-#include "bind_json.h"
 #include "json_context.h"
 
 enum {
