@@ -70,6 +70,8 @@ const char *yaml_show(const YamlNode *node, char *text, size_t size)
     snprintf(text, size, "nothing");
   else if (node->type == YAML_STRING)
     show_string(node, text, size);
+  else if (node->type == YAML_LIST && node->count == 0)
+    snprintf(text, size, "an empty list");
   else if (node->type == YAML_LIST)
     snprintf(text, size, "a list of %zu", node->count);
   else if (node->type == YAML_MAP)

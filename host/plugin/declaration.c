@@ -105,7 +105,7 @@ static void read_source(const Place *place, const YamlNode *map, Declaration *de
                    : lua   ? lua
                    : extra ? extra
                            : map,
-                   what, expected, source ? source : lua);
+                   what, expected, source || !lua || lua->type == YAML_MAP ? source : lua);
   } else if (file_check_inside(place->package->dir, source->text, &why) != 0) {
     problems_add(place->problems, place->file, source->line, source->column,
                  "%s: expected a file of the package, got \"%s\", which %s", what, source->text,

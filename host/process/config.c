@@ -1,0 +1,480 @@
+// Reading the configuration in its order: defaults, file, variables, flags (see config.h).
+#include "config.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../base/file.h"
+#include "../base/memory.h"
+#include "../plugin/package.h"
+#include "config_read.h"
+
+enum { MAX_SECRET_BYTES = 64 * 1024 };
+
+// --- shared by the readers -----------------------------------------------------------------------
+
+int config_fail(const Reader *reader, const YamlNode *at, const char *format, ...)
+{
+  char what[400];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  return err_set(reader->err, UV_EINVAL, "%s:%d:%d: %s", reader->config->file, at->line, at->column,
+                 what);
+}
+
+int config_expected(const Reader *reader, const YamlNode *at, const char *key, const char *expected,
+                    const YamlNode *got)
+{
+  char shown[96];
+  return config_fail(reader, at, "%s: expected %s, got %s", key, expected,
+                     yaml_show(got, shown, sizeof shown));
+}
+
+int config_check_keys(const Reader *reader, const YamlNode *map, const char *section,
+                      const char *const *known)
+{
+  size_t i, j;
+  for (i = 0; i < map->count; i++) {
+    const YamlNode *key = map->pairs[i].key;
+    const char *nearest;
+    for (j = 0; known[j] && strcmp(known[j], key->text) != 0; j++)
+      ;
+    if (known[j])
+      continue;
+    nearest = yaml_nearest(key->text, known);
+    return config_fail(reader, key, "%s%s%.80s: unknown key%s%s%s", section, *section ? "." : "",
+                       key->text, nearest ? ", did you mean " : "", nearest ? nearest : "",
+                       nearest ? "?" : "");
+  }
+  return 0;
+}
+
+char *config_path(const Reader *reader, const char *path)
+{
+  Buffer joined = { 0 };
+  while (path[0] == '.' && path[1] == '/' && path[2] != '\0')
+    path += 2;
+  if (*path == '/' || !reader->dir || strcmp(reader->dir, ".") == 0)
+    return mem_string(path);
+  if (strcmp(path, ".") == 0)
+    return mem_string(reader->dir);
+  buffer_string(&joined, reader->dir);
+  if (joined.bytes[joined.len - 1] != '/')
+    buffer_char(&joined, '/');
+  buffer_string(&joined, path);
+  return buffer_take(&joined);
+}
+
+static void add_text(char ***list, uint32_t *count, const char *text)
+{
+  *list = mem_resize(*list, (*count + 2) * sizeof **list);
+  (*list)[(*count)++] = mem_string(text);
+  (*list)[*count] = NULL;
+}
+
+static void free_texts(char **list, uint32_t count)
+{
+  while (count > 0)
+    mem_free(list[--count]);
+  mem_free(list);
+}
+
+void config_watch(Config *config, const char *path)
+{
+  uint32_t i;
+  for (i = 0; i < config->watched_count; i++) {
+    if (strcmp(config->watched[i], path) == 0)
+      return;
+  }
+  add_text(&config->watched, &config->watched_count, path);
+}
+
+static void wipe(char *text)
+{
+  if (text)
+    explicit_bzero(text, strlen(text));
+  mem_free(text);
+}
+
+char *config_secret(const Reader *reader, const YamlNode *node, const char *key)
+{
+  Buffer bytes = { 0 };
+  Err why = { 0 };
+  char *path, *secret = NULL;
+  size_t start = 0;
+  if (node->type != YAML_STRING || node->len == 0) {
+    config_expected(reader, node, key, "the path of a file", node);
+    return NULL;
+  }
+  path = config_path(reader, node->text);
+  config_watch(reader->config, path);
+  if (file_read(path, MAX_SECRET_BYTES, &bytes, &why) != 0) {
+    config_fail(reader, node, "%s: %s", key, why.text);
+  } else {
+    while (bytes.len > 0 && strchr(" \t\r\n", bytes.bytes[bytes.len - 1]))
+      bytes.len--;
+    while (start < bytes.len && strchr(" \t\r\n", bytes.bytes[start]))
+      start++;
+    if (start == bytes.len)
+      config_fail(reader, node, "%s: %s: expected a key, got an empty file", key, path);
+    else if (memchr(bytes.bytes + start, '\n', bytes.len - start) ||
+             memchr(bytes.bytes + start, '\0', bytes.len - start))
+      config_fail(reader, node, "%s: %s: expected one line with the key", key, path);
+    else
+      secret = mem_bytes(bytes.bytes + start, bytes.len - start);
+    explicit_bzero(bytes.bytes, bytes.cap);
+  }
+  buffer_free(&bytes);
+  mem_free(path);
+  return secret;
+}
+
+// --- plugin folders ------------------------------------------------------------------------------
+
+static bool is_folder(const char *path)
+{
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static void clear_plugin_dirs(Config *config)
+{
+  free_texts(config->plugin_dirs, config->plugin_dir_count);
+  config->plugin_dirs = NULL;
+  config->plugin_dir_count = 0;
+}
+
+static int add_plugin_dir(const Reader *reader, const char *path)
+{
+  Config *config = reader->config;
+  char *dir = config_path(reader, path);
+  int rc = is_folder(dir) ? 0 : UV_ENOENT;
+  if (rc == 0)
+    add_text(&config->plugin_dirs, &config->plugin_dir_count, dir);
+  mem_free(dir);
+  return rc;
+}
+
+// `plugins:` in the file: one folder or a list of them.
+static int read_plugins(const Reader *reader, const YamlNode *node)
+{
+  size_t i, count = node->type == YAML_LIST ? node->count : 1;
+  clear_plugin_dirs(reader->config);
+  for (i = 0; i < count; i++) {
+    const YamlNode *item = node->type == YAML_LIST ? node->items[i] : node;
+    if (item->type != YAML_STRING || item->len == 0)
+      return config_expected(reader, item, "plugins", "a folder or a list of folders", item);
+    if (add_plugin_dir(reader, item->text) != 0)
+      return config_expected(reader, item, "plugins", "a folder that exists", item);
+  }
+  return 0;
+}
+
+// MOONHOOK_PLUGINS: folders with ':' between them.
+static int plugins_from_environment(const Reader *reader, const char *text)
+{
+  char *copy = mem_string(text), *rest = NULL, *dir;
+  int rc = 0;
+  clear_plugin_dirs(reader->config);
+  for (dir = strtok_r(copy, ":", &rest); dir && rc == 0; dir = strtok_r(NULL, ":", &rest)) {
+    if (add_plugin_dir(reader, dir) != 0)
+      rc = err_set(reader->err, UV_EINVAL,
+                   "MOONHOOK_PLUGINS: expected folders that exist, got \"%.200s\"", dir);
+  }
+  mem_free(copy);
+  return rc;
+}
+
+static int plugins_from_flags(const Reader *reader, const char *const *dirs)
+{
+  clear_plugin_dirs(reader->config);
+  for (; *dirs; dirs++) {
+    if (add_plugin_dir(reader, *dirs) != 0)
+      return err_set(reader->err, UV_EINVAL,
+                     "--plugins: expected a folder that exists, got \"%.200s\"", *dirs);
+  }
+  return 0;
+}
+
+// ./plugins beside the file; without one, the working folder if it is a plugin itself.
+static void default_plugins(const Reader *reader)
+{
+  Config *config = reader->config;
+  char *beside = config_path(reader, "plugins");
+  if (is_folder(beside))
+    add_text(&config->plugin_dirs, &config->plugin_dir_count, beside);
+  else if (!config->file && package_is_plugin("."))
+    add_text(&config->plugin_dirs, &config->plugin_dir_count, ".");
+  mem_free(beside);
+}
+
+// Inside a plugin's own folder the data must not become part of the plugin: hidden folders are not.
+static void default_data(const Reader *reader)
+{
+  bool is_inside = !reader->config->file && package_is_plugin(".");
+  if (!reader->config->data_dir)
+    reader->config->data_dir = config_path(reader, is_inside ? ".moonhook" : "data");
+}
+
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_plugins_of(const char *dir, char ***found, uint32_t *count)
+{
+  DIR *listing = opendir(dir);
+  struct dirent *entry;
+  while (listing && (entry = readdir(listing))) {
+    Buffer path = { 0 };
+    if (entry->d_name[0] == '.')
+      continue;
+    buffer_printf(&path, "%s/%s", dir, entry->d_name);
+    if (package_is_plugin(path.bytes))
+      add_text(found, count, path.bytes);
+    buffer_free(&path);
+  }
+  if (listing)
+    closedir(listing);
+}
+
+char **config_plugin_folders(const Config *config, uint32_t *count)
+{
+  char **found = mem_zero(1, sizeof *found);
+  uint32_t i, kept = 0;
+  *count = 0;
+  for (i = 0; i < config->plugin_dir_count; i++) {
+    if (package_is_plugin(config->plugin_dirs[i]))
+      add_text(&found, count, config->plugin_dirs[i]);
+    else
+      add_plugins_of(config->plugin_dirs[i], &found, count);
+  }
+  qsort(found, *count, sizeof *found, by_text);
+  for (i = 0; i < *count; i++) { // one folder may have been named twice
+    if (kept > 0 && strcmp(found[kept - 1], found[i]) == 0)
+      mem_free(found[i]);
+    else
+      found[kept++] = found[i];
+  }
+  found[kept] = NULL;
+  *count = kept;
+  return found;
+}
+
+void config_folders_free(char **folders)
+{
+  size_t i;
+  for (i = 0; folders && folders[i]; i++)
+    mem_free(folders[i]);
+  mem_free(folders);
+}
+
+// --- the file ------------------------------------------------------------------------------------
+
+static int read_section(const Reader *reader, const char *key, const YamlNode *value)
+{
+  static const char *const tables[] = {
+    "public", "admin", "limits", "client", "log", "demo", NULL
+  };
+  size_t i;
+  if (value->type == YAML_NULL)
+    return 0;
+  if (strcmp(key, "plugins") == 0)
+    return read_plugins(reader, value);
+  if (strcmp(key, "backends") == 0)
+    return config_backends(reader, value);
+  if (strcmp(key, "apps") == 0)
+    return config_apps(reader, value);
+  if (strcmp(key, "endpoints") == 0)
+    return config_endpoints(reader, value);
+  for (i = 0; tables[i]; i++) {
+    if (strcmp(tables[i], key) == 0)
+      return config_section_fields(reader, key, value);
+  }
+  return config_top_field(reader, key, value);
+}
+
+static int read_file(const Reader *reader)
+{
+  static const char *const known[] = { "public",   "admin", "data",      "plugins", "workers",
+                                       "backends", "apps",  "endpoints", "limits",  "client",
+                                       "log",      "demo",  NULL };
+  Config *config = reader->config;
+  const YamlNode *root;
+  size_t i;
+  int rc;
+  config_watch(config, config->file);
+  config->doc = yaml_read(config->file, reader->err);
+  if (!config->doc)
+    return UV_EINVAL;
+  root = yaml_root(config->doc);
+  if (root->type == YAML_NULL)
+    return 0;
+  if (root->type != YAML_MAP)
+    return config_fail(reader, root, "expected a map of settings, got %s", yaml_type_name(root));
+  rc = config_check_keys(reader, root, "", known);
+  for (i = 0; i < root->count && rc == 0; i++)
+    rc = read_section(reader, root->pairs[i].key->text, root->pairs[i].value);
+  return rc;
+}
+
+// --- sources -------------------------------------------------------------------------------------
+
+static const char *variable(const char *const *environment, const char *name)
+{
+  size_t len = strlen(name);
+  for (; environment && *environment; environment++) {
+    if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=' &&
+        (*environment)[len + 1] != '\0')
+      return *environment + len + 1;
+  }
+  return NULL;
+}
+
+static const char *choose_file(const ConfigSources *sources)
+{
+  const char *file =
+      sources->file ? sources->file : variable(sources->environment, "MOONHOOK_CONFIG");
+  if (file)
+    return file;
+  return access("moonhook.yaml", F_OK) == 0 ? "moonhook.yaml" : NULL;
+}
+
+static char *folder_of(const char *file)
+{
+  const char *slash = strrchr(file, '/');
+  if (!slash)
+    return mem_string(".");
+  return mem_bytes(file, slash == file ? 1 : (size_t)(slash - file));
+}
+
+static int apply_flags(const Reader *reader, const ConfigSources *sources)
+{
+  const struct {
+    const char *flag, *key, *value;
+  } flags[] = {
+    { "--listen", "public.listen", sources->listen },
+    { "--admin", "admin.listen", sources->admin },
+    { "--data", "data", sources->data },
+    { "--workers", "workers", sources->workers },
+    { "--log-level", "log.level", sources->log_level },
+    { "--log-format", "log.format", sources->log_format },
+  };
+  char expected[96];
+  size_t i;
+  for (i = 0; i < sizeof flags / sizeof *flags; i++) {
+    if (flags[i].value &&
+        config_field_set(reader, config_field(flags[i].key), flags[i].value, expected) != 0)
+      return err_set(reader->err, UV_EINVAL, "%s: expected %s, got \"%.100s\"", flags[i].flag,
+                     expected, flags[i].value);
+  }
+  return sources->plugins && sources->plugins[0] ? plugins_from_flags(reader, sources->plugins) : 0;
+}
+
+// What can only be judged when all sources were read.
+static int check_whole(const Reader *reader)
+{
+  Config *config = reader->config;
+  if (config->public_listen.port != 0 && config->public_listen.port == config->admin_listen.port &&
+      config->admin_listen.is_asked && config->public_listen.is_asked &&
+      strcmp(config->public_listen.host, config->admin_listen.host) == 0)
+    return err_set(reader->err, UV_EINVAL,
+                   "admin.listen: expected another address than public.listen, got %s:%d for both",
+                   config->admin_listen.host, config->admin_listen.port);
+  if (config->ca_file) {
+    if (access(config->ca_file, R_OK) != 0)
+      return err_set(reader->err, UV_EINVAL, "client.ca_file: %s: cannot be read", config->ca_file);
+    config_watch(config, config->ca_file);
+  }
+  return 0;
+}
+
+Config *config_read(const ConfigSources *sources, Err *err)
+{
+  Config *config = mem_zero(1, sizeof *config);
+  const char *file = choose_file(sources), *plugins;
+  char *dir = file ? folder_of(file) : NULL;
+  Reader from_file = { config, dir, err }, from_outside = { config, NULL, err };
+  int rc = 0;
+  config_defaults(config);
+  config->file = mem_string(file);
+  if (file)
+    rc = read_file(&from_file);
+  if (rc == 0)
+    rc = config_environment(&from_outside, sources->environment);
+  plugins = variable(sources->environment, "MOONHOOK_PLUGINS");
+  if (rc == 0 && plugins)
+    rc = plugins_from_environment(&from_outside, plugins);
+  if (rc == 0)
+    rc = apply_flags(&from_outside, sources);
+  if (rc == 0)
+    rc = check_whole(&from_outside);
+  if (rc == 0) {
+    default_data(&from_file);
+    if (config->plugin_dir_count == 0)
+      default_plugins(&from_file);
+    if (!config->apps_json)
+      config->apps_json = mem_string("{}");
+    if (!config->apps_catalog_json)
+      config->apps_catalog_json = mem_string("{}");
+  }
+  mem_free(dir);
+  if (rc == 0)
+    return config;
+  config_free(config);
+  return NULL;
+}
+
+static void free_backend(ConfigBackend *backend)
+{
+  uint32_t i;
+  for (i = 0; i < backend->app_count; i++) {
+    mem_free(backend->apps[i].app_id);
+    wipe(backend->apps[i].key);
+  }
+  mem_free(backend->apps);
+  mem_free(backend->name);
+  mem_free(backend->url);
+  wipe(backend->key);
+  mem_free(backend->models_json);
+  mem_free(backend->tenant_id);
+}
+
+void config_free(Config *config)
+{
+  uint32_t i;
+  if (!config)
+    return;
+  for (i = 0; i < config->backend_count; i++)
+    free_backend(&config->backends[i]);
+  for (i = 0; i < config->endpoint_count; i++) {
+    mem_free(config->endpoints[i].plugin);
+    mem_free(config->endpoints[i].name);
+    mem_free(config->endpoints[i].hook_id);
+  }
+  mem_free(config->backends);
+  mem_free(config->endpoints);
+  mem_free(config->empty_settings);
+  free_texts(config->plugin_dirs, config->plugin_dir_count);
+  free_texts(config->watched, config->watched_count);
+  mem_free(config->file);
+  mem_free(config->public_listen.host);
+  mem_free(config->admin_listen.host);
+  mem_free(config->public_url);
+  mem_free(config->base_domain);
+  mem_free(config->data_dir);
+  mem_free(config->ca_file);
+  mem_free(config->apps_json);
+  mem_free(config->apps_catalog_json);
+  yaml_doc_free(config->doc);
+  mem_free(config);
+}

@@ -1,0 +1,54 @@
+// Shared by the files that read the configuration (config.c, config_fields.c, config_sections.c).
+// For nobody else.
+#ifndef MOONHOOK_PROCESS_CONFIG_READ_H
+#define MOONHOOK_PROCESS_CONFIG_READ_H
+
+#include "config.h"
+
+// Where a value came from. Paths are relative to `dir` (NULL: the working directory).
+typedef struct {
+  Config *config;
+  const char *dir;
+  Err *err;
+} Reader;
+
+// "FILE:LINE:COL: what", or "what" alone without a file. Returns UV_EINVAL.
+int config_fail(const Reader *reader, const YamlNode *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// "FILE:LINE:COL: key: expected ..., got ..."
+int config_expected(const Reader *reader, const YamlNode *at, const char *key, const char *expected,
+                    const YamlNode *got);
+// An error for the first key of `map` that is none of `known` (NULL-terminated). `section` may be
+// "".
+int config_check_keys(const Reader *reader, const YamlNode *map, const char *section,
+                      const char *const *known);
+// A path as the operator wrote it, made openable. The caller frees.
+char *config_path(const Reader *reader, const char *path);
+void config_watch(Config *config, const char *path); // adds to `watched`, once
+// The trimmed content of a file of at most 64 KiB; NULL after an error that names the file.
+char *config_secret(const Reader *reader, const YamlNode *node, const char *key);
+
+// --- single values: config_fields.c
+// ----------------------------------------------------------------
+
+typedef struct ConfigField ConfigField;
+
+void config_defaults(Config *config);
+const ConfigField *config_field(const char *key); // "limits.body_bytes"; NULL: no such field
+// Parses `text` into the field. On failure returns UV_EINVAL, `expected` is what the field takes.
+int config_field_set(const Reader *reader, const ConfigField *field, const char *text,
+                     char expected[96]);
+// Applies every MOONHOOK_* variable that names a field.
+int config_environment(const Reader *reader, const char *const *environment);
+// Applies the fields of one section of the file (a map), checking its keys.
+int config_section_fields(const Reader *reader, const char *section, const YamlNode *map);
+int config_top_field(const Reader *reader, const char *key, const YamlNode *value);
+
+// --- sections with a shape of their own: config_sections.c
+// -----------------------------------------
+
+int config_backends(const Reader *reader, const YamlNode *map);
+int config_apps(const Reader *reader, const YamlNode *map);
+int config_endpoints(const Reader *reader, const YamlNode *list);
+
+#endif
