@@ -1,0 +1,264 @@
+-- Between Dify's entities and OpenAI's chat completions and embeddings: pure functions over tables.
+-- Knows nothing of connections. What a function is given is never changed.
+local Error = require "moonhook.error"
+local json = require "host.json"
+local result = require "moonhook.session.result"
+
+local openai = {}
+
+-- ---- requests -----------------------------------------------------------------------------------
+
+local function unsupported(what)
+  error(Error.new("unsupported", what .. " cannot be sent to an OpenAI-compatible server"), 0)
+end
+
+local function data_url(part)
+  if (part.url or "") ~= "" then return part.url end
+  return ("data:%s;base64,%s"):format(part.mime_type, part.base64_data)
+end
+
+local PARTS = {
+  text = function(part) return { type = "text", text = part.data } end,
+  image = function(part)
+    return { type = "image_url", image_url = { url = data_url(part), detail = part.detail } }
+  end,
+  audio = function(part)
+    if (part.base64_data or "") == "" then unsupported("audio by its address") end
+    local format = part.format or part.mime_type:match "/x?%-?(%w+)"
+    return { type = "input_audio", input_audio = { data = part.base64_data, format = format } }
+  end,
+  video = function(part) return { type = "video_url", video_url = { url = data_url(part) } } end,
+  document = function(part)
+    if (part.base64_data or "") == "" then unsupported("a document by its address") end
+    local filename = (part.filename or "") ~= "" and part.filename or nil
+    return { type = "file", file = { filename = filename, file_data = data_url(part) } }
+  end,
+}
+
+local function content_of(content)
+  if type(content) ~= "table" then return content end
+  local parts = {}
+  for i, part in ipairs(content) do
+    if not PARTS[part.type] then unsupported("a part of type " .. tostring(part.type)) end
+    parts[i] = PARTS[part.type](part)
+  end
+  return json.array(parts)
+end
+
+local function message_of(message)
+  local mapped = { role = message.role, content = content_of(message.content) }
+  if (message.name or "") ~= "" then mapped.name = message.name end
+  if message.role == "tool" then mapped.tool_call_id = message.tool_call_id end
+  if message.tool_calls and #message.tool_calls > 0 then
+    mapped.tool_calls = {}
+    for i, call in ipairs(message.tool_calls) do
+      local target = { name = call["function"].name, arguments = call["function"].arguments }
+      mapped.tool_calls[i] = { id = call.id, type = "function", ["function"] = target }
+    end
+    if (mapped.content or "") == "" then mapped.content = json.null end
+  end
+  return mapped
+end
+
+local function tool_of(tool)
+  return {
+    type = "function",
+    ["function"] = {
+      name = tool.name,
+      description = tool.description,
+      parameters = tool.parameters,
+      strict = tool.strict,
+    },
+  }
+end
+
+-- Dify's selector holds response_format as a name and the schema as JSON text beside it.
+local function response_format_of(format, schema)
+  if type(format) ~= "string" then return format, schema end
+  local name = format:lower()
+  if name == "json_schema" and schema then
+    if type(schema) == "string" then schema = json.decode(schema) end
+    if not schema.schema then schema = { name = "answer", schema = schema } end
+    return { type = name, json_schema = schema }
+  end
+  return { type = name == "json" and "json_object" or name }
+end
+
+--- The body of POST /chat/completions for the arguments of session.model.llm:invoke.
+function openai.chat_request(call)
+  local request = {}
+  for name, value in pairs(call.model_config.completion_params or {}) do request[name] = value end
+  if (request.n or 1) ~= 1 then unsupported("a request for several answers (n)") end
+  request.response_format, request.json_schema =
+    response_format_of(request.response_format, request.json_schema), nil
+  request.model = call.model_config.model
+  request.messages = {}
+  for i, message in ipairs(call.prompt_messages) do request.messages[i] = message_of(message) end
+  if call.stop and #call.stop > 0 then request.stop = call.stop end
+  request.stream, request.stream_options = call.stream ~= false, nil
+  if request.stream then request.stream_options = { include_usage = true } end
+  if call.tools and #call.tools > 0 then
+    request.tools = {}
+    for i, tool in ipairs(call.tools) do request.tools[i] = tool_of(tool) end
+    local choice = call.tool_choice
+    if choice and choice.mode == "tool" then
+      request.tool_choice = { type = "function", ["function"] = { name = choice.name } }
+    elseif choice then
+      request.tool_choice = choice.mode
+    end
+  end
+  return request
+end
+
+--- The body of POST /embeddings. `input_type` has no counterpart there.
+function openai.embedding_request(call)
+  local request = {}
+  for name, value in pairs(call.model_config.completion_params or {}) do request[name] = value end
+  request.model, request.input, request.encoding_format = call.model_config.model, call.texts, "float"
+  return request
+end
+
+-- ---- answers ------------------------------------------------------------------------------------
+
+local function text_of(content)
+  if type(content) ~= "table" then return content or "" end
+  local texts = {}
+  for _, part in ipairs(content) do texts[#texts + 1] = type(part) == "table" and part.text or "" end
+  return table.concat(texts)
+end
+
+local function tool_calls_of(calls, is_delta)
+  local mapped = {}
+  for i, call in ipairs(calls or {}) do
+    local target = call["function"] or {}
+    mapped[i] = {
+      id = call.id or "",
+      type = call.type or (is_delta and "" or "function"),
+      ["function"] = { name = target.name or "", arguments = target.arguments or "" },
+      index = is_delta and (call.index or i - 1) or nil,
+    }
+  end
+  return json.array(mapped)
+end
+
+local function assistant_message(message, is_delta)
+  return {
+    role = "assistant",
+    content = text_of(message.content),
+    tool_calls = tool_calls_of(message.tool_calls, is_delta),
+    reasoning_content = message.reasoning_content or message.reasoning,
+    refusal = message.refusal,
+  }
+end
+
+--- What is wrong with a stream's event, or nil. An event without choices carries usage only.
+function openai.event_problem(event)
+  if event.choices ~= nil and type(event.choices) ~= "table" then return "choices are not an array" end
+  local choice = event.choices and event.choices[1]
+  if choice == nil then return nil end
+  if type(choice) ~= "table" then return "a choice is not an object" end
+  local delta = choice.delta
+  if delta ~= nil and type(delta) ~= "table" then return "a delta is not an object" end
+  local calls = delta and delta.tool_calls
+  if calls ~= nil and type(calls) ~= "table" then return "tool_calls are not an array" end
+  for _, call in ipairs(calls or {}) do
+    if type(call) ~= "table" then return "a tool call is not an object" end
+  end
+  if event.usage ~= nil and type(event.usage) ~= "table" then return "usage is not an object" end
+end
+
+--- One event of a stream as Dify's LLMResultChunk; `delta.index` is for the caller to set.
+function openai.chunk(event, model)
+  local choice = event.choices and event.choices[1] or {}
+  return {
+    model = event.model or model,
+    prompt_messages = json.array {},
+    system_fingerprint = event.system_fingerprint,
+    delta = {
+      message = assistant_message(choice.delta or {}, true),
+      finish_reason = choice.finish_reason,
+    },
+  }
+end
+
+function openai.has_content(chunk)
+  local message = chunk.delta.message
+  return message.content ~= "" or #message.tool_calls > 0 or message.reasoning_content or message.refusal
+end
+
+--- Adds what came after the finish_reason to the chunk that carried it.
+function openai.append(last, chunk)
+  local target, message = last.delta.message, chunk.delta.message
+  target.content = target.content .. message.content
+  for _, call in ipairs(message.tool_calls) do table.insert(target.tool_calls, call) end
+  last.delta.finish_reason = chunk.delta.finish_reason or last.delta.finish_reason
+end
+
+--- What is wrong with a blocking answer, or nil.
+function openai.completion_problem(answer)
+  if type(answer) ~= "table" then return "not a JSON object" end
+  local choice = type(answer.choices) == "table" and answer.choices[1]
+  if type(choice) ~= "table" or type(choice.message) ~= "table" then return "no choice with a message" end
+end
+
+--- A blocking answer as Dify's LLMResult, without its usage.
+function openai.completion(answer, model)
+  local choice = answer.choices[1]
+  return {
+    model = answer.model or model,
+    prompt_messages = json.array {},
+    message = assistant_message(choice.message, false),
+    system_fingerprint = answer.system_fingerprint,
+    finish_reason = choice.finish_reason,
+  }
+end
+
+--- OpenAI's token counts in Dify's twelve fields, its details kept beside them.
+function openai.usage(usage, latency_s)
+  usage = usage or {}
+  local mapped = result.usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, latency_s)
+  mapped.total_tokens = usage.total_tokens or mapped.total_tokens
+  mapped.prompt_tokens_details = usage.prompt_tokens_details
+  mapped.completion_tokens_details = usage.completion_tokens_details
+  return mapped
+end
+
+function openai.embedding_usage(usage, latency_s)
+  local tokens = usage and usage.prompt_tokens or 0
+  return {
+    tokens = tokens,
+    total_tokens = usage and usage.total_tokens or tokens,
+    unit_price = "0",
+    price_unit = "0",
+    total_price = "0",
+    currency = "USD",
+    latency = latency_s,
+  }
+end
+
+--- The vectors in the order of the texts, or nil when they are not one array for each.
+function openai.embeddings(answer, count)
+  local data = type(answer) == "table" and answer.data
+  if type(data) ~= "table" or #data ~= count then return nil end
+  local vectors = {}
+  for i, item in ipairs(data) do
+    if type(item) ~= "table" or type(item.embedding) ~= "table" then return nil end
+    vectors[(tonumber(item.index) or i - 1) + 1] = item.embedding
+  end
+  return #vectors == count and vectors or nil
+end
+
+--- The fields for an Error from a server's error object; empty when it sent none.
+function openai.error_fields(answer)
+  local problem = type(answer) == "table" and answer.error or nil
+  if type(problem) == "string" then return { upstream_message = problem } end
+  if type(problem) ~= "table" then return {} end
+  return {
+    upstream_message = type(problem.message) == "string" and problem.message or nil,
+    upstream_code = type(problem.code) ~= "table" and problem.code or nil,
+    upstream_type = type(problem.type) == "string" and problem.type or nil,
+    upstream_param = type(problem.param) == "string" and problem.param or nil,
+  }
+end
+
+return openai

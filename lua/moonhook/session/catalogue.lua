@@ -1,0 +1,105 @@
+-- Which backend carries a call: a model's provider is a backend's name, another provider goes to
+-- the `dify` backend; an app id is looked up in the local apps, in the `dify-service` maps, and else
+-- goes to `dify`. Kept decoded until the host's version of the catalogue changes.
+local Error = require "moonhook.error"
+local reverse = require "host.reverse"
+
+local catalogue = {}
+
+local LOCAL_MODELS = { llm = { "demo" }, ["text-embedding"] = { "demo-embedding" } }
+
+local known, known_version
+
+local function current()
+  local text, version = reverse.catalogue()
+  if version ~= known_version or not known then
+    known, known_version = require("host.json").decode_plain(text), version
+    known.backends = known.backends or {}
+    known.backends["local"] = known.backends["local"] or { type = "local" }
+    known.backends["local"].models = LOCAL_MODELS
+    known.apps = known.apps or {}
+    known.names = {}
+    for name in pairs(known.backends) do known.names[#known.names + 1] = name end
+    table.sort(known.names)
+  end
+  return known
+end
+
+-- The backend of type `dify`; the one of that name where there are several.
+local function dify_backend(all)
+  local named = all.backends.dify
+  if named and named.type == "dify" then return "dify" end
+  for _, name in ipairs(all.names) do
+    if all.backends[name].type == "dify" then return name end
+  end
+end
+
+local function not_found(text, looked_for)
+  error(Error.new("not_found", text, { looked_for = looked_for }), 0)
+end
+
+--- The backend that a model's provider stands for.
+---@return string name, string type
+function catalogue.of_model(provider, model, model_type)
+  local all = current()
+  local name = all.backends[provider] and provider or dify_backend(all)
+  if not name then
+    not_found(("the model provider '%s' was not found: it is not one of the backends (%s), and there "
+      .. "is no backend of type dify that could know it"):format(provider,
+      table.concat(all.names, ", ")), provider)
+  end
+  local backend = all.backends[name]
+  if backend.type == "dify-service" then
+    error(Error.new("unsupported",
+      ("the backend '%s' is of type dify-service, which carries apps but no models"):format(name)), 0)
+  end
+  if backend.type == "local" then
+    local models = LOCAL_MODELS[model_type] or {}
+    if model ~= models[1] then
+      local has = models[1] and "'" .. models[1] .. "'" or "none of that type"
+      not_found(("the %s model '%s' was not found: the backend 'local' has %s")
+        :format(model_type, model, has), model)
+    end
+  end
+  return name, backend.type
+end
+
+--- The backend that serves an app.
+---@return string name, string type
+function catalogue.of_app(app_id)
+  local all = current()
+  if all.apps[app_id] then return "local", "local" end
+  for _, name in ipairs(all.names) do
+    local backend = all.backends[name]
+    if backend.type == "dify-service" and backend.apps and backend.apps[app_id] then
+      return name, backend.type
+    end
+  end
+  local name = dify_backend(all)
+  if not name then
+    not_found(("the app '%s' was not found: not among `apps`, not in the app map of a dify-service "
+      .. "backend, and there is no backend of type dify that could know it"):format(app_id), app_id)
+  end
+  return name, "dify"
+end
+
+--- Every model that the backends declare, in the order of the backends' names.
+---@param model_type? string  "llm", "text-embedding" ...; nil: all
+---@return { provider: string, model: string, model_type: string }[]
+function catalogue.models(model_type)
+  local all, found = current(), {}
+  for _, name in ipairs(all.names) do
+    local types = {}
+    for kind in pairs(all.backends[name].models or {}) do types[#types + 1] = kind end
+    table.sort(types)
+    for _, kind in ipairs(types) do
+      local is_wanted = not model_type or kind == model_type
+      for _, model in ipairs(is_wanted and all.backends[name].models[kind] or {}) do
+        found[#found + 1] = { provider = name, model = model, model_type = kind }
+      end
+    end
+  end
+  return found
+end
+
+return catalogue

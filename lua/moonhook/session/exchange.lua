@@ -1,0 +1,73 @@
+-- One reverse call as the library sees it: opens it, reads its pieces, and turns what C reports
+-- into Errors. An Error's message may reach clients, so an upstream's own words and addresses are
+-- kept in its fields (`detail`, `upstream_message`), where the log and plugin code find them.
+local Error = require "moonhook.error"
+local coroutines = require "moonhook.coroutines"
+local reverse = require "host.reverse"
+local WAIT = require("host.task").WAIT
+
+local exchange = {}
+
+local SAFE_MESSAGES = {
+  upstream_error = "the upstream could not be reached or broke its protocol",
+  upstream_timeout = "the upstream took too long to answer",
+  upstream_truncated = "the upstream's answer broke off before its end",
+}
+
+--- The Error for a failure that C reported.
+function exchange.failure(backend, code, message)
+  if code == "upstream_error" and (message or ""):find("^upstream_truncated") then
+    code = "upstream_truncated"
+  end
+  return Error.new(code, SAFE_MESSAGES[code] or message, { backend = backend, detail = message })
+end
+
+--- Starts a call; raises when C refuses it.
+---@return table call  { handle, backend }, for exchange.read and exchange.close
+function exchange.open(backend, kind, body, options)
+  local handle, code, message = reverse.open(backend, kind, body, options or {})
+  if not handle then error(exchange.failure(backend, code, message), 0) end
+  return { handle = handle, backend = backend }
+end
+
+--- Waits for the reply's head.
+---@return integer? status  or nil and an Error
+function exchange.head(call)
+  local status, code, message = reverse.head(call.handle)
+  if status == WAIT then
+    status, code, message = coroutines.wait()
+  end
+  if not status then return nil, exchange.failure(call.backend, code, message) end
+  return status
+end
+
+function exchange.header(call, name)
+  return (reverse.header(call.handle, name))
+end
+
+--- Waits for the next piece.
+---@return string? piece  nil at the end; nil and an Error when the call failed
+function exchange.read(call)
+  local piece, code, message = reverse.read(call.handle)
+  if piece == WAIT then
+    piece, code, message = coroutines.wait()
+  end
+  if piece == nil and code then return nil, exchange.failure(call.backend, code, message) end
+  return piece
+end
+
+--- Cancels what is still under way; may be called twice.
+function exchange.close(call)
+  if call.handle then reverse.close(call.handle) end
+  call.handle = nil
+end
+
+--- Reads the one piece of a call that is answered whole; closes it, raises its failure.
+function exchange.whole(call)
+  local piece, failure = exchange.read(call)
+  exchange.close(call)
+  if piece then return piece end
+  error(failure or exchange.failure(call.backend, "upstream_truncated", "no piece came"), 0)
+end
+
+return exchange

@@ -1,0 +1,73 @@
+-- The iterator that streaming session calls give: `for chunk in chunks do`. A stream ends quietly only
+-- after its proper end; whatever else stops it raises, and raises again when it is asked again.
+local Error = require "moonhook.error"
+
+---@class Stream
+local Stream = {}
+Stream.__index = Stream
+
+---@class StreamSource
+---@field read fun(): table?, table?  next value; nil at the proper end; nil and an Error
+---@field close fun()  may come more than once
+---@field collect fun(values: Stream): table  what the blocking call gives
+
+--- Wraps a source and waits for its first value, so that a call that fails does so in `invoke`,
+--- before a reply has begun.
+---@param source StreamSource
+function Stream.new(source)
+  local stream = setmetatable({ _source = source }, Stream)
+  stream._first = stream:_read()
+  return stream
+end
+
+function Stream:_read()
+  local value, failure = self._source.read()
+  if value ~= nil then return value end
+  self._failure = failure
+  self:close()
+  if failure then error(failure, 0) end
+end
+
+function Stream:__call()
+  local first = self._first
+  self._is_begun = true
+  if first ~= nil then
+    self._first = nil
+    return first
+  end
+  if self._failure then error(self._failure, 0) end
+  if self._is_closed then return nil end
+  return self:_read()
+end
+
+--- Stops the call. The upstream learns at once; later iterations give nothing.
+function Stream:close()
+  if self._is_closed then return end
+  self._is_closed, self._first = true, nil
+  self._source.close()
+end
+
+--- Reads the stream to its end and gives what the blocking call would have given.
+function Stream:collect()
+  if getmetatable(self) ~= Stream then error("collect: called with '.', expected chunks:collect()", 2) end
+  if self._is_begun or self._is_closed then
+    error("collect: expected a stream that nobody has read from or closed", 2)
+  end
+  local result = self._source.collect(self)
+  return result
+end
+
+--- The failure of a stream whose sender stopped before the end that its format demands.
+function Stream.truncated(backend, position)
+  return Error.new("upstream_truncated", "the upstream's answer broke off before its end",
+    { backend = backend, detail = ("the stream ended after event %d without its end"):format(position) })
+end
+
+--- The failure of a stream that carried something unreadable; the data itself is not repeated.
+function Stream.malformed(backend, position, what)
+  return Error.new("upstream_error",
+    ("the upstream sent something unreadable as event %d of its answer: %s"):format(position, what),
+    { backend = backend, position = position })
+end
+
+return Stream
