@@ -1,0 +1,439 @@
+// host.http: the request as Lua reads it, and the reply as Lua gives it. The handle is a userdata
+// that holds the HookRequest; it is emptied when the request is over, then every call says "closed".
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../http/form.h"
+#include "../script/bind_json.h"
+#include "hook_request.h"
+
+#define HANDLE_TYPE "moonhook.request"
+
+// --- starting ------------------------------------------------------------------------------------
+
+// Leaves the endpoint's settings as a table, or nil when there are none. Decoded once per state and
+// change: the registry holds { [hook id] = { serial, settings } }.
+static void push_settings(lua_State *L, const HookRequest *hook)
+{
+  static char key; // its address names the table in the registry
+  Err err;
+  if (strcmp(hook->settings_json, "{}") == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_pushlightuserdata(L, &key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushlightuserdata(L, &key);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+  lua_getfield(L, -1, hook->hook_id); // [all, entry]
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, 1);
+    if ((uint32_t)lua_tonumber(L, -1) == hook->settings_serial) {
+      lua_rawgeti(L, -2, 2);
+      lua_replace(L, -4);
+      lua_pop(L, 2);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_createtable(L, 2, 0); // [all, entry]
+  lua_pushnumber(L, hook->settings_serial);
+  lua_rawseti(L, -2, 1);
+  if (json_decode_plain(L, hook->settings_json, strlen(hook->settings_json), &err) < 0)
+    lua_newtable(L); // cannot be: they were checked and encoded by us
+  lua_pushvalue(L, -1); // [all, entry, settings, settings]
+  lua_rawseti(L, -3, 2);
+  lua_insert(L, -3); // [settings, all, entry]
+  lua_setfield(L, -2, hook->hook_id);
+  lua_pop(L, 1);
+}
+
+static void push_values(lua_State *L, const RouteMatch *match)
+{
+  uint32_t i;
+  lua_createtable(L, 0, (int)match->capture_count);
+  for (i = 0; i < match->capture_count; i++) {
+    const Capture *capture = &match->captures[i];
+    lua_pushstring(L, capture->part->text);
+    if (capture->part->type == PART_INT || capture->part->type == PART_FLOAT) {
+      char digits[64];
+      snprintf(digits, sizeof digits, "%.*s", (int)capture->text.len, capture->text.at);
+      lua_pushnumber(L, strtod(digits, NULL));
+    } else {
+      lua_pushlstring(L, capture->text.at, capture->text.len);
+    }
+    lua_rawset(L, -3);
+  }
+}
+
+// Stack of co: [...] -> [..., handler, handle, values, settings]
+int hook_request_push(lua_State *co, void *owner)
+{
+  HookRequest *hook = owner;
+  generation_push_handler(hook->generation, co, hook->match.declaration);
+  hook->box = lua_newuserdata(co, sizeof *hook->box);
+  *hook->box = hook;
+  luaL_getmetatable(co, HANDLE_TYPE);
+  lua_setmetatable(co, -2);
+  push_values(co, &hook->match);
+  push_settings(co, hook);
+  return 4;
+}
+
+// --- reading -------------------------------------------------------------------------------------
+
+static HookRequest *check_handle(lua_State *L)
+{
+  HookRequest **box = luaL_checkudata(L, 1, HANDLE_TYPE);
+  return *box;
+}
+
+static int push_closed(lua_State *L)
+{
+  lua_pushnil(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+static void push_span(lua_State *L, Span span)
+{
+  if (span.at)
+    lua_pushlstring(L, span.at, span.len);
+  else
+    lua_pushnil(L);
+}
+
+void hook_request_url(const HookRequest *hook, Buffer *out)
+{
+  const Dispatch *dispatch = hook->dispatch;
+  const char *scheme = "http://";
+  if (dispatch->public_url && strncmp(dispatch->public_url, "https:", 6) == 0)
+    scheme = "https://";
+  if (dispatch->base_domain) {
+    buffer_printf(out, "%s%s.%s", scheme, hook->hook_id, dispatch->base_domain);
+    return;
+  }
+  if (dispatch->public_url) {
+    buffer_string(out, dispatch->public_url);
+  } else {
+    buffer_string(out, scheme);
+    buffer_append(out, hook->request->host.at ? hook->request->host.at : "localhost",
+                  hook->request->host.at ? hook->request->host.len : 9);
+  }
+  buffer_printf(out, "/e/%s", hook->hook_id);
+}
+
+// The raw path behind the hook id.
+static Span raw_path(const HookRequest *hook)
+{
+  Span path = hook->request->path;
+  size_t prefix = 3 + strlen(hook->hook_id);
+  if (path.len >= prefix && memcmp(path.at, "/e/", 3) == 0 &&
+      memcmp(path.at + 3, hook->hook_id, prefix - 3) == 0)
+    return (Span){ path.at + prefix, path.len - prefix };
+  return path;
+}
+
+static void push_url(lua_State *L, const HookRequest *hook, bool has_path, bool has_query)
+{
+  Buffer url = { 0 };
+  hook_request_url(hook, &url);
+  if (has_path) {
+    Span path = raw_path(hook);
+    buffer_append(&url, path.at, path.len);
+  }
+  if (has_query && hook->request->query.at) {
+    buffer_char(&url, '?');
+    buffer_append(&url, hook->request->query.at, hook->request->query.len);
+  }
+  lua_pushlstring(L, url.bytes, url.len);
+  buffer_free(&url);
+}
+
+static int l_field(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  const char *name = luaL_checkstring(L, 2);
+  Request *request;
+  if (!hook)
+    return push_closed(L);
+  request = hook->request;
+  if (strcmp(name, "method") == 0)
+    push_span(L, request->method);
+  else if (strcmp(name, "path") == 0)
+    lua_pushlstring(L, hook->path.bytes ? hook->path.bytes : "", hook->path.len);
+  else if (strcmp(name, "raw_target") == 0)
+    push_span(L, request->target);
+  else if (strcmp(name, "query") == 0)
+    push_span(L, request->query);
+  else if (strcmp(name, "host") == 0)
+    push_span(L, request->host.at ? request->host : (Span){ "", 0 });
+  else if (strcmp(name, "remote_addr") == 0)
+    lua_pushstring(L, request->remote_addr);
+  else if (strcmp(name, "id") == 0)
+    lua_pushstring(L, request->id);
+  else if (strcmp(name, "hook_id") == 0)
+    lua_pushstring(L, hook->hook_id);
+  else if (strcmp(name, "hook_url") == 0)
+    push_url(L, hook, false, false);
+  else if (strcmp(name, "url") == 0)
+    push_url(L, hook, true, true);
+  else if (strcmp(name, "scheme") == 0)
+    lua_pushstring(L, hook->dispatch->public_url &&
+                              strncmp(hook->dispatch->public_url, "https:", 6) == 0
+                          ? "https"
+                          : "http");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+// Fields that a peer which nobody trusts must not be able to set: who it is, and where it thinks
+// it went. A name with '_' could pass for one with '-' in code that compares loosely.
+static bool is_hidden(Span name)
+{
+  static const char *const hidden[] = { "X-Forwarded-For",          "X-Forwarded-Host",
+                                        "X-Forwarded-Proto",        "X-Forwarded-Port",
+                                        "X-Forwarded",              "Forwarded",
+                                        "X-Real-IP",                "X-Original-Host",
+                                        "X-Original-Url",           "X-Original-Forwarded-For",
+                                        "Dify-Hook-Id",             "Dify-Hook-Url" };
+  size_t i;
+  if (memchr(name.at, '_', name.len))
+    return true;
+  if (name.len < 7 || !strchr("XxFfDd", name.at[0]))
+    return false;
+  for (i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+    if (span_is_ignoring_case(name, hidden[i]))
+      return true;
+  }
+  return false;
+}
+
+static int l_header(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  Span name;
+  name.at = luaL_checklstring(L, 2, &name.len);
+  if (!hook)
+    return push_closed(L);
+  if (span_is_ignoring_case(name, "Dify-Hook-Id"))
+    lua_pushstring(L, hook->hook_id);
+  else if (span_is_ignoring_case(name, "Dify-Hook-Url"))
+    push_url(L, hook, true, false);
+  else if (is_hidden(name) || strlen(name.at) != name.len)
+    lua_pushnil(L);
+  else
+    push_span(L, header_list_get(&hook->request->headers, name.at));
+  return 1;
+}
+
+static int push_pair(lua_State *L, int count, Span name, Span value)
+{
+  push_span(L, name);
+  lua_rawseti(L, -2, count + 1);
+  lua_pushlstring(L, value.at ? value.at : "", value.len);
+  lua_rawseti(L, -2, count + 2);
+  return count + 2;
+}
+
+static void push_list(lua_State *L, const HeaderList *list)
+{
+  uint32_t i;
+  int count = 0;
+  lua_createtable(L, (int)list->count * 2, 0);
+  for (i = 0; i < list->count; i++)
+    count = push_pair(L, count, header_list_name(list, i), header_list_value(list, i));
+}
+
+static int l_headers(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  const HeaderList *list;
+  uint32_t i;
+  int count = 0;
+  if (!hook)
+    return push_closed(L);
+  list = &hook->request->headers;
+  lua_createtable(L, (int)list->count * 2 + 4, 0);
+  for (i = 0; i < list->count; i++) {
+    if (!is_hidden(header_list_name(list, i)))
+      count = push_pair(L, count, header_list_name(list, i), header_list_value(list, i));
+  }
+  count = push_pair(L, count, span_of("Dify-Hook-Id"), span_of(hook->hook_id));
+  lua_pushliteral(L, "Dify-Hook-Url");
+  lua_rawseti(L, -2, count + 1);
+  push_url(L, hook, true, false);
+  lua_rawseti(L, -2, count + 2);
+  return 1;
+}
+
+static int l_args(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  HeaderList pairs = { 0 };
+  if (!hook)
+    return push_closed(L);
+  form_decode_query(hook->request->query, &pairs);
+  push_list(L, &pairs);
+  header_list_free(&pairs);
+  return 1;
+}
+
+static int l_body(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  if (!hook)
+    return push_closed(L);
+  lua_pushlstring(L, hook->request->body.bytes ? hook->request->body.bytes : "",
+                  hook->request->body.len);
+  return 1;
+}
+
+static void set_span(lua_State *L, const char *name, Span span)
+{
+  push_span(L, span);
+  lua_setfield(L, -2, name);
+}
+
+static int l_form(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  Form form = { 0 };
+  Err err;
+  uint32_t i;
+  if (!hook)
+    return push_closed(L);
+  if (form_parse(header_list_get(&hook->request->headers, "Content-Type"),
+                 (Span){ hook->request->body.bytes ? hook->request->body.bytes : "",
+                         hook->request->body.len },
+                 &form, &err) < 0) {
+    form_free(&form);
+    lua_pushnil(L);
+    lua_pushstring(L, err.text);
+    return 2;
+  }
+  push_list(L, &form.fields);
+  lua_createtable(L, (int)form.file_count, 0);
+  for (i = 0; i < form.file_count; i++) {
+    const FormFile *file = &form.files[i];
+    lua_createtable(L, 0, 5);
+    set_span(L, "name", file->name);
+    set_span(L, "filename", file->filename);
+    set_span(L, "content_type", file->content_type);
+    set_span(L, "body", file->body.at ? file->body : (Span){ "", 0 });
+    push_list(L, &file->headers);
+    lua_setfield(L, -2, "headers");
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  form_free(&form);
+  return 2;
+}
+
+// --- replying ------------------------------------------------------------------------------------
+
+static int push_refusal(lua_State *L, const char *text)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, text);
+  return 2;
+}
+
+// Reads the flat array at `index` into hook->headers; NULL, or what is wrong.
+static const char *read_headers(lua_State *L, int index, HookRequest *hook)
+{
+  int i, count;
+  header_list_clear(&hook->headers);
+  if (!lua_istable(L, index))
+    return NULL;
+  count = (int)lua_objlen(L, index);
+  for (i = 1; i + 1 <= count; i += 2) {
+    Span name, value;
+    lua_rawgeti(L, index, i);
+    lua_rawgeti(L, index, i + 1);
+    name.at = lua_tolstring(L, -2, &name.len);
+    value.at = lua_tolstring(L, -1, &value.len);
+    if (!name.at || !value.at || !header_is_valid(name, value))
+      return "a header's name or value has characters that are not allowed";
+    header_list_add(&hook->headers, name, value);
+    lua_pop(L, 2);
+  }
+  return NULL;
+}
+
+static int check_status(lua_State *L, int index)
+{
+  lua_Number number = lua_tonumber(L, index);
+  int status = number >= 200 && number <= 599 ? (int)number : 0;
+  return (lua_Number)status == number ? status : 0;
+}
+
+// reply(handle, status, headers, body)
+static int l_reply(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  int status = check_status(L, 2);
+  size_t len;
+  const char *body = luaL_checklstring(L, 4, &len), *problem;
+  if (!hook)
+    return push_closed(L);
+  if (hook->mode != REPLY_NONE)
+    return push_refusal(L, "the request has its reply already");
+  if (status == 0)
+    return push_refusal(L, "status must be an integer 200..599");
+  problem = read_headers(L, 3, hook);
+  if (problem)
+    return push_refusal(L, problem);
+  hook->mode = REPLY_WHOLE;
+  reply_full(hook->request, status, &hook->headers, body, len);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// begin(handle, status, headers, mode, length?)
+static int l_begin(lua_State *L)
+{
+  static const char *const modes[] = { "raw", "sse", NULL };
+  HookRequest *hook = check_handle(L);
+  int status = check_status(L, 2), mode = luaL_checkoption(L, 4, "raw", modes);
+  lua_Number length = luaL_optnumber(L, 5, -1);
+  const char *problem;
+  if (!hook)
+    return push_closed(L);
+  if (hook->mode != REPLY_NONE)
+    return push_refusal(L, "the request has its reply already");
+  if (status == 0)
+    return push_refusal(L, "status must be an integer 200..599");
+  problem = read_headers(L, 3, hook);
+  if (problem)
+    return push_refusal(L, problem);
+  hook->status = status;
+  hook->length = length >= 0 && length < 9e15 ? (int64_t)length : -1;
+  hook->mode = mode == 1 ? REPLY_SSE : REPLY_RAW;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int luaopen_host_http(lua_State *L)
+{
+  static const luaL_Reg functions[] = {
+    { "field", l_field }, { "header", l_header }, { "headers", l_headers }, { "args", l_args },
+    { "body", l_body },   { "form", l_form },     { "reply", l_reply },     { "begin", l_begin },
+    { NULL, NULL },
+  };
+  const luaL_Reg *function;
+  luaL_newmetatable(L, HANDLE_TYPE);
+  lua_pop(L, 1);
+  lua_newtable(L);
+  for (function = functions; function->name; function++) {
+    lua_pushcfunction(L, function->func);
+    lua_setfield(L, -2, function->name);
+  }
+  return 1;
+}

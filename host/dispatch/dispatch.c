@@ -1,0 +1,257 @@
+// See dispatch.h. The HTTP side of a hook request: on_head finds the endpoint and answers at once
+// what needs no plugin; on_request starts the task; on_over tells the task that the client left.
+#include "dispatch.h"
+
+#include <stdio.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../http/form.h"
+#include "find_hook.h"
+#include "hook_request.h"
+#include "hook_task.h"
+
+enum { CANCEL_GRACE_MS = 1000, UNWIND_MS = 1000 };
+
+const HostModule dispatch_modules[] = { { "host.http", luaopen_host_http }, { NULL, NULL } };
+
+Dispatch *dispatch_new(Runtime *runtime, const DispatchConfig *config)
+{
+  Dispatch *dispatch = mem_zero(1, sizeof *dispatch);
+  dispatch->runtime = runtime;
+  dispatch->endpoints = endpoint_table_new();
+  dispatch_configure(dispatch, config);
+  return dispatch;
+}
+
+void dispatch_configure(Dispatch *dispatch, const DispatchConfig *config)
+{
+  mem_free(dispatch->public_url);
+  mem_free(dispatch->base_domain);
+  dispatch->config = *config;
+  dispatch->public_url = mem_string(config->public_url);
+  dispatch->base_domain = mem_string(config->base_domain);
+}
+
+void dispatch_free(Dispatch *dispatch)
+{
+  endpoint_table_free(dispatch->endpoints);
+  mem_free(dispatch->public_url);
+  mem_free(dispatch->base_domain);
+  mem_free(dispatch);
+}
+
+EndpointTable *dispatch_endpoints(Dispatch *dispatch)
+{
+  return dispatch->endpoints;
+}
+
+// --- answers that need no plugin -----------------------------------------------------------------
+
+static void reply_not_found(Request *request)
+{
+  reply_error(request, 404, "not_found", "there is nothing at this address", NULL);
+}
+
+// In `dev`, a 404 below a known hook tells which routes there are.
+static void reply_routes(Request *request, const Package *package)
+{
+  Buffer text = { 0 };
+  uint32_t i;
+  buffer_string(&text, "there is nothing at this address; the plugin declares ");
+  for (i = 0; i < package->declaration_count; i++) {
+    const Declaration *declaration = &package->declarations[i];
+    char **method;
+    buffer_string(&text, i ? ", " : "");
+    for (method = declaration->methods; *method; method++)
+      buffer_printf(&text, "%s%s", method == declaration->methods ? "" : "|", *method);
+    buffer_printf(&text, " %s", declaration->rule->text);
+  }
+  reply_error(request, 404, "not_found", text.bytes, NULL);
+  buffer_free(&text);
+}
+
+static void reply_wrong_method(Request *request, const char *allow)
+{
+  HeaderList headers = { 0 };
+  header_list_add(&headers, span_of("Allow"), span_of(allow));
+  reply_error(request, 405, "method_not_allowed", "this address does not take this method",
+              &headers);
+  header_list_free(&headers);
+}
+
+// The same address with a final slash, relative: its last segment, the slash, the query.
+static void reply_add_slash(Request *request)
+{
+  HeaderList headers = { 0 };
+  Buffer location = { 0 };
+  Span path = request->path;
+  size_t start = path.len;
+  while (start > 0 && path.at[start - 1] != '/')
+    start--;
+  buffer_string(&location, "./"); // a segment may hold a colon
+  buffer_append(&location, path.at + start, path.len - start);
+  buffer_char(&location, '/');
+  if (request->query.at) {
+    buffer_char(&location, '?');
+    buffer_append(&location, request->query.at, request->query.len);
+  }
+  header_list_add(&headers, span_of("Location"), (Span){ location.bytes, location.len });
+  reply_full(request, 308, &headers, "", 0);
+  header_list_free(&headers);
+  buffer_free(&location);
+}
+
+// --- the handler ---------------------------------------------------------------------------------
+
+static void hook_free(HookRequest *hook)
+{
+  timer_stop(&hook->deadline);
+  generation_release(hook->generation);
+  mem_free(hook->hook_id);
+  mem_free(hook->endpoint_name);
+  mem_free(hook->settings_json);
+  buffer_free(&hook->path);
+  header_list_free(&hook->headers);
+  mem_free(hook);
+}
+
+void hook_request_release(HookRequest *hook)
+{
+  if (!hook->request && !hook->task)
+    hook_free(hook);
+}
+
+static void on_head(void *context, Request *request)
+{
+  Dispatch *dispatch = context;
+  HookPlace place;
+  const Endpoint *endpoint;
+  HookRequest *hook;
+  Err err;
+  if (!find_hook(dispatch, request, &place) ||
+      !(endpoint = endpoint_table_find(dispatch->endpoints, place.hook_id)) ||
+      !endpoint->is_enabled) {
+    reply_not_found(request);
+    return;
+  }
+  if (!endpoint->plugin->live) {
+    reply_error(request, 503, "plugin_unavailable", "the endpoint's plugin is not loaded", NULL);
+    return;
+  }
+  hook = mem_zero(1, sizeof *hook);
+  if (form_decode_path(place.path, &hook->path, &err) < 0) {
+    reply_error(request, 400, "bad_request", err.text, NULL);
+    hook_free(hook);
+    return;
+  }
+  switch (router_match(endpoint->plugin->router, request->method,
+                       (Span){ hook->path.bytes ? hook->path.bytes : "", hook->path.len },
+                       &hook->match)) {
+  case ROUTE_FOUND:
+    break;
+  case ROUTE_NOT_FOUND:
+    if (dispatch->config.is_dev)
+      reply_routes(request, generation_package(endpoint->plugin->live));
+    else
+      reply_not_found(request);
+    hook_free(hook);
+    return;
+  case ROUTE_WRONG_METHOD:
+    reply_wrong_method(request, hook->match.allow);
+    hook_free(hook);
+    return;
+  case ROUTE_ADD_SLASH:
+    reply_add_slash(request);
+    hook_free(hook);
+    return;
+  }
+  hook->dispatch = dispatch;
+  hook->request = request;
+  hook->generation = generation_hold(endpoint->plugin->live);
+  hook->hook_id = mem_string(endpoint->hook_id);
+  hook->endpoint_name = mem_string(endpoint->name);
+  hook->settings_json = mem_string(endpoint->settings_json);
+  hook->settings_serial = endpoint->serial;
+  request->user = hook;
+}
+
+static void on_deadline(Timer *timer)
+{
+  HookRequest *hook = (HookRequest *)((char *)timer - offsetof(HookRequest, deadline));
+  if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
+    timer_start(hook->dispatch->runtime->loop, timer, hook->dispatch->config.idle_ms, on_deadline);
+    return;
+  }
+  hook_task_time_is_up(hook, UNWIND_MS);
+}
+
+static void on_request(void *context, Request *request)
+{
+  Dispatch *dispatch = context;
+  HookRequest *hook = request->user;
+  timer_start(dispatch->runtime->loop, &hook->deadline, dispatch->config.head_ms, on_deadline);
+  hook->task = task_start(generation_state(hook->generation), &hook_task_events, hook,
+                          hook_request_push);
+}
+
+static void on_drain(void *context, Request *request)
+{
+  HookRequest *hook = request->user;
+  (void)context;
+  if (!hook || !hook->is_waiting)
+    return;
+  hook->is_waiting = false;
+  if (hook->task)
+    task_continue(hook->task);
+}
+
+static double ms_between(uint64_t from_us, uint64_t to_us)
+{
+  return to_us > from_us ? (double)((to_us - from_us) / 10) / 100.0 : 0;
+}
+
+static void log_request(const Request *request, const HookRequest *hook, const char *ended_by)
+{
+  const Package *package = hook ? generation_package(hook->generation) : NULL;
+  LogField fields[] = {
+    LOG_S("request_id", request->id),
+    LOG_S("plugin", package ? package->name : "-"),
+    LOG_S("endpoint", hook ? hook->endpoint_name : "-"),
+    LOG_S("route", package ? package->declarations[hook->match.declaration].rule->text : "-"),
+    LOG_B("method", request->method.at, request->method.len),
+    LOG_B("path", hook ? hook->path.bytes : "-", hook ? hook->path.len : 1),
+    LOG_I("status", request->status),
+    LOG_R("dur_ms", ms_between(request->started_us, host_clock.monotonic_us())),
+    LOG_R("ttfb_ms", ms_between(request->started_us, request->first_byte_us)),
+    LOG_I("bytes_out", request->bytes_out),
+    LOG_S("client_ip", request->remote_addr),
+    LOG_S("term", ended_by),
+    LOG_LAST,
+  };
+  log_write(LOG_INFO, "request", fields);
+}
+
+static void on_over(void *context, Request *request, bool is_complete, const char *ended_by)
+{
+  HookRequest *hook = request->user;
+  (void)context;
+  if (log_wants(LOG_INFO))
+    log_request(request, hook, ended_by);
+  if (!hook)
+    return;
+  request->user = NULL;
+  hook->request = NULL;
+  if (hook->box)
+    *hook->box = NULL;
+  hook->box = NULL;
+  timer_stop(&hook->deadline);
+  if (hook->task && !is_complete)
+    task_cancel(hook->task, "cancelled", "the client left", CANCEL_GRACE_MS);
+  else if (hook->task && hook->is_waiting)
+    task_continue(hook->task);
+  hook_request_release(hook);
+}
+
+const HttpHandler dispatch_handler = { on_head, on_request, on_drain, on_over };

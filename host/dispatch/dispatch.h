@@ -1,0 +1,31 @@
+// The only room that knows both HTTP and Lua: finds the endpoint and the route of a request, starts
+// its task, sends the reply, says what failed.
+#ifndef MOONHOOK_DISPATCH_DISPATCH_H
+#define MOONHOOK_DISPATCH_DISPATCH_H
+
+#include "../http/server.h"
+#include "../plugin/generation.h"
+#include "endpoint_table.h"
+
+typedef struct Dispatch Dispatch;
+
+typedef struct {
+  const char *public_url;  // "https://hooks.example.com" without a final slash, or NULL
+  const char *base_domain; // "hooks.example.com": {hook_id}.{base_domain} is served too; or NULL
+  bool is_dev;             // routes in 404s, error pages
+  uint32_t head_ms;        // to the reply's head: 60 s, then 504
+  uint32_t idle_ms;        // between a stream's pieces: 120 s
+} DispatchConfig;
+
+Dispatch *dispatch_new(Runtime *runtime, const DispatchConfig *config); // copies the config
+void dispatch_free(Dispatch *dispatch); // after the HTTP server is gone and every task has ended
+void dispatch_configure(Dispatch *dispatch, const DispatchConfig *config);
+EndpointTable *dispatch_endpoints(Dispatch *dispatch);
+
+// For http_server_new; the context is the Dispatch.
+extern const HttpHandler dispatch_handler;
+// For generation_load.
+extern const HostModule dispatch_modules[];
+#define DISPATCH_ENTRY "moonhook.serve"
+
+#endif

@@ -1,0 +1,47 @@
+// The endpoints that are served and the plugins behind them: hook id to endpoint, name to the
+// plugin's live generation.
+#ifndef MOONHOOK_DISPATCH_ENDPOINT_TABLE_H
+#define MOONHOOK_DISPATCH_ENDPOINT_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/buffer.h"
+#include "../plugin/generation.h"
+#include "route.h"
+
+// A plugin by name. It stays while an endpoint names it, also when it could not be loaded.
+typedef struct PluginSlot {
+  struct PluginSlot *next;
+  char *name;
+  Generation *live; // NULL: never loaded, or removed
+  Router *router;   // of `live`
+} PluginSlot;
+
+typedef struct {
+  char *hook_id;
+  char *name;
+  PluginSlot *plugin;
+  char *settings_json; // what handlers get, defaults filled in; "{}" when there are none
+  bool is_enabled;
+  uint32_t serial; // a new one whenever the settings change: decoded settings know theirs
+  bool is_marked;
+} Endpoint;
+
+typedef struct EndpointTable EndpointTable;
+
+EndpointTable *endpoint_table_new(void);
+void endpoint_table_free(EndpointTable *table);
+
+PluginSlot *endpoint_table_plugin(EndpointTable *table, const char *name); // made when it is new
+// Makes `generation` the live one (takes it); NULL removes the plugin.
+void plugin_slot_set(PluginSlot *plugin, Generation *generation);
+
+// Adds or replaces by hook id and marks it; copies its arguments. The same settings keep their serial.
+void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
+                        PluginSlot *plugin, const char *settings_json, bool is_enabled);
+// Removes every endpoint that was not set since the last sweep, and takes the marks off.
+void endpoint_table_sweep(EndpointTable *table);
+const Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
+
+#endif

@@ -1,0 +1,47 @@
+// See failure.h. Clients see a code and a plain sentence; the story goes to the log.
+#include "failure.h"
+
+#include <stdio.h>
+
+static const struct {
+  const char *code, *public_code;
+  int status;
+  const char *message; // NULL: the Error's own
+} table[] = {
+  { "upstream_timeout", "upstream_timeout", 504, "an upstream did not answer in time" },
+  { "upstream_error", "upstream_error", 502, "an upstream failed" },
+  { "upstream_truncated", "upstream_error", 502, "an upstream failed" },
+  { "invalid_param", "upstream_error", 502, "an upstream refused the call" },
+  { "unsupported", "upstream_error", 502, "the backend does not carry this call" },
+  { "not_found", "not_found", 404, "what the endpoint asked for does not exist" },
+  { "storage_unavailable", "storage_unavailable", 503, "storage is unavailable" },
+  { "storage_full", "storage_full", 507, "storage is full" },
+  { "plugin_timeout", "plugin_timeout", 504, "the endpoint did not answer in time" },
+  { "plugin_bad_response", "plugin_bad_response", 500, "the endpoint gave no valid response" },
+  { "plugin_cpu_limit", "plugin_cpu_limit", 500, "the endpoint used too much processor time" },
+  { "plugin_memory_limit", "plugin_memory_limit", 500, "the endpoint used too much memory" },
+  { "server_shutdown", "server_shutdown", 503, "the server is stopping" },
+};
+
+void failure_publish(const TaskFailure *failure, PublicFailure *out)
+{
+  size_t i;
+  if (failure->status >= 400 && failure->status <= 599) { // moonhook.abort
+    out->status = failure->status;
+    out->code = failure->code;
+    snprintf(out->message, sizeof out->message, "%.*s", (int)failure->message.len,
+             failure->message.at);
+    return;
+  }
+  for (i = 0; i < sizeof table / sizeof *table; i++) {
+    if (strcmp(failure->code, table[i].code) == 0) {
+      out->status = table[i].status;
+      out->code = table[i].public_code;
+      snprintf(out->message, sizeof out->message, "%s", table[i].message);
+      return;
+    }
+  }
+  out->status = 500;
+  out->code = "plugin_error";
+  snprintf(out->message, sizeof out->message, "the endpoint failed");
+}

@@ -1,0 +1,47 @@
+// One request on its way through a plugin: what HTTP knows, what Lua sees, and the reply between
+// them. Lives until both the HTTP request and the task are over, whichever is last.
+#ifndef MOONHOOK_DISPATCH_HOOK_REQUEST_H
+#define MOONHOOK_DISPATCH_HOOK_REQUEST_H
+
+#include "../http/server.h"
+#include "../plugin/generation.h"
+#include "../script/task.h"
+#include "dispatch_state.h"
+#include "endpoint_table.h"
+
+typedef struct HookRequest HookRequest;
+
+typedef enum {
+  REPLY_NONE,  // nothing decided
+  REPLY_WHOLE, // sent by http.reply
+  REPLY_RAW,   // a generator; its pieces as they are
+  REPLY_SSE,   // a generator; each piece is an event
+} ReplyMode;
+
+struct HookRequest {
+  Dispatch *dispatch;
+  Request *request;       // NULL: over on the HTTP side
+  Task *task;             // NULL: over on the Lua side, or not started
+  HookRequest **box;      // Lua's userdata; emptied when the request is over
+  Generation *generation; // held
+  char *hook_id, *endpoint_name, *settings_json; // the endpoint may change meanwhile
+  uint32_t settings_serial;
+  Buffer path; // decoded, behind the hook id
+  RouteMatch match;
+  ReplyMode mode;
+  bool is_begun;      // the head is out
+  bool is_waiting;    // for the client to read
+  int status;         // REPLY_RAW, REPLY_SSE: of the head to come
+  int64_t length;     // of a streamed body when the plugin knows it, else -1
+  HeaderList headers; // of the head to come
+  Timer deadline;     // to the head, then between pieces
+};
+
+// Pushes the arguments of moonhook.serve onto `co`: handler, handle, values, settings.
+int hook_request_push(lua_State *co, void *owner);
+int luaopen_host_http(lua_State *L);
+
+// Appends the request's public URL up to and with the hook id, no final slash.
+void hook_request_url(const HookRequest *hook, Buffer *out);
+
+#endif

@@ -1,0 +1,248 @@
+// See hook_task.h.
+#include "hook_task.h"
+
+#include <stdio.h>
+
+#include "../base/log.h"
+#include "../script/bind_json.h"
+#include "failure.h"
+
+static void begin(HookRequest *hook)
+{
+  if (hook->is_begun)
+    return;
+  hook->is_begun = true;
+  reply_begin(hook->request, hook->status, &hook->headers, hook->length);
+  header_list_free(&hook->headers);
+}
+
+static void restart_clock(HookRequest *hook)
+{
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook->dispatch->config.idle_ms,
+              hook->deadline.on_due);
+}
+
+static bool has_room(HookRequest *hook)
+{
+  if (!hook->request) // it broke while we wrote: on_over has cancelled the task
+    return true;
+  restart_clock(hook);
+  hook->is_waiting = !request_wants_more(hook->request);
+  return !hook->is_waiting;
+}
+
+// --- server-sent events --------------------------------------------------------------------------
+
+static void append_data(Buffer *frame, Span data)
+{
+  const char *at = data.at, *end = data.at + data.len;
+  for (;;) {
+    const char *stop = at;
+    while (stop < end && *stop != '\n' && *stop != '\r')
+      stop++;
+    buffer_append(frame, "data: ", 6);
+    buffer_append(frame, at, (size_t)(stop - at));
+    buffer_char(frame, '\n');
+    if (stop == end)
+      return;
+    at = stop + 1 + (*stop == '\r' && stop + 1 < end && stop[1] == '\n');
+  }
+}
+
+static void send_event(HookRequest *hook, Span data)
+{
+  Buffer frame = { 0 };
+  append_data(&frame, data);
+  buffer_char(&frame, '\n');
+  reply_piece(hook->request, frame.bytes, frame.len);
+  buffer_free(&frame);
+}
+
+// Appends "NAME: VALUE\n" of the table at the top of L when the field is set. False: not one line.
+static bool append_field(lua_State *L, Buffer *frame, const char *name)
+{
+  size_t len = 0;
+  const char *text;
+  bool is_fine = true;
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  if (!lua_isnil(L, -1)) {
+    text = lua_tolstring(L, -1, &len);
+    is_fine = text && !memchr(text, '\n', len) && !memchr(text, '\r', len) && !memchr(text, 0, len);
+    if (is_fine)
+      buffer_printf(frame, "%s: %s\n", name, text);
+  }
+  lua_pop(L, 1);
+  return is_fine;
+}
+
+static bool on_event(Task *task, lua_State *L, const char **refusal)
+{
+  HookRequest *hook = task_owner(task);
+  Dispatch *dispatch = hook->dispatch;
+  Buffer frame = { 0 }, data = { 0 };
+  Err err;
+  if (hook->mode != REPLY_SSE) {
+    *refusal = "coroutine.yield: expected a string (a piece of the reply), got a table; "
+               "Response.sse takes events";
+    return true;
+  }
+  if (!append_field(L, &frame, "event") || !append_field(L, &frame, "id") ||
+      !append_field(L, &frame, "retry")) {
+    *refusal = "coroutine.yield: an event's `event`, `id` and `retry` must each be one line";
+    goto done;
+  }
+  lua_pushliteral(L, "data");
+  lua_rawget(L, -2);
+  if (lua_istable(L, -1)) {
+    if (json_encode_value(L, lua_gettop(L), &data, &err) < 0) {
+      snprintf(dispatch->refusal, sizeof dispatch->refusal, "coroutine.yield: data: %.150s",
+               err.text);
+      *refusal = dispatch->refusal;
+    }
+  } else if (!lua_isnil(L, -1)) {
+    size_t len = 0;
+    const char *text = lua_tolstring(L, -1, &len);
+    if (text)
+      buffer_append(&data, text, len);
+    else
+      *refusal = "coroutine.yield: an event's `data` must be a string or a table";
+  }
+  if (!*refusal && hook->request) {
+    begin(hook);
+    append_data(&frame, (Span){ data.bytes ? data.bytes : "", data.len });
+    buffer_char(&frame, '\n');
+    reply_piece(hook->request, frame.bytes, frame.len);
+  }
+  lua_pop(L, 1);
+done:
+  buffer_free(&frame);
+  buffer_free(&data);
+  return *refusal ? true : has_room(hook);
+}
+
+// --- pieces --------------------------------------------------------------------------------------
+
+static bool on_piece(Task *task, Span piece, const char **refusal)
+{
+  HookRequest *hook = task_owner(task);
+  if (!hook->request)
+    return true;
+  if (hook->mode != REPLY_RAW && hook->mode != REPLY_SSE) {
+    *refusal = "coroutine.yield: expected to be called in the function that is a Response's body";
+    return true;
+  }
+  begin(hook);
+  if (hook->mode == REPLY_SSE)
+    send_event(hook, piece);
+  else
+    reply_piece(hook->request, piece.at, piece.len);
+  return has_room(hook);
+}
+
+// --- the end -------------------------------------------------------------------------------------
+
+static bool wants_html(const Request *request)
+{
+  Span accept = header_list_get(&request->headers, "Accept");
+  return accept.at && memmem(accept.at, accept.len, "text/html", 9) != NULL;
+}
+
+static bool is_loopback(const Request *request)
+{
+  return strncmp(request->remote_addr, "127.", 4) == 0 || strcmp(request->remote_addr, "::1") == 0;
+}
+
+static void send_page(HookRequest *hook, const TaskFailure *failure, int status)
+{
+  HeaderList headers = { 0 };
+  Buffer html = { 0 };
+  failure_page(failure, generation_state(hook->generation), hook->request->id, &html);
+  header_list_add(&headers, span_of("Content-Type"), span_of("text/html; charset=utf-8"));
+  reply_full(hook->request, status, &headers, html.bytes, html.len);
+  header_list_free(&headers);
+  buffer_free(&html);
+}
+
+// A stream that has begun cannot change its status: events can still say what happened, anything
+// else just breaks off, so that it never looks finished.
+static void break_stream(HookRequest *hook, const PublicFailure *public)
+{
+  if (hook->mode == REPLY_SSE) {
+    Buffer event = { 0 };
+    buffer_string(&event, "event: error\ndata: {\"error\":{\"code\":");
+    buffer_json_string(&event, public->code, strlen(public->code));
+    buffer_string(&event, ",\"message\":");
+    buffer_json_string(&event, public->message, strlen(public->message));
+    buffer_printf(&event, ",\"request_id\":\"%s\"}}\n\n", hook->request->id);
+    reply_piece(hook->request, event.bytes, event.len);
+    buffer_free(&event);
+  }
+  reply_abort(hook->request);
+}
+
+static void send_failure(HookRequest *hook, const TaskFailure *failure)
+{
+  PublicFailure public;
+  failure_publish(failure, &public);
+  if (hook->is_begun) {
+    break_stream(hook, &public);
+  } else if (hook->mode == REPLY_WHOLE) {
+    return; // the reply is out already
+  } else if (hook->dispatch->config.is_dev && public.status >= 500 && wants_html(hook->request) &&
+             is_loopback(hook->request)) {
+    send_page(hook, failure, public.status);
+  } else {
+    HeaderList headers = { 0 };
+    if (public.status == 503)
+      header_list_add(&headers, span_of("Retry-After"), span_of("1"));
+    reply_error(hook->request, public.status, public.code, public.message, &headers);
+    header_list_free(&headers);
+  }
+}
+
+static void log_failure(const HookRequest *hook, const TaskFailure *failure)
+{
+  const Package *package = generation_package(hook->generation);
+  LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
+  log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
+            LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint_name),
+            LOG_S("route", package->declarations[hook->match.declaration].rule->text),
+            LOG_S("code", failure->code), LOG_B("error", failure->message.at, failure->message.len),
+            LOG_B("traceback", failure->traceback.at,
+                  failure->traceback.len > 3000 ? 3000 : failure->traceback.len));
+}
+
+static void on_end(Task *task, const TaskFailure *failure)
+{
+  HookRequest *hook = task_owner(task);
+  hook->task = NULL;
+  timer_stop(&hook->deadline);
+  if (failure && strcmp(failure->code, "cancelled") != 0)
+    log_failure(hook, failure);
+  if (!hook->request) {
+    hook_request_release(hook);
+    return;
+  }
+  if (failure) {
+    send_failure(hook, failure);
+  } else if (hook->mode == REPLY_RAW || hook->mode == REPLY_SSE) {
+    begin(hook);
+    reply_end(hook->request);
+  }
+}
+
+const TaskEvents hook_task_events = { on_piece, on_event, on_end };
+
+void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
+{
+  static const char text[] = "no answer in time";
+  TaskFailure failure = { .code = "plugin_timeout", .message = { text, sizeof text - 1 } };
+  Task *task = hook->task;
+  if (!hook->request || !task)
+    return;
+  log_failure(hook, &failure);
+  send_failure(hook, &failure);
+  hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go
+  task_cancel(task, "plugin_timeout", text, grace_ms);
+}

@@ -1,0 +1,15 @@
+// The Lua side of a hook request: its task's pieces become the reply, its failure an error reply.
+#ifndef MOONHOOK_DISPATCH_HOOK_TASK_H
+#define MOONHOOK_DISPATCH_HOOK_TASK_H
+
+#include "hook_request.h"
+
+extern const TaskEvents hook_task_events;
+
+// No head, or no piece, in time: 504 or a broken stream, and the task has grace_ms to unwind.
+void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms);
+
+// Frees the request when both of its sides are over (dispatch.c).
+void hook_request_release(HookRequest *hook);
+
+#endif

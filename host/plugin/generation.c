@@ -1,0 +1,82 @@
+// See generation.h.
+#include "generation.h"
+
+#include "../base/memory.h"
+
+struct Generation {
+  uint32_t references;
+  Package *package;
+  State *state;
+  int *handlers; // registry references, one per declaration
+  char hash[65];
+};
+
+static void generation_free(Generation *generation)
+{
+  if (generation->state)
+    state_release(generation->state); // its references go with it
+  package_free(generation->package);
+  mem_free(generation->handlers);
+  mem_free(generation);
+}
+
+Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
+                            const char *entry, const HostModule *modules, Err *err)
+{
+  Generation *generation = mem_zero(1, sizeof *generation);
+  StateConfig config = { .role = ROLE_PLUGIN,
+                         .name = package->name,
+                         .root = dir,
+                         .permissions = package->permissions,
+                         .entry = entry,
+                         .modules = modules };
+  uint32_t i;
+  generation->references = 1;
+  generation->handlers = mem_zero(package->declaration_count, sizeof(int));
+  memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
+  generation->state = state_new(runtime, &config, err);
+  for (i = 0; generation->state && i < package->declaration_count; i++) {
+    generation->handlers[i] =
+        state_load_handler(generation->state, package->declarations[i].source, err);
+    if (generation->handlers[i] < 0)
+      break;
+  }
+  if (!generation->state || i < package->declaration_count) {
+    generation_free(generation); // with no package yet
+    return NULL;
+  }
+  generation->package = package;
+  return generation;
+}
+
+Generation *generation_hold(Generation *generation)
+{
+  generation->references++;
+  return generation;
+}
+
+void generation_release(Generation *generation)
+{
+  if (generation && --generation->references == 0)
+    generation_free(generation);
+}
+
+const Package *generation_package(const Generation *generation)
+{
+  return generation->package;
+}
+
+const char *generation_hash(const Generation *generation)
+{
+  return generation->hash;
+}
+
+State *generation_state(Generation *generation)
+{
+  return generation->state;
+}
+
+void generation_push_handler(Generation *generation, lua_State *L, uint32_t index)
+{
+  lua_rawgeti(L, LUA_REGISTRYINDEX, generation->handlers[index]);
+}

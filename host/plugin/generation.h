@@ -1,0 +1,24 @@
+// One loaded version of a plugin: its package, its lua_State, its handlers. Reference-counted:
+// requests in flight keep the generation that they started with; the state is closed after the last.
+#ifndef MOONHOOK_PLUGIN_GENERATION_H
+#define MOONHOOK_PLUGIN_GENERATION_H
+
+#include "../script/state.h"
+#include "package.h"
+
+typedef struct Generation Generation;
+
+// Loads every source of the package from the snapshot folder `dir`. Takes `package` on success only.
+// The error text names file and line. `entry` and `modules` as in StateConfig.
+Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
+                            const char *entry, const HostModule *modules, Err *err);
+Generation *generation_hold(Generation *generation);
+void generation_release(Generation *generation);
+
+const Package *generation_package(const Generation *generation);
+const char *generation_hash(const Generation *generation);
+State *generation_state(Generation *generation);
+// Pushes the handler of declaration `index` onto `L` (any thread of the state).
+void generation_push_handler(Generation *generation, lua_State *L, uint32_t index);
+
+#endif

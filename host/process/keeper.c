@@ -1,0 +1,458 @@
+// See keeper.h.
+#include "keeper.h"
+
+#include <stdlib.h>
+
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../plugin/snapshot.h"
+#include "../plugin/watch.h"
+
+// A plugin that is served, as the keeper knows it.
+typedef struct Served {
+  struct Served *next;
+  char *name, *folder;
+  char hash[CONTENT_HASH_LEN + 1];        // of the live version; "" when none could be loaded
+  char failed_hash[CONTENT_HASH_LEN + 1]; // of the last version that could not: told once
+  Package *package;                       // a reading of the live version
+  bool is_seen;
+} Served;
+
+// An endpoint that is served; kept to print its URL and to fall back to its last good settings.
+typedef struct {
+  char *plugin, *name, *hook_id, *settings_json;
+} Kept;
+
+struct Keeper {
+  Loop *loop;
+  Worker *worker;
+  Store *store;
+  ConfigSources sources;
+  Config *config;
+  Served *served;
+  Kept *kept;
+  uint32_t kept_count;
+  bool watches;
+  Watch **watch;
+  uint32_t watch_count;
+  void (*on_change)(void *context);
+  void *context;
+};
+
+static void log_problems(const Problems *problems, const char *folder)
+{
+  size_t i;
+  for (i = 0; i < problems->count; i++)
+    log_event(LOG_ERROR, "plugin problem", LOG_S("folder", folder),
+              LOG_S("error", problems->items[i].text));
+}
+
+// --- plugins -------------------------------------------------------------------------------------
+
+static Served *find_folder(Keeper *keeper, const char *folder)
+{
+  Served *served;
+  for (served = keeper->served; served; served = served->next) {
+    if (strcmp(served->folder, folder) == 0)
+      return served;
+  }
+  served = mem_zero(1, sizeof *served);
+  served->folder = mem_string(folder);
+  served->next = keeper->served;
+  keeper->served = served;
+  return served;
+}
+
+static const Served *find_name(const Keeper *keeper, const char *name)
+{
+  const char *slash = strchr(name, '/');
+  const Served *served;
+  for (served = keeper->served; served; served = served->next) {
+    if (!served->package || strcmp(served->name, slash ? slash + 1 : name) != 0)
+      continue;
+    if (!slash || (strncmp(served->package->author, name, (size_t)(slash - name)) == 0 &&
+                   served->package->author[slash - name] == '\0'))
+      return served;
+  }
+  return NULL;
+}
+
+static bool name_is_taken(const Keeper *keeper, const Served *mine, const char *name)
+{
+  const Served *served;
+  for (served = keeper->served; served; served = served->next) {
+    if (served != mine && served->name && strcmp(served->name, name) == 0)
+      return true;
+  }
+  return false;
+}
+
+static void unload(Keeper *keeper, Served *served)
+{
+  if (served->name)
+    worker_unload_plugin(keeper->worker, served->name);
+  mem_free(served->name);
+  served->name = NULL;
+  package_free(served->package);
+  served->package = NULL;
+  served->hash[0] = '\0';
+}
+
+// Loads the folder's present version if it is a new one. True when the live version changed.
+static bool load(Keeper *keeper, Served *served)
+{
+  Problems problems = { 0 };
+  char hash[CONTENT_HASH_LEN + 1], *dir = NULL;
+  Package *package = NULL, *mine = NULL;
+  Err err = { 0 };
+  bool is_changed = false;
+  if (snapshot_hash(served->folder, hash, &err) < 0) {
+    log_event(LOG_ERROR, "plugin not read", LOG_S("folder", served->folder),
+              LOG_S("error", err.text));
+    return false;
+  }
+  if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0)
+    return false;
+  memcpy(served->failed_hash, hash, sizeof hash);
+  if (snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {
+    log_event(LOG_ERROR, "plugin not copied", LOG_S("folder", served->folder),
+              LOG_S("error", err.text));
+    return false;
+  }
+  package = package_read(dir, &problems);
+  if (package)
+    mine = package_read(dir, &problems);
+  if (!mine) {
+    log_problems(&problems, served->folder);
+    goto done;
+  }
+  if (name_is_taken(keeper, served, package->name)) {
+    log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
+              LOG_S("error", "another plugin has the same name"), LOG_S("plugin", package->name));
+    goto done;
+  }
+  if (served->name && strcmp(served->name, package->name) != 0)
+    unload(keeper, served);
+  if (worker_load_plugin(keeper->worker, package, dir, hash, &err) < 0) {
+    log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
+              LOG_S("folder", served->folder), LOG_S("error", err.text),
+              LOG_S("serving", served->hash[0] ? "the last good version" : "nothing"));
+    goto done;
+  }
+  package = NULL; // the worker's
+  mem_free(served->name);
+  package_free(served->package);
+  served->name = mem_string(mine->name);
+  served->package = mine;
+  mine = NULL;
+  memcpy(served->hash, hash, sizeof hash);
+  served->failed_hash[0] = '\0';
+  is_changed = true;
+  log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
+            LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
+done:
+  package_free(package);
+  package_free(mine);
+  problems_free(&problems);
+  mem_free(dir);
+  return is_changed;
+}
+
+static bool is_hash_used(void *context, const char *hash)
+{
+  Keeper *keeper = context;
+  const Served *served;
+  for (served = keeper->served; served; served = served->next) {
+    if (strcmp(served->hash, hash) == 0)
+      return true;
+  }
+  return false;
+}
+
+// Looks at every plugin folder there is now. True when anything changed.
+static bool load_all(Keeper *keeper)
+{
+  uint32_t count, i;
+  char **folders = config_plugin_folders(keeper->config, &count);
+  Served *served, **link;
+  bool is_changed = false;
+  for (served = keeper->served; served; served = served->next)
+    served->is_seen = false;
+  for (i = 0; i < count; i++) {
+    served = find_folder(keeper, folders[i]);
+    served->is_seen = true;
+    is_changed |= load(keeper, served);
+  }
+  config_folders_free(folders);
+  for (link = &keeper->served; (served = *link);) {
+    if (served->is_seen) {
+      link = &served->next;
+      continue;
+    }
+    log_event(LOG_INFO, "plugin removed", LOG_S("folder", served->folder));
+    unload(keeper, served);
+    *link = served->next;
+    mem_free(served->folder);
+    mem_free(served);
+    is_changed = true;
+  }
+  return is_changed;
+}
+
+// --- endpoints -----------------------------------------------------------------------------------
+
+static void kept_free(Kept *kept)
+{
+  mem_free(kept->plugin);
+  mem_free(kept->name);
+  mem_free(kept->hook_id);
+  mem_free(kept->settings_json);
+}
+
+static const Kept *find_kept(const Keeper *keeper, const char *plugin, const char *name)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->kept_count; i++) {
+    if (strcmp(keeper->kept[i].plugin, plugin) == 0 && strcmp(keeper->kept[i].name, name) == 0)
+      return &keeper->kept[i];
+  }
+  return NULL;
+}
+
+// The settings that handlers get; the last good ones, with a log record, when the written ones do
+// not fit the plugin. NULL: there are none to serve with.
+static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
+                         const Package *package, const Kept *before)
+{
+  const char *file = keeper->config->file ? keeper->config->file : "moonhook.yaml";
+  Problems problems = { 0 };
+  Buffer json = { 0 };
+  char *result;
+  if (!package) {
+    log_event(LOG_WARN, "endpoint without plugin", LOG_S("endpoint", endpoint->name),
+              LOG_S("plugin", endpoint->plugin));
+    return mem_string(before ? before->settings_json : "{}"); // answered with 503
+  }
+  if (package_settings(package, endpoint->settings, &json, &problems, file) == 0) {
+    result = json.len ? buffer_take(&json) : mem_string("{}");
+  } else {
+    log_problems(&problems, package->name);
+    log_event(LOG_ERROR, "endpoint settings do not fit", LOG_S("plugin", package->name),
+              LOG_S("endpoint", endpoint->name),
+              LOG_S("serving", before ? "the last good settings" : "nothing"));
+    result = mem_string(before ? before->settings_json : NULL);
+  }
+  problems_free(&problems);
+  buffer_free(&json);
+  return result;
+}
+
+static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *kept)
+{
+  const Served *served = find_name(keeper, endpoint->plugin);
+  const char *slash = strchr(endpoint->plugin, '/');
+  const char *plugin = slash ? slash + 1 : endpoint->plugin;
+  const Kept *before = find_kept(keeper, plugin, endpoint->name);
+  char hook_id[64];
+  Err err;
+  char *settings = settings_of(keeper, endpoint, served ? served->package : NULL, before);
+  if (!settings)
+    return false;
+  if (endpoint->hook_id) {
+    snprintf(hook_id, sizeof hook_id, "%s", endpoint->hook_id);
+  } else if (store_hook_id(keeper->store, plugin, endpoint->name, hook_id, sizeof hook_id, &err) <
+             0) {
+    log_event(LOG_ERROR, "endpoint without address", LOG_S("plugin", plugin),
+              LOG_S("endpoint", endpoint->name), LOG_S("error", err.text));
+    mem_free(settings);
+    return false;
+  }
+  *kept = (Kept){ mem_string(plugin), mem_string(endpoint->name), mem_string(hook_id), settings };
+  endpoint_table_set(worker_endpoints(keeper->worker), hook_id, endpoint->name,
+                     endpoint_table_plugin(worker_endpoints(keeper->worker), plugin), settings,
+                     endpoint->is_enabled);
+  return true;
+}
+
+static void apply_endpoints(Keeper *keeper)
+{
+  const Config *config = keeper->config;
+  Kept *kept = mem_zero(config->endpoint_count, sizeof *kept);
+  uint32_t i, count = 0;
+  for (i = 0; i < config->endpoint_count; i++)
+    count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
+  endpoint_table_sweep(worker_endpoints(keeper->worker));
+  for (i = 0; i < keeper->kept_count; i++)
+    kept_free(&keeper->kept[i]);
+  mem_free(keeper->kept);
+  keeper->kept = kept;
+  keeper->kept_count = count;
+}
+
+// --- changes -------------------------------------------------------------------------------------
+
+static void told(Keeper *keeper)
+{
+  if (keeper->on_change)
+    keeper->on_change(keeper->context);
+}
+
+static void on_plugins_change(void *context)
+{
+  Keeper *keeper = context;
+  if (!load_all(keeper))
+    return;
+  apply_endpoints(keeper);
+  told(keeper);
+}
+
+static void on_config_change(void *context)
+{
+  keeper_reload(context);
+}
+
+static void unwatch(Keeper *keeper)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->watch_count; i++)
+    watch_close(keeper->watch[i]);
+  mem_free(keeper->watch);
+  keeper->watch = NULL;
+  keeper->watch_count = 0;
+}
+
+static void add_watch(Keeper *keeper, const char *path, void (*on_event)(void *context))
+{
+  Err err;
+  Watch *watch = watch_new(keeper->loop, path, on_event, keeper, &err);
+  if (watch)
+    keeper->watch[keeper->watch_count++] = watch;
+  else
+    log_event(LOG_WARN, "not watched", LOG_S("path", path), LOG_S("error", err.text));
+}
+
+static void watch_all(Keeper *keeper)
+{
+  const Config *config = keeper->config;
+  uint32_t i;
+  unwatch(keeper);
+  if (!keeper->watches)
+    return;
+  keeper->watch =
+      mem_zero(config->plugin_dir_count + config->watched_count, sizeof *keeper->watch);
+  for (i = 0; i < config->plugin_dir_count; i++)
+    add_watch(keeper, config->plugin_dirs[i], on_plugins_change);
+  for (i = 0; i < config->watched_count; i++)
+    add_watch(keeper, config->watched[i], on_config_change);
+}
+
+void keeper_reload(Keeper *keeper)
+{
+  Err err;
+  Config *config = config_read(&keeper->sources, &err), *old = keeper->config;
+  if (!config || worker_configure(keeper->worker, config, &err) < 0) {
+    log_event(LOG_ERROR, "configuration not loaded", LOG_S("error", err.text),
+              LOG_S("serving", "the last good configuration"));
+    config_free(config);
+    return;
+  }
+  keeper->config = config;
+  load_all(keeper);
+  apply_endpoints(keeper);
+  config_free(old);
+  watch_all(keeper);
+  log_event(LOG_INFO, "configuration loaded", LOG_S("file", config->file ? config->file : "-"));
+  told(keeper);
+}
+
+Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources *sources,
+                   Config *config, bool watches, void (*on_change)(void *context), void *context)
+{
+  Keeper *keeper = mem_zero(1, sizeof *keeper);
+  keeper->loop = loop;
+  keeper->worker = worker;
+  keeper->store = store;
+  keeper->sources = *sources;
+  keeper->config = config;
+  keeper->watches = watches;
+  keeper->on_change = on_change;
+  keeper->context = context;
+  load_all(keeper);
+  snapshot_sweep(config->data_dir, is_hash_used, keeper);
+  apply_endpoints(keeper);
+  watch_all(keeper);
+  return keeper;
+}
+
+void keeper_free(Keeper *keeper)
+{
+  uint32_t i;
+  unwatch(keeper);
+  while (keeper->served) {
+    Served *served = keeper->served;
+    keeper->served = served->next;
+    package_free(served->package);
+    mem_free(served->name);
+    mem_free(served->folder);
+    mem_free(served);
+  }
+  for (i = 0; i < keeper->kept_count; i++)
+    kept_free(&keeper->kept[i]);
+  mem_free(keeper->kept);
+  config_free(keeper->config);
+  mem_free(keeper);
+}
+
+const Config *keeper_config(const Keeper *keeper)
+{
+  return keeper->config;
+}
+
+// --- addresses -----------------------------------------------------------------------------------
+
+static void append_base(const Keeper *keeper, const char *hook_id, Buffer *url)
+{
+  const Config *config = keeper->config;
+  const char *host = config->public_listen.host;
+  bool is_v6 = strchr(host, ':') != NULL;
+  if (config->base_domain)
+    buffer_printf(url, "%s%s.%s",
+                  config->public_url && strncmp(config->public_url, "https:", 6) == 0 ? "https://"
+                                                                                       : "http://",
+                  hook_id, config->base_domain);
+  else if (config->public_url)
+    buffer_printf(url, "%s/e/%s", config->public_url, hook_id);
+  else
+    buffer_printf(url, "http://%s%s%s:%d/e/%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+                  worker_port(keeper->worker), hook_id);
+}
+
+void keeper_print_urls(const Keeper *keeper, FILE *out)
+{
+  uint32_t i, j;
+  for (i = 0; i < keeper->kept_count; i++) {
+    const Kept *kept = &keeper->kept[i];
+    const Served *served = find_name(keeper, kept->plugin);
+    Buffer url = { 0 };
+    append_base(keeper, kept->hook_id, &url);
+    for (j = 0; served && j < served->package->declaration_count; j++) {
+      const Declaration *declaration = &served->package->declarations[j];
+      fprintf(out, "%-7s %s%s  (%s: %s)\n", declaration->methods[0], url.bytes,
+              declaration->rule->text, kept->plugin, kept->name);
+    }
+    buffer_free(&url);
+  }
+  fflush(out);
+}
+
+void keeper_log_urls(const Keeper *keeper)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->kept_count; i++) {
+    Buffer url = { 0 };
+    append_base(keeper, keeper->kept[i].hook_id, &url);
+    log_event(LOG_INFO, "endpoint", LOG_S("plugin", keeper->kept[i].plugin),
+              LOG_S("name", keeper->kept[i].name), LOG_S("url", url.bytes));
+    buffer_free(&url);
+  }
+}

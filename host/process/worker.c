@@ -1,0 +1,234 @@
+// See worker.h.
+#include "worker.h"
+
+#include <stdlib.h>
+
+#include "../base/memory.h"
+#include "../script/channel.h"
+
+enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
+
+struct Worker {
+  Loop *loop;
+  Runtime runtime;
+  Dispatch *dispatch;
+  State *local;
+  HttpServer *server;
+  bool is_dev, is_http_gone, is_client_gone, is_stopping;
+  Timer look_again; // while stopping: until the last task and state are gone
+  void (*on_stopped)(void *context);
+  void *context;
+};
+
+static Stream *open_local(void *context, const char *kind, Span body)
+{
+  Worker *worker = context;
+  return channel_open(worker->local, kind, body);
+}
+
+// --- configuration -------------------------------------------------------------------------------
+
+static Backends *make_backends(const Config *config, Err *err)
+{
+  Backends *backends = backends_new();
+  uint32_t i;
+  for (i = 0; i < config->backend_count; i++) {
+    const ConfigBackend *backend = &config->backends[i];
+    if (backends_add(backends, backend->type, backend->name, backend->url, backend->key,
+                     backend->models_json, err) < 0) {
+      backends_release(backends);
+      return NULL;
+    }
+  }
+  return backends;
+}
+
+// What plugins may know: names, types and models, no address and no key.
+static char *make_catalogue(const Backends *backends, const Config *config)
+{
+  Buffer json = { 0 };
+  uint32_t i;
+  buffer_string(&json, "{\"backends\":{");
+  for (i = 0; i < backends_count(backends); i++) {
+    const Backend *backend = backends_at(backends, i);
+    buffer_string(&json, i ? "," : "");
+    buffer_json_string(&json, backend->name, strlen(backend->name));
+    buffer_printf(&json, ":{\"type\":\"%s\"", backend_type_name(backend->type));
+    if (backend->models_json)
+      buffer_printf(&json, ",\"models\":%s", backend->models_json);
+    buffer_char(&json, '}');
+  }
+  buffer_printf(&json, "},\"apps\":%s}", config->apps_catalog_json);
+  return buffer_take(&json);
+}
+
+static DispatchConfig dispatch_config(const Worker *worker, const Config *config)
+{
+  return (DispatchConfig){ .public_url = config->public_url,
+                           .base_domain = config->base_domain,
+                           .is_dev = worker->is_dev,
+                           .head_ms = 60000,
+                           .idle_ms = 120000 };
+}
+
+int worker_configure(Worker *worker, const Config *config, Err *err)
+{
+  Runtime *runtime = &worker->runtime;
+  DispatchConfig dispatch = dispatch_config(worker, config);
+  Backends *backends = make_backends(config, err);
+  if (!backends)
+    return err->code;
+  if (runtime->backends)
+    backends_release(runtime->backends);
+  mem_free(runtime->catalogue_json);
+  mem_free(runtime->apps_json);
+  runtime->backends = backends;
+  runtime->catalogue_json = make_catalogue(backends, config);
+  runtime->apps_json = mem_string(config->apps_json);
+  runtime->catalogue_version++;
+  runtime->client_times = config->client_times;
+  runtime->demo_pause_ms = config->demo_pause_ms;
+  runtime->demo_seed = config->demo_seed;
+  if (worker->dispatch)
+    dispatch_configure(worker->dispatch, &dispatch);
+  return 0;
+}
+
+Worker *worker_new(Loop *loop, Store *store, const Config *config, bool is_dev, Err *err)
+{
+  Worker *worker = mem_zero(1, sizeof *worker);
+  Runtime *runtime = &worker->runtime;
+  StateConfig local = { .role = ROLE_LOCAL,
+                        .name = "local",
+                        .permissions = PERMIT_ALL,
+                        .entry = "moonhook.serve_local" };
+  ClientConfig client = { .ca_file = config->ca_file };
+  DispatchConfig dispatch;
+  worker->loop = loop;
+  worker->is_dev = is_dev;
+  dispatch = dispatch_config(worker, config);
+  runtime->loop = loop;
+  runtime->store = store;
+  runtime->library_path = getenv("MOONHOOK_LUA_PATH");
+  runtime->local_open = open_local;
+  runtime->local_context = worker;
+  runtime->client = client_new(loop, &client, err);
+  if (!runtime->client || worker_configure(worker, config, err) < 0)
+    return NULL; // the process ends
+  worker->dispatch = dispatch_new(runtime, &dispatch);
+  worker->local = state_new(runtime, &local, err);
+  return worker->local ? worker : NULL;
+}
+
+// --- what is served ------------------------------------------------------------------------------
+
+int worker_listen(Worker *worker, const ConfigListen *listen, const HttpLimits *limits,
+                  bool may_move, Err *err)
+{
+  int port = listen->port, tries = may_move && port ? PORTS_TRIED : 1;
+  for (; tries > 0; tries--, port++) {
+    worker->server = http_server_new(worker->loop, listen->host, port, limits, &dispatch_handler,
+                                     worker->dispatch, err);
+    if (worker->server || err->code != UV_EADDRINUSE)
+      break;
+  }
+  return worker->server ? 0 : err->code;
+}
+
+int worker_port(const Worker *worker)
+{
+  return worker->server ? http_server_port(worker->server) : 0;
+}
+
+int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
+                       Err *err)
+{
+  Generation *generation = generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY,
+                                           dispatch_modules, err);
+  if (!generation)
+    return err->code;
+  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), package->name), generation);
+  return 0;
+}
+
+void worker_unload_plugin(Worker *worker, const char *name)
+{
+  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), name), NULL);
+}
+
+EndpointTable *worker_endpoints(Worker *worker)
+{
+  return dispatch_endpoints(worker->dispatch);
+}
+
+// --- stopping ------------------------------------------------------------------------------------
+// Requests first, then the states that they ran in, then what these states used.
+
+static void look_again(Worker *worker);
+
+static void on_look_again(Timer *timer)
+{
+  look_again((Worker *)((char *)timer - offsetof(Worker, look_again)));
+}
+
+static void on_client_closed(void *context)
+{
+  Worker *worker = context;
+  worker->is_client_gone = true;
+  worker->on_stopped(worker->context);
+}
+
+static void look_again(Worker *worker)
+{
+  if (worker->runtime.live_tasks == 0 && worker->local) {
+    state_release(worker->local);
+    worker->local = NULL;
+    dispatch_free(worker->dispatch);
+    worker->dispatch = NULL;
+  }
+  if (worker->runtime.live_states == 0)
+    client_close(worker->runtime.client, on_client_closed, worker);
+  else
+    timer_start(worker->loop, &worker->look_again, LOOK_AGAIN_MS, on_look_again);
+}
+
+static void on_http_closed(void *context)
+{
+  Worker *worker = context;
+  worker->is_http_gone = true;
+  if (worker->server)
+    http_server_free(worker->server);
+  worker->server = NULL;
+  look_again(worker);
+}
+
+void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context), void *context)
+{
+  if (worker->is_stopping && (!is_now || worker->is_http_gone))
+    return;
+  worker->is_stopping = true;
+  worker->on_stopped = on_stopped;
+  worker->context = context;
+  if (worker->server)
+    http_server_stop(worker->server, is_now, on_http_closed, worker);
+  else
+    on_http_closed(worker);
+}
+
+void worker_free(Worker *worker)
+{
+  backends_release(worker->runtime.backends);
+  mem_free(worker->runtime.catalogue_json);
+  mem_free(worker->runtime.apps_json);
+  mem_free(worker);
+}
+
+uint32_t worker_live_tasks(const Worker *worker)
+{
+  return worker->runtime.live_tasks;
+}
+
+uint32_t worker_live_states(const Worker *worker)
+{
+  return worker->runtime.live_states;
+}

@@ -1,0 +1,25 @@
+// The C modules that library code may require, and what they share. One file each, leaves: check
+// the arguments, call, push. None calls a Lua function, none raises for the world's failures.
+#ifndef MOONHOOK_SCRIPT_BIND_H
+#define MOONHOOK_SCRIPT_BIND_H
+
+#include "../base/buffer.h"
+#include "library.h"
+#include "state.h"
+
+int luaopen_host_timer(lua_State *L);
+int luaopen_host_log(lua_State *L);
+int luaopen_host_package(lua_State *L);
+int luaopen_host_library(lua_State *L);
+int luaopen_host_clock(lua_State *L);
+int luaopen_host_reverse(lua_State *L);
+int luaopen_host_store(lua_State *L);
+int luaopen_host_json(lua_State *L);
+int luaopen_host_bytes(lua_State *L);
+
+// An embedded file by its path in the repository, or NULL.
+const LibraryFile *library_find(const char *path);
+// A library module's text; `*copy` is what the caller frees, or NULL.
+bool library_module(const char *folder, const char *name, Span *text, char **copy);
+
+#endif

@@ -1,0 +1,26 @@
+// host.package: read(path) -> bytes | nil, message. Files of the plugin's package only.
+#include "bind.h"
+
+static int l_package_read(lua_State *L)
+{
+  const char *file = luaL_checkstring(L, 1);
+  Buffer bytes = { 0 };
+  Err err;
+  if (state_read_file(state_of(L), file, &bytes, &err) < 0) {
+    buffer_free(&bytes);
+    lua_pushnil(L);
+    lua_pushstring(L, err.text);
+    return 2;
+  }
+  lua_pushlstring(L, bytes.bytes, bytes.len);
+  buffer_free(&bytes);
+  return 1;
+}
+
+int luaopen_host_package(lua_State *L)
+{
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_package_read);
+  lua_setfield(L, -2, "read");
+  return 1;
+}

@@ -1,0 +1,344 @@
+// See state.h. Two worlds live in one lua_State: the library, with its own globals and a `require`
+// that knows the C modules, and the plugin, with the trimmed globals that lua/moonhook/sandbox.lua
+// builds. The allocator's user data is the State, so that any thread finds it in one call.
+#include "state.h"
+
+#include <lualib.h>
+#include <luajit.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "bind.h"
+#include "library.h"
+#include "task.h"
+
+enum { MAX_POOLED = 64, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
+
+typedef struct {
+  lua_State *co;
+  int ref;
+} Pooled;
+
+struct State {
+  Runtime *runtime;
+  lua_State *L;
+  StateRole role;
+  char *name, *root;
+  uint32_t permissions;
+  const HostModule *modules;
+  size_t memory_bytes;
+  int entry_ref, load_ref, loaded_ref, globals_ref;
+  JobGroup group;
+  Job close_job;
+  bool is_released;
+  uint32_t tasks;
+  struct Task *current;
+  Pooled pool[MAX_POOLED];
+  uint32_t pooled;
+};
+
+static const HostModule host_modules[] = {
+  { "host.task", luaopen_host_task },       { "host.timer", luaopen_host_timer },
+  { "host.log", luaopen_host_log },         { "host.package", luaopen_host_package },
+  { "host.library", luaopen_host_library }, { "host.clock", luaopen_host_clock },
+  { "host.reverse", luaopen_host_reverse }, { "host.json", luaopen_host_json },
+  { "host.bytes", luaopen_host_bytes },     { NULL, NULL },
+};
+
+static const HostModule local_modules[] = {
+  { "host.store", luaopen_host_store },
+  { NULL, NULL },
+};
+
+static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
+{
+  State *state = data;
+  state->memory_bytes += new_size - old_size;
+  if (new_size == 0) {
+    free(block);
+    return NULL;
+  }
+  return realloc(block, new_size);
+}
+
+State *state_of(lua_State *L)
+{
+  void *state;
+  lua_getallocf(L, &state);
+  return state;
+}
+
+// --- the library ---------------------------------------------------------------------------------
+
+static lua_CFunction find_module(const HostModule *modules, const char *name)
+{
+  for (; modules && modules->name; modules++) {
+    if (strcmp(modules->name, name) == 0)
+      return modules->open;
+  }
+  return NULL;
+}
+
+static lua_CFunction host_module(const State *state, const char *name)
+{
+  lua_CFunction open = find_module(host_modules, name);
+  if (!open)
+    open = find_module(state->modules, name);
+  if (!open && state->role == ROLE_LOCAL)
+    open = find_module(local_modules, name);
+  return open;
+}
+
+// Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
+static void load_library_chunk(lua_State *L, const State *state, const char *name)
+{
+  Span text;
+  char *copy = NULL;
+  int rc;
+  const char *chunk = lua_pushfstring(L, "=%s", name);
+  if (!library_module(state->runtime->library_path, name, &text, &copy)) {
+    luaL_error(L, "library module '%s' not found", name);
+    return;
+  }
+  rc = luaL_loadbuffer(L, text.at, text.len, chunk);
+  mem_free(copy);
+  if (rc != 0)
+    lua_error(L);
+  lua_remove(L, -2);
+}
+
+// The library's require(name). Stack: [name] -> [module]
+static int l_require(lua_State *L)
+{
+  State *state = state_of(L);
+  const char *name = luaL_checkstring(L, 1);
+  lua_CFunction open;
+  lua_settop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, state->loaded_ref);
+  lua_getfield(L, 2, name);
+  if (!lua_isnil(L, -1))
+    return 1;
+  lua_pop(L, 1);
+  if (strncmp(name, "host.", 5) == 0) {
+    open = host_module(state, name);
+    if (!open)
+      return luaL_error(L, "host module '%s' not found", name);
+    lua_pushcfunction(L, open);
+    lua_call(L, 0, 1);
+  } else {
+    load_library_chunk(L, state, name);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 1);
+    }
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 2, name);
+  return 1;
+}
+
+static void open_lib(lua_State *L, const char *name, lua_CFunction open)
+{
+  lua_pushcfunction(L, open);
+  lua_pushstring(L, name);
+  lua_call(L, 1, 0);
+}
+
+// Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []
+static int boot(lua_State *L)
+{
+  State *state = lua_touserdata(L, 1);
+  const StateConfig *config = lua_touserdata(L, 2);
+  lua_settop(L, 0);
+  open_lib(L, "", luaopen_base);
+  open_lib(L, LUA_STRLIBNAME, luaopen_string);
+  open_lib(L, LUA_TABLIBNAME, luaopen_table);
+  open_lib(L, LUA_MATHLIBNAME, luaopen_math);
+  open_lib(L, LUA_BITLIBNAME, luaopen_bit);
+  lua_newtable(L);
+  state->loaded_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushcfunction(L, l_require);
+  lua_setglobal(L, "require");
+
+  lua_pushcfunction(L, l_require);
+  lua_pushliteral(L, "moonhook.sandbox");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "load_handler");
+  state->load_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
+
+  lua_pushcfunction(L, l_require);
+  lua_pushstring(L, config->entry);
+  lua_call(L, 1, 1);
+  if (!lua_isfunction(L, -1))
+    return luaL_error(L, "library module '%s' must return a function", config->entry);
+  state->entry_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static void free_state(State *state)
+{
+  state->runtime->live_states--;
+  if (state->L)
+    lua_close(state->L);
+  mem_free(state->name);
+  mem_free(state->root);
+  mem_free(state);
+}
+
+State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
+{
+  State *state = mem_zero(1, sizeof *state);
+  runtime->live_states++;
+  state->runtime = runtime;
+  state->role = config->role;
+  state->name = mem_string(config->name);
+  state->root = mem_string(config->root);
+  state->permissions = config->permissions;
+  state->modules = config->modules;
+  state->L = lua_newstate(allocate, state);
+  if (!state->L) {
+    err_set(err, UV_ENOMEM, "cannot create a Lua state");
+    free_state(state);
+    return NULL;
+  }
+  luaJIT_setmode(state->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  lua_pushcfunction(state->L, boot);
+  lua_pushlightuserdata(state->L, state);
+  lua_pushlightuserdata(state->L, (void *)(uintptr_t)config);
+  if (lua_pcall(state->L, 2, 0, 0) != 0) {
+    err_set(err, UV_EINVAL, "%s",
+            lua_tostring(state->L, -1) ? lua_tostring(state->L, -1) : "library failed to load");
+    free_state(state);
+    return NULL;
+  }
+  return state;
+}
+
+static void on_close_job(Job *job)
+{
+  free_state((State *)((char *)job - offsetof(State, close_job)));
+}
+
+static void close_when_idle(State *state)
+{
+  if (!state->is_released || state->tasks > 0)
+    return;
+  // Closed from the run queue, and as the last of its group: never under a running task of its own.
+  state->close_job.group = &state->group;
+  state->close_job.run = on_close_job;
+  job_post(state->runtime->loop, &state->close_job);
+}
+
+void state_release(State *state)
+{
+  state->is_released = true;
+  close_when_idle(state);
+}
+
+int state_load_handler(State *state, const char *file, Err *err)
+{
+  lua_State *L = state->L;
+  int rc, top = lua_gettop(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, state->load_ref);
+  lua_pushstring(L, file);
+  if (lua_pcall(L, 1, 1, 0) != 0) {
+    const char *text = lua_tostring(L, -1);
+    rc = err_set(err, UV_EINVAL, "%s", text ? text : "the file raised an error that is not a string");
+  } else {
+    rc = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_settop(L, top);
+  return rc;
+}
+
+// --- what others ask -----------------------------------------------------------------------------
+
+lua_State *state_lua(State *state)
+{
+  return state->L;
+}
+
+Runtime *state_runtime(State *state)
+{
+  return state->runtime;
+}
+
+const char *state_name(const State *state)
+{
+  return state->name;
+}
+
+const char *state_root(const State *state)
+{
+  return state->root;
+}
+
+uint32_t state_permissions(const State *state)
+{
+  return state->permissions;
+}
+
+StateRole state_role(const State *state)
+{
+  return state->role;
+}
+
+uint32_t state_tasks(const State *state)
+{
+  return state->tasks;
+}
+
+JobGroup *state_group(State *state)
+{
+  return &state->group;
+}
+
+int state_entry_ref(const State *state)
+{
+  return state->entry_ref;
+}
+
+void state_set_current(State *state, struct Task *task)
+{
+  state->current = task;
+}
+
+struct Task *state_current(const State *state)
+{
+  return state->current;
+}
+
+void state_task_started(State *state)
+{
+  state->tasks++;
+  state->runtime->live_tasks++;
+}
+
+void state_task_ended(State *state)
+{
+  state->tasks--;
+  state->runtime->live_tasks--;
+  close_when_idle(state);
+}
+
+lua_State *state_pool_take(State *state, int *ref)
+{
+  if (state->pooled == 0)
+    return NULL;
+  state->pooled--;
+  *ref = state->pool[state->pooled].ref;
+  return state->pool[state->pooled].co;
+}
+
+bool state_pool_give(State *state, lua_State *co, int ref)
+{
+  if (state->pooled == MAX_POOLED || state->is_released)
+    return false;
+  state->pool[state->pooled++] = (Pooled){ co, ref };
+  return true;
+}

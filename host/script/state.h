@@ -1,0 +1,93 @@
+// A lua_State that runs other people's code: the sandbox, the library, the plugin's files. One per
+// plugin version per worker, and one for the local apps. Its run-queue group gives every state its
+// turn. Credentials never enter a state.
+#ifndef MOONHOOK_SCRIPT_STATE_H
+#define MOONHOOK_SCRIPT_STATE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/loop.h"
+#include "../base/stream.h"
+#include "../reverse/client.h"
+#include "../store/store.h"
+
+typedef struct State State;
+
+// What the states of one worker share. Owned by the worker; outlives every state.
+typedef struct Runtime {
+  Loop *loop;
+  Client *client;
+  ClientTimes client_times; // defaults of reverse calls
+  Store *store;            // NULL: local apps keep no conversations
+  Backends *backends;      // replaced when the configuration changes
+  char *catalogue_json;    // what plugins may know of backends and apps
+  char *apps_json;         // the `apps` section, for the local state
+  uint32_t catalogue_version; // raised whenever one of the three above changed
+  const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
+  // Opens a call of the built-in backend `local`; never NULL when set.
+  Stream *(*local_open)(void *context, const char *kind, Span body);
+  void *local_context;
+  uint32_t demo_pause_ms; // of local/demo, between tokens
+  uint32_t demo_seed;
+  uint32_t live_tasks; // of all states
+  uint32_t live_states;
+} Runtime;
+
+typedef enum { ROLE_PLUGIN, ROLE_LOCAL } StateRole;
+
+// A C module that library code may require as "host.NAME".
+typedef struct {
+  const char *name;
+  lua_CFunction open;
+} HostModule;
+
+typedef struct {
+  StateRole role;
+  const char *name;    // the plugin's, for the log; copied
+  const char *root;    // folder of its files; NULL: none; copied
+  uint32_t permissions; // PERMIT_*
+  const char *entry;   // library module that returns the function each task runs
+  const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
+} StateConfig;
+
+// Loads the sandbox and the library. The error text names the library's file and line.
+State *state_new(Runtime *runtime, const StateConfig *config, Err *err);
+// Closes the state when its last task has ended, from the run queue. No new task may start.
+void state_release(State *state);
+
+// Runs a file of the package once and keeps what it returns: a table with `invoke`, or a function
+// (made into such a table). Gives a registry reference, or a negative code and err->text with file
+// and line. Files are not run twice: the same `require` cache serves them.
+int state_load_handler(State *state, const char *file, Err *err);
+
+lua_State *state_lua(State *state); // the main thread; not for running plugin code
+Runtime *state_runtime(State *state);
+const char *state_name(const State *state);
+const char *state_root(const State *state);
+uint32_t state_permissions(const State *state);
+StateRole state_role(const State *state);
+uint32_t state_tasks(const State *state);
+State *state_of(lua_State *L); // of any thread of it
+
+// Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
+int state_read_file(const State *state, const char *file, Buffer *out, Err *err);
+
+// --- for task.c ----------------------------------------------------------------------------------
+
+struct Task;
+JobGroup *state_group(State *state);
+int state_entry_ref(const State *state);
+void state_set_current(State *state, struct Task *task);
+struct Task *state_current(const State *state); // the task whose code runs now, or NULL
+void state_task_started(State *state);
+void state_task_ended(State *state);
+// A coroutine that has finished its task and waits for the next, or NULL; `*ref` anchors it.
+lua_State *state_pool_take(State *state, int *ref);
+bool state_pool_give(State *state, lua_State *co, int ref); // false: full, the caller unrefs
+
+#endif

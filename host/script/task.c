@@ -1,0 +1,414 @@
+// See task.h. A coroutine runs one task after the other: the entry function yields DONE when it is
+// through with one, and gets the next one's arguments as the results of that yield. So a request
+// costs no new coroutine. A coroutine whose task raised is dead and is dropped.
+#include "task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/memory.h"
+
+// Identities; their addresses are what Lua sees as light userdata.
+static char mark_wait, mark_done, mark_bad;
+
+typedef enum { PHASE_QUEUED, PHASE_RUNNING, PHASE_WAITING, PHASE_PAUSED } Phase;
+
+struct Task {
+  State *state;
+  lua_State *co;
+  int co_ref;
+  Phase phase;
+  bool is_cancelled;
+  const char *refusal;  // PAUSED: what the yield must raise
+  const TaskEvents *events;
+  void *owner;
+  Job job;
+  TaskWait wait;
+  int (*push_start)(lua_State *co, void *owner);
+  TaskOwned *owned;
+  Timer grace;
+  char cancel_code[40];
+  char cancel_message[80];
+  char *note; // tracebacks of inner coroutines that raised
+};
+
+static void run(Job *job);
+
+static Task *task_of_job(Job *job)
+{
+  return (Task *)((char *)job - offsetof(Task, job));
+}
+
+static Loop *loop_of(const Task *task)
+{
+  return state_runtime(task->state)->loop;
+}
+
+Task *task_start(State *state, const TaskEvents *events, void *owner,
+                 int (*push)(lua_State *co, void *owner))
+{
+  Task *task = mem_zero(1, sizeof *task);
+  lua_State *L = state_lua(state);
+  task->state = state;
+  task->events = events;
+  task->owner = owner;
+  task->push_start = push;
+  task->phase = PHASE_QUEUED;
+  task->job.group = state_group(state);
+  task->job.run = run;
+  task->co = state_pool_take(state, &task->co_ref);
+  if (!task->co) {
+    task->co = lua_newthread(L);
+    task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(task->co, LUA_REGISTRYINDEX, state_entry_ref(state));
+  }
+  state_task_started(state);
+  job_post(loop_of(task), &task->job);
+  return task;
+}
+
+void *task_owner(const Task *task)
+{
+  return task->owner;
+}
+
+State *task_state(const Task *task)
+{
+  return task->state;
+}
+
+bool task_is_cancelled(const Task *task)
+{
+  return task->is_cancelled;
+}
+
+// --- ending --------------------------------------------------------------------------------------
+
+static void drop_wait(Task *task)
+{
+  TaskWait wait = task->wait;
+  task->wait = (TaskWait){ 0 };
+  if (wait.op && wait.cancel)
+    wait.cancel(wait.op);
+}
+
+static void end(Task *task, const TaskFailure *failure, bool can_reuse)
+{
+  State *state = task->state;
+  lua_State *L = state_lua(state);
+  drop_wait(task);
+  while (task->owned) {
+    TaskOwned *owned = task->owned;
+    task_disown(owned);
+    owned->release(owned);
+  }
+  timer_stop(&task->grace);
+  job_cancel(loop_of(task), &task->job);
+  task->events->on_end(task, failure);
+  if (!can_reuse || !state_pool_give(state, task->co, task->co_ref))
+    luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
+  mem_free(task->note);
+  mem_free(task);
+  state_task_ended(state);
+}
+
+static void set_code(TaskFailure *failure, const char *code)
+{
+  snprintf(failure->code, sizeof failure->code, "%s", code);
+}
+
+// Reads the error object at the top of `co` without running any code of the plugin's.
+static void describe(lua_State *co, TaskFailure *failure, Buffer *text)
+{
+  int top = lua_gettop(co);
+  set_code(failure, "plugin_error");
+  if (top == 0) {
+    buffer_string(text, "error object is missing");
+  } else if (lua_type(co, top) == LUA_TSTRING) {
+    size_t len;
+    const char *message = lua_tolstring(co, top, &len);
+    buffer_append(text, message, len > 4096 ? 4096 : len);
+  } else if (lua_istable(co, top)) {
+    bool is_ours = false;
+    if (lua_getmetatable(co, top)) {
+      lua_pushliteral(co, "__moonhook_error");
+      lua_rawget(co, -2);
+      is_ours = lua_toboolean(co, -1);
+      lua_pop(co, 2);
+    }
+    if (is_ours) {
+      size_t len = 0;
+      const char *message;
+      lua_pushliteral(co, "code");
+      lua_rawget(co, top);
+      if (lua_type(co, -1) == LUA_TSTRING)
+        set_code(failure, lua_tostring(co, -1));
+      lua_pushliteral(co, "status");
+      lua_rawget(co, top);
+      failure->status = (int)lua_tointeger(co, -1);
+      lua_pushliteral(co, "message");
+      lua_rawget(co, top);
+      message = lua_type(co, -1) == LUA_TSTRING ? lua_tolstring(co, -1, &len) : "";
+      buffer_append(text, message, len > 4096 ? 4096 : len);
+      lua_settop(co, top);
+    } else {
+      buffer_string(text, "error object is a table");
+      lua_pushnil(co);
+      while (text->len < 1024 && lua_next(co, top)) {
+        if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING)
+          buffer_printf(text, " %s=\"%.200s\"", lua_tostring(co, -2), lua_tostring(co, -1));
+        else if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TNUMBER)
+          buffer_printf(text, " %s=%.14g", lua_tostring(co, -2), lua_tonumber(co, -1));
+        lua_pop(co, 1);
+      }
+      lua_settop(co, top);
+    }
+  } else {
+    buffer_printf(text, "error object is %s%s", lua_isnil(co, top) ? "" : "a ",
+                  luaL_typename(co, top));
+  }
+}
+
+static void fail(Task *task)
+{
+  lua_State *L = state_lua(task->state);
+  TaskFailure failure = { .status = 0 };
+  Buffer text = { 0 }, trace = { 0 };
+  int top = lua_gettop(L);
+  describe(task->co, &failure, &text);
+  // The failed stack is still intact, so the traceback shows the plugin's own lines.
+  luaL_traceback(L, task->co, NULL, 0);
+  buffer_string(&trace, lua_tostring(L, -1));
+  if (task->note)
+    buffer_string(&trace, task->note);
+  lua_settop(L, top);
+  failure.message = (Span){ text.bytes, text.len };
+  failure.traceback = (Span){ trace.bytes, trace.len };
+  end(task, &failure, false);
+  buffer_free(&text);
+  buffer_free(&trace);
+}
+
+// Ends a task from outside, wherever it stands; its coroutine is dropped.
+static void kill_task(Task *task)
+{
+  TaskFailure failure = { .status = 0 };
+  set_code(&failure, task->cancel_code);
+  failure.message = span_of(task->cancel_message);
+  failure.traceback = span_of("");
+  end(task, &failure, false);
+}
+
+static void on_grace_over(Timer *timer)
+{
+  kill_task((Task *)((char *)timer - offsetof(Task, grace)));
+}
+
+// --- running -------------------------------------------------------------------------------------
+
+static void on_yield(Task *task)
+{
+  lua_State *co = task->co;
+  const void *mark = lua_touserdata(co, 1);
+  const char *refusal = NULL;
+  bool has_room = true;
+  if (lua_type(co, 1) == LUA_TLIGHTUSERDATA && mark == &mark_wait) {
+    lua_settop(co, 0);
+    task->phase = PHASE_WAITING;
+    return; // the pending operation, or a cancel that came meanwhile, posts the job
+  }
+  if (lua_type(co, 1) == LUA_TLIGHTUSERDATA && mark == &mark_done) {
+    lua_settop(co, 0);
+    end(task, NULL, true);
+    return;
+  }
+  drop_wait(task); // a wait that could not be yielded (inside table.sort, say)
+  task->phase = PHASE_PAUSED;
+  if (task->is_cancelled) {
+    has_room = true; // the next resume raises
+  } else if (lua_type(co, 1) == LUA_TSTRING && lua_gettop(co) == 1) {
+    Span piece;
+    piece.at = lua_tolstring(co, 1, &piece.len);
+    has_room = task->events->on_piece(task, piece, &refusal);
+  } else if (lua_istable(co, 1) && lua_gettop(co) == 1 && task->events->on_event) {
+    has_room = task->events->on_event(task, co, &refusal);
+  } else {
+    refusal = "coroutine.yield: expected one string (a piece of the reply)";
+  }
+  lua_settop(co, 0);
+  task->refusal = refusal;
+  if (has_room || refusal)
+    job_post(loop_of(task), &task->job);
+}
+
+static void run(Job *job)
+{
+  Task *task = task_of_job(job);
+  lua_State *co = task->co;
+  int nargs = 0, status;
+  switch (task->phase) {
+  case PHASE_QUEUED:
+    if (task->is_cancelled) {
+      lua_settop(co, 0); // never started: nothing to unwind
+      kill_task(task);
+      return;
+    }
+    nargs = task->push_start(co, task->owner);
+    break;
+  case PHASE_WAITING:
+    if (task->wait.op) {
+      TaskWait wait = task->wait;
+      nargs = wait.push(co, wait.op);
+      if (nargs < 0)
+        return; // not yet
+      task->wait = (TaskWait){ 0 };
+    } else {
+      nargs = push_failure(co, task->cancel_code, task->cancel_message);
+    }
+    break;
+  case PHASE_PAUSED:
+    if (task->is_cancelled) {
+      lua_pushlightuserdata(co, &mark_bad);
+      lua_pushstring(co, task->cancel_code);
+      lua_pushstring(co, task->cancel_message);
+      nargs = 3;
+    } else if (task->refusal) {
+      lua_pushlightuserdata(co, &mark_bad);
+      lua_pushnil(co);
+      lua_pushstring(co, task->refusal);
+      nargs = 3;
+    }
+    task->refusal = NULL;
+    break;
+  case PHASE_RUNNING:
+    return; // lua_resume is never nested
+  }
+  task->phase = PHASE_RUNNING;
+  state_set_current(task->state, task);
+  status = lua_resume(co, nargs);
+  state_set_current(task->state, NULL);
+  if (status == LUA_YIELD)
+    on_yield(task);
+  else if (status == 0)
+    end(task, NULL, false);
+  else
+    fail(task);
+}
+
+void task_continue(Task *task)
+{
+  if (task->phase == PHASE_PAUSED)
+    job_post(loop_of(task), &task->job);
+}
+
+void task_ready(Task *task)
+{
+  job_post(loop_of(task), &task->job);
+}
+
+void task_cancel(Task *task, const char *code, const char *message, uint32_t grace_ms)
+{
+  if (task->is_cancelled)
+    return;
+  task->is_cancelled = true;
+  snprintf(task->cancel_code, sizeof task->cancel_code, "%s", code);
+  snprintf(task->cancel_message, sizeof task->cancel_message, "%s", message);
+  drop_wait(task);
+  timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);
+  job_post(loop_of(task), &task->job);
+}
+
+// --- for bindings --------------------------------------------------------------------------------
+
+Task *task_current(lua_State *L)
+{
+  return state_current(state_of(L));
+}
+
+int push_failure(lua_State *L, const char *code, const char *message)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, code);
+  lua_pushstring(L, message);
+  return 3;
+}
+
+int task_await(lua_State *L, TaskWait wait)
+{
+  Task *task = task_current(L);
+  if (!task || task->is_cancelled) {
+    if (wait.cancel)
+      wait.cancel(wait.op);
+    if (task)
+      return push_failure(L, task->cancel_code, task->cancel_message);
+    return push_failure(L, "not_in_task", "calls that wait are not possible while a plugin loads");
+  }
+  drop_wait(task); // one that could not be yielded
+  task->wait = wait;
+  lua_pushlightuserdata(L, &mark_wait);
+  return 1;
+}
+
+void task_own(Task *task, TaskOwned *owned)
+{
+  owned->next = task->owned;
+  owned->link = &task->owned;
+  if (owned->next)
+    owned->next->link = &owned->next;
+  task->owned = owned;
+}
+
+void task_disown(TaskOwned *owned)
+{
+  if (!owned->link)
+    return;
+  *owned->link = owned->next;
+  if (owned->next)
+    owned->next->link = owned->link;
+  owned->next = NULL;
+  owned->link = NULL;
+}
+
+// is_cancelled() -> boolean
+static int l_task_is_cancelled(lua_State *L)
+{
+  Task *task = task_current(L);
+  lua_pushboolean(L, task && task->is_cancelled);
+  return 1;
+}
+
+// note(co): keeps the traceback of an inner coroutine that raised, for the log.
+static int l_task_note(lua_State *L)
+{
+  Task *task = task_current(L);
+  lua_State *co = lua_tothread(L, 1);
+  Buffer text = { 0 };
+  if (!task || !co)
+    return 0;
+  luaL_traceback(L, co, NULL, 0);
+  if (task->note)
+    buffer_string(&text, task->note);
+  if (text.len < 4096) {
+    buffer_string(&text, "\ninner coroutine: ");
+    buffer_string(&text, lua_tostring(L, -1));
+  }
+  mem_free(task->note);
+  task->note = buffer_take(&text);
+  return 0;
+}
+
+int luaopen_host_task(lua_State *L)
+{
+  lua_createtable(L, 0, 5);
+  lua_pushlightuserdata(L, &mark_wait);
+  lua_setfield(L, -2, "WAIT");
+  lua_pushlightuserdata(L, &mark_done);
+  lua_setfield(L, -2, "DONE");
+  lua_pushlightuserdata(L, &mark_bad);
+  lua_setfield(L, -2, "BAD");
+  lua_pushcfunction(L, l_task_is_cancelled);
+  lua_setfield(L, -2, "is_cancelled");
+  lua_pushcfunction(L, l_task_note);
+  lua_setfield(L, -2, "note");
+  return 1;
+}

@@ -1,0 +1,68 @@
+// A task: one request's (or local call's) coroutine and all it owns. This file is the only one that
+// calls lua_resume. A task ends exactly once; what it owns (streams, timers) is released then.
+#ifndef MOONHOOK_SCRIPT_TASK_H
+#define MOONHOOK_SCRIPT_TASK_H
+
+#include "state.h"
+
+typedef struct Task Task;
+
+// How a task failed, in two tellings: the code and message that a client may see, and the log's.
+typedef struct {
+  char code[40];    // an Error's code, or "plugin_error"
+  int status;       // an Error's HTTP status, or 0
+  Span message;     // of the error object, one line or more
+  Span traceback;   // the plugin's lines
+} TaskFailure;
+
+typedef struct {
+  // The task yielded a piece. False: no room; task_continue must follow. The bytes are borrowed.
+  // A text in *refusal (static) makes the yield raise it at the plugin's line.
+  bool (*on_piece)(Task *task, Span piece, const char **refusal);
+  // A yielded table (Response.sse events); NULL: only strings may be yielded. Works on the value at
+  // the top of `L` and pops nothing; returns as on_piece.
+  bool (*on_event)(Task *task, lua_State *L, const char **refusal);
+  // The task is over and freed after this returns. `failure` is NULL when it ended well.
+  void (*on_end)(Task *task, const TaskFailure *failure);
+} TaskEvents;
+
+// Starts a task in the run queue: `push` puts the entry function's arguments on `co` and returns
+// their number; it runs when the task's turn comes.
+Task *task_start(State *state, const TaskEvents *events, void *owner,
+                 int (*push)(lua_State *co, void *owner));
+void *task_owner(const Task *task);
+State *task_state(const Task *task);
+void task_continue(Task *task); // room for a piece again
+bool task_is_cancelled(const Task *task);
+
+// The client left, or time is up: a waiting call raises an Error with this code, a yield too; later
+// calls raise at once. After grace_ms more the task is ended, wherever it is.
+void task_cancel(Task *task, const char *code, const char *message, uint32_t grace_ms);
+
+// --- for bindings --------------------------------------------------------------------------------
+
+// An operation that the running task starts and waits for.
+typedef struct {
+  void *op;
+  int (*push)(lua_State *co, void *op); // results onto co, their number; -1: not yet
+  void (*cancel)(void *op);             // the task will not take the result
+} TaskWait;
+
+Task *task_current(lua_State *L); // NULL while a plugin loads
+// The binding must return the value that this leaves on the stack: `return task_await(...)`. Outside
+// a task, or cancelled, it gives nil, code, message instead and calls cancel itself.
+int task_await(lua_State *L, TaskWait wait);
+void task_ready(Task *task); // the operation may have a result; from any libuv callback
+
+// Something that must not outlive the task. Zero-initialise.
+typedef struct TaskOwned {
+  struct TaskOwned *next, **link; // link: what points here; NULL when not owned
+  void (*release)(struct TaskOwned *owned); // at the task's end; already taken out
+} TaskOwned;
+void task_own(Task *task, TaskOwned *owned);
+void task_disown(TaskOwned *owned); // no effect when not owned
+
+int push_failure(lua_State *L, const char *code, const char *message); // nil, code, message
+int luaopen_host_task(lua_State *L); // WAIT, DONE, BAD, is_cancelled, note
+
+#endif

@@ -1,0 +1,78 @@
+--- Waiting, and the coroutine functions that plugins see.
+---
+--- A wait is a yield that carries a private mark. Plugins' own coroutines pass it outward to the
+--- task's coroutine, where the host takes it, so that a call that waits may stand at any depth. A
+--- coroutine that waits belongs to its task: nobody else may resume it meanwhile.
+
+local task = require "host.task"
+local create, running, status = coroutine.create, coroutine.running, coroutine.status
+local resume, yield = coroutine.resume, coroutine.yield
+local isyieldable = coroutine.isyieldable
+local WAIT, BAD = task.WAIT, task.BAD
+
+local coroutines = {}
+
+local waiting = setmetatable({}, { __mode = "k" }) -- [coroutine] = true while its mark is out
+
+--- Suspends the task until the operation that a C leaf has just started is done.
+---@return any ... what the leaf would have returned
+function coroutines.wait()
+  return yield(WAIT)
+end
+
+local function raise(code, message)
+  if code then error(require("moonhook.error").new(code, message), 0) end
+  error(message, 3)
+end
+
+local function check(mark, code, message, ...)
+  if mark == BAD then raise(code, message) end
+  return mark, code, message, ...
+end
+
+local pass
+
+local function after_wait(co, ...)
+  waiting[co] = nil
+  return pass(co, resume(co, ...))
+end
+
+function pass(co, ok, first, ...)
+  if not ok then return false, first, ... end
+  if first ~= WAIT then return true, first, ... end
+  waiting[co] = true
+  return after_wait(co, yield(WAIT))
+end
+
+local function deliver(co, ok, first, ...)
+  if ok then return first, ... end
+  task.note(co)
+  error(first, 0)
+end
+
+local public = { create = create, running = running, isyieldable = isyieldable }
+
+function public.yield(...)
+  return check(yield(...))
+end
+
+function public.resume(co, ...)
+  if waiting[co] then return false, "coroutine is waiting" end
+  return pass(co, resume(co, ...))
+end
+
+function public.status(co)
+  return waiting[co] and "normal" or status(co)
+end
+
+function public.wrap(body)
+  local co = create(body)
+  return function(...)
+    if waiting[co] then error("coroutine is waiting", 2) end
+    return deliver(co, pass(co, resume(co, ...)))
+  end
+end
+
+coroutines.public = public
+
+return coroutines

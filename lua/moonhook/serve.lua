@@ -1,0 +1,67 @@
+--- Runs requests: the function that every task of a plugin's state starts with. A coroutine serves
+--- one request after the other; between two it yields DONE.
+
+local task = require "host.task"
+local http = require "host.http"
+local Request = require "moonhook.request"
+local Response = require "moonhook.response"
+local session = require "moonhook.session"
+local Error = require "moonhook.error"
+
+local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
+local new_request, reply, begin = Request.new, http.reply, http.begin
+local DONE = task.DONE
+
+local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = { __index = handler }
+
+-- A handler may change what it was given; the next request must not see it.
+local function deep_copy(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for k, v in next, value do copy[k] = deep_copy(v) end
+  return copy
+end
+
+local function bad_response(message)
+  error(Error.new("plugin_bad_response", message), 0)
+end
+
+local function check(ok, message)
+  if not ok then bad_response(message) end
+end
+
+local function send(handle, request, response)
+  if type(response) == "string" then
+    response = Response(response)
+  elseif not Response.is(response) then
+    bad_response(("the handler returned %s: expected a Response or a string")
+      :format(response == nil and "nothing" or "a " .. type(response)))
+  end
+  if response._prepare then response:_prepare(request) end
+  local body = response._body
+  if type(body) == "function" then
+    check(begin(handle, response._status, response._headers, response._mode))
+    body()
+  else
+    check(reply(handle, response._status, response._headers, body))
+  end
+end
+
+local function serve(handler, handle, values, settings)
+  local meta = self_metas[handler]
+  if not meta then
+    meta = { __index = handler }
+    self_metas[handler] = meta
+  end
+  local self = setmetatable({ session = session }, meta)
+  local request = new_request(handle)
+  settings = settings and deep_copy(settings) or {}
+  send(handle, request, rawget(handler, "invoke")(self, request, values, settings))
+end
+
+local function loop(...)
+  serve(...)
+  return loop(yield(DONE)) -- a tail call: nothing of the last request stays
+end
+
+return loop
