@@ -1,0 +1,19 @@
+// One call of the client: its attempts, its reply, its stream of pieces.
+#ifndef MOONHOOK_REVERSE_EXCHANGE_H
+#define MOONHOOK_REVERSE_EXCHANGE_H
+
+#include "client.h"
+#include "pool.h"
+
+enum {
+  EXCHANGE_MAX_READY_BYTES = 64 * 1024, // more that nobody has read: the socket is not read
+  EXCHANGE_MAX_BODY_BYTES = 32 * 1024 * 1024,
+  EXCHANGE_MAX_REFUSAL_BYTES = 1024 * 1024, // the body of a reply that is not 2xx
+};
+
+// `streams` counts the ones that are open.
+Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall *call);
+const char *exchange_event_name(Stream *stream);
+const HeaderList *exchange_headers(Stream *stream);
+
+#endif

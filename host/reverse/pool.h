@@ -1,0 +1,24 @@
+// Origins (scheme, host, port) and the open wires to them that nobody uses just now. A pooled wire
+// is still read: when its peer closes it or speaks unasked, it is dropped at once.
+#ifndef MOONHOOK_REVERSE_POOL_H
+#define MOONHOOK_REVERSE_POOL_H
+
+#include "retry.h"
+#include "wire.h"
+
+enum { POOL_MAX_IDLE = 64, POOL_IDLE_MS = 60000, POOL_MAX_ORIGINS = 256 };
+
+typedef struct Pool Pool;
+typedef struct Origin Origin;
+
+Pool *pool_new(Net *net);
+void pool_free(Pool *pool); // closes what is idle; every origin must have been let go of
+Origin *pool_origin(Pool *pool, const Url *url); // held until origin_release
+void origin_release(Origin *origin);
+RetryBudget *origin_budget(Origin *origin);
+// An open wire that its peer has not closed, or NULL.
+Wire *origin_take(Origin *origin, const WireEvents *events, void *owner);
+Wire *origin_connect(Origin *origin, const WireEvents *events, void *owner);
+void origin_put(Origin *origin, Wire *wire); // gives it back; the reply on it must be complete
+
+#endif
