@@ -31,6 +31,7 @@ static int read_flags(int argc, char **argv, ConfigSources *sources, RunOptions 
   const char *plugin = NULL;
   const Flag flags[] = { { "--config", &sources->file },
                          { "--listen", &sources->listen },
+                         { "--admin", &sources->admin },
                          { "--data", &sources->data },
                          { "--workers", &sources->workers },
                          { "--log-level", &sources->log_level },

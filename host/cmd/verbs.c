@@ -11,6 +11,7 @@
   "Flags\n"                                                                                        \
   "  --config FILE        configuration; default: moonhook.yaml when it is there\n"                \
   "  --listen ADDR:PORT   public listener; default 127.0.0.1:8080, port 0 takes any\n"             \
+  "  --admin ADDR:PORT    health and readiness; default 127.0.0.1:8081\n"                          \
   "  --data DIR           what must outlive a restart; default ./data\n"                           \
   "  --plugins DIR        a plugin, or a folder of plugins; may be repeated\n"                     \
   "  --log-level LEVEL    debug, info, warn or error; default info\n"                              \

@@ -1,6 +1,4 @@
-// moonhook version: this build and the libraries in it.
-#include "version.h"
-
+// moonhook version: this build and the libraries in it. MOONHOOK_VERSION comes from the Makefile.
 #include <llhttp.h>
 #include <luajit.h>
 #include <openssl/crypto.h>

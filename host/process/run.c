@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../base/memory.h"
+#include "admin.h"
 #include "keeper.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
   Store *store;
   Worker *worker;
   Keeper *keeper;
+  Admin *admin;
   const RunOptions *options;
   uv_signal_t term, interrupt, hangup;
   uint32_t stops; // how often a signal asked
@@ -29,16 +31,23 @@ static int give_up(const Err *err)
 
 // --- stopping ------------------------------------------------------------------------------------
 
-static void on_stopped(void *context)
+static void on_admin_closed(void *context)
 {
   Host *host = context;
   loop_stop(host->loop);
+}
+
+static void on_stopped(void *context)
+{
+  Host *host = context;
+  admin_close(host->admin, on_admin_closed, host);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
   Host *host = handle->data;
   log_event(LOG_INFO, "stopping", LOG_S("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+  admin_set_ready(host->admin, false);
   worker_stop(host->worker, host->stops++ > 0, on_stopped, host);
 }
 
@@ -83,17 +92,23 @@ static void close_down(Host *host)
 
 // --- starting ------------------------------------------------------------------------------------
 
-static void log_ready(const Host *host)
+static void log_listener(const char *name, const ConfigListen *listen, int port)
 {
-  const ConfigListen *listen = &keeper_config(host->keeper)->public_listen;
   bool is_v6 = strchr(listen->host, ':') != NULL;
   char address[80];
   snprintf(address, sizeof address, "%s%s%s:%d", is_v6 ? "[" : "", listen->host, is_v6 ? "]" : "",
-           worker_port(host->worker));
-  log_event(LOG_INFO, "listening", LOG_S("listener", "public"), LOG_S("address", address));
-  if (listen->port != 0 && listen->port != worker_port(host->worker))
+           port);
+  log_event(LOG_INFO, "listening", LOG_S("listener", name), LOG_S("address", address));
+  if (listen->port != 0 && listen->port != port)
     log_event(LOG_WARN, "the default port is in use, took the next free one",
-              LOG_I("wanted", listen->port), LOG_I("port", worker_port(host->worker)));
+              LOG_S("listener", name), LOG_I("wanted", listen->port), LOG_I("port", port));
+}
+
+static void log_ready(const Host *host)
+{
+  const Config *config = keeper_config(host->keeper);
+  log_listener("admin", &config->admin_listen, admin_port(host->admin));
+  log_listener("public", &config->public_listen, worker_port(host->worker));
 }
 
 static void on_change(void *context)
@@ -147,11 +162,16 @@ int run_host(const ConfigSources *sources, const RunOptions *options)
   if (worker_listen(host.worker, &config->public_listen, &config->limits,
                     options->is_dev && !config->public_listen.is_asked, &err) < 0)
     return give_up(&err);
+  host.admin = admin_new(host.loop, &config->admin_listen,
+                         options->is_dev && !config->admin_listen.is_asked, &err);
+  if (!host.admin)
+    return give_up(&err);
   watch_signal(&host, &host.term, on_stop_signal, SIGTERM);
   watch_signal(&host, &host.interrupt, on_stop_signal, SIGINT);
   watch_signal(&host, &host.hangup, on_hangup, SIGHUP);
   host.keeper = keeper_new(host.loop, host.worker, host.store, sources, config, options->is_dev,
                            on_change, &host);
+  admin_set_ready(host.admin, true);
   if (options->print_urls)
     keeper_log_urls(host.keeper);
   if (options->is_dev)
