@@ -35,9 +35,9 @@ static struct {
   SinkType sink;
   bool is_pretty, has_colour, is_urgent;
   LogLevel least;
-  Buffer lines;  // whole lines only
-  Buffer line;   // the one being made
-  Buffer field;  // the field being made
+  Buffer lines; // whole lines only
+  Buffer line;  // the one being made
+  Buffer field; // the field being made
   uint64_t dropped, dropped_told;
   uint64_t flushed_ms;
   time_t stamp_second;

@@ -113,9 +113,9 @@ const char *loop_http_date(Loop *loop)
   gmtime_r(&seconds, &tm);
   // Not strftime, whose names depend on the locale. The moduli only tell the compiler the widths.
   snprintf(loop->date, sizeof loop->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-           days + 3 * (tm.tm_wday % 7), (unsigned)tm.tm_mday % 100u,
-           months + 3 * (tm.tm_mon % 12), (unsigned)(tm.tm_year + 1900) % 10000u,
-           (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u);
+           days + 3 * (tm.tm_wday % 7), (unsigned)tm.tm_mday % 100u, months + 3 * (tm.tm_mon % 12),
+           (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)tm.tm_hour % 100u,
+           (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u);
   return loop->date;
 }
 

@@ -1,0 +1,108 @@
+// The inside of the room: one client's connection and the server that it belongs to. Handlers see
+// server.h only.
+#ifndef MOONHOOK_HTTP_CONN_H
+#define MOONHOOK_HTTP_CONN_H
+
+#include "../base/buffer.h"
+#include "../base/loop.h"
+#include "limits.h"
+#include "request.h"
+#include "server.h"
+
+enum {
+  READ_BUFFER_BYTES = 64 * 1024, // one for all connections of a server
+  KEPT_INPUT_BYTES = 64 * 1024,  // pipelined bytes above which a socket is not read
+};
+
+typedef struct Conn Conn;
+typedef struct Hangup Hangup;     // hangup.h
+typedef struct Listener Listener; // listener.h
+
+typedef enum {
+  CONN_IDLE,    // no byte of the next request came yet
+  CONN_HEAD,    // some of its head
+  CONN_BODY,    // on_head was called, the body is coming
+  CONN_REPLY,   // the request is complete (or refused); the reply is made and sent
+  CONN_LINGER,  // our side is shut down; input is thrown away until the client closes too
+  CONN_CLOSING, // uv_close was called
+} ConnPhase;
+
+// How the end of the reply's body is told.
+typedef enum { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NO_BODY } Framing;
+
+struct Conn {
+  uv_tcp_t tcp; // first member
+  HttpServer *server;
+  Conn *prev, *next; // of the server's
+  Cork cork;
+  Timer timer; // the one of the connection; `phase` says what for
+  RequestParser parser;
+  Request request;
+  Buffer out;  // not yet given to the socket
+  Buffer kept; // input behind the request at hand, from kept_at on
+  size_t kept_at;
+  Hangup *hangup;       // while the socket is not read; else NULL
+  const char *ended_by; // for on_over; NULL: "reply"
+  uint64_t since_ms;    // when the phase began
+  uint64_t progress_ms; // when the client last sent body bytes, or took bytes of the reply
+  uint64_t taken_bytes; // that the client had taken then
+  uint64_t sent_bytes;  // given to the socket, the queue of libuv included
+  int64_t length_left;  // FRAMING_LENGTH: bytes that the reply still owes
+  uint8_t phase;        // ConnPhase
+  uint8_t framing;      // Framing
+  bool is_seen;         // on_head was called, on_over was not
+  bool has_begun;       // the reply's head was written
+  bool is_done;         // the reply is written to its end
+  bool is_aborted;      // ... or never will be
+  bool is_last;         // the connection ends with this reply
+  bool is_broken;       // the socket refused bytes
+  bool is_paused;       // the socket is not read: enough input is kept
+  bool is_watched;      // for a client that does not read
+  bool is_trimmed;      // while idle: spare memory was given back
+  bool ignores_input;   // nothing behind this request is ever parsed
+  bool wants_drain;     // request_wants_more said no
+  bool is_eof;          // the client will send no more
+  bool had_last_turn;   // the handler had a turn to reply since then
+};
+
+struct HttpServer {
+  Loop *loop;
+  HttpLimits limits;
+  HttpHandler handler;
+  void *context;
+  BodyBudget budget;
+  Conn *conns;
+  uint32_t conn_count;
+  Listener *listener; // NULL when it is closed
+  bool is_stopping;
+  void (*on_closed)(void *context);
+  void *closed_context;
+  uint64_t id_seed[2], id_count; // request ids
+  Buffer scratch;                // error bodies are made here
+  char read_buffer[READ_BUFFER_BYTES];
+};
+
+// --- conn.c --------------------------------------------------------------------------------------
+
+// Takes the socket. `is_refused`: answers 503 and closes.
+void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
+              bool is_refused);
+// Breaks it now; on_over is told when a request is at hand.
+void conn_break(Conn *conn, const char *ended_by);
+void conn_stop(Conn *conn); // the server stops: closes it if idle, else after its reply
+// Gives the socket what was written and `len` bytes more, at once as far as it takes them.
+void conn_send(Conn *conn, const void *bytes, size_t len);
+size_t conn_unsent_bytes(const Conn *conn);
+void conn_cork(Conn *conn); // there is something to flush at the end of the turn
+
+// --- reply.c -------------------------------------------------------------------------------------
+
+// Writes the server's own refusal as a reply.
+void reply_refusal(Conn *conn, const Refusal *refusal);
+
+// --- server.c ------------------------------------------------------------------------------------
+
+void server_make_id(HttpServer *server, char id[33]); // a request id
+void server_forget(Conn *conn); // the connection is closed for good; frees nothing
+
+#endif

@@ -1,0 +1,132 @@
+// The server as the world outside the room sees it: its connections, its start and its end.
+#include "server.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+#include "../base/memory.h"
+#include "../base/random.h"
+#include "conn.h"
+#include "listener.h"
+
+// Connections above max_connections that are told so; more are just closed.
+enum { REFUSED_AT_ONCE = 64 };
+
+static void on_connection(void *context, const Accepted *accepted);
+static void on_listener_closed(void *context);
+static void tell_closed(HttpServer *server);
+static uint64_t mix(uint64_t x);
+
+HttpServer *http_server_new(Loop *loop, const char *host, int port, const HttpLimits *limits,
+                            const HttpHandler *handler, void *context, Err *err)
+{
+  HttpServer *server = mem_zero(1, sizeof *server);
+  server->loop = loop;
+  server->limits = *limits;
+  server->handler = *handler;
+  server->context = context;
+  server->budget.limit = limits->worker_body_bytes;
+  random_source.fill(server->id_seed, sizeof server->id_seed);
+  server->listener = listener_new(loop, host, port, on_connection, server, err);
+  if (!server->listener) {
+    mem_free(server);
+    return NULL;
+  }
+  return server;
+}
+
+int http_server_port(const HttpServer *server)
+{
+  return server->listener ? listener_port(server->listener) : 0;
+}
+
+uint32_t http_server_connections(const HttpServer *server)
+{
+  return server->conn_count;
+}
+
+void http_server_stop(HttpServer *server, bool is_now, void (*on_closed)(void *context),
+                      void *context)
+{
+  Conn *conn, *next;
+  server->on_closed = on_closed;
+  server->closed_context = context;
+  if (!server->is_stopping) {
+    server->is_stopping = true;
+    listener_close(server->listener, on_listener_closed);
+  }
+  for (conn = server->conns; conn; conn = next) {
+    next = conn->next;
+    if (is_now)
+      conn_break(conn, "server");
+    else
+      conn_stop(conn);
+  }
+}
+
+void http_server_free(HttpServer *server)
+{
+  assert(!server->listener && !server->conns);
+  buffer_free(&server->scratch);
+  mem_free(server);
+}
+
+void server_forget(Conn *conn)
+{
+  HttpServer *server = conn->server;
+  if (conn->prev)
+    conn->prev->next = conn->next;
+  else
+    server->conns = conn->next;
+  if (conn->next)
+    conn->next->prev = conn->prev;
+  server->conn_count--;
+  tell_closed(server);
+}
+
+// Unique, not secret: a counter stirred into two random numbers of this process.
+void server_make_id(HttpServer *server, char id[33])
+{
+  static const char digits[] = "0123456789abcdef";
+  uint64_t halves[2], count = ++server->id_count;
+  char *at = id;
+  int half, shift;
+  halves[0] = mix(server->id_seed[0] + count * 0x9e3779b97f4a7c15ull);
+  halves[1] = mix(server->id_seed[1] ^ count);
+  for (half = 0; half < 2; half++) {
+    for (shift = 60; shift >= 0; shift -= 4)
+      *at++ = digits[(halves[half] >> shift) & 15];
+  }
+  *at = '\0';
+}
+
+static void on_connection(void *context, const Accepted *accepted)
+{
+  HttpServer *server = context;
+  uint32_t most = server->limits.max_connections;
+  if (server->conn_count >= most + REFUSED_AT_ONCE)
+    close(accepted->fd);
+  else
+    conn_new(server, accepted->fd, accepted->address, accepted->port, server->conn_count >= most);
+}
+
+static void on_listener_closed(void *context)
+{
+  HttpServer *server = context;
+  server->listener = NULL;
+  tell_closed(server);
+}
+
+static void tell_closed(HttpServer *server)
+{
+  if (server->is_stopping && !server->listener && !server->conns)
+    server->on_closed(server->closed_context);
+}
+
+// The finalizer of splitmix64.
+static uint64_t mix(uint64_t x)
+{
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
