@@ -1,0 +1,74 @@
+--- request:get_json, as werkzeug has it: a wrong content type is 415, a body that is not JSON 400.
+
+local http = require "host.http"
+local decode = require("host.json").decode_plain
+local is_array = require("host.json").is_array
+local Error = require "moonhook.error"
+
+local error, next, rawget, rawset, type = error, next, rawget, rawset, type
+local blame = Error.blame
+
+local SHAPES = { object = true, array = true }
+local OPTIONS = { [1] = "string", force = "boolean", silent = "boolean" }
+
+local function is_json_type(content_type)
+  if content_type == "application/json" then return true end
+  local kind = content_type and content_type:match "^%s*([^;%s]+)"
+  kind = kind and kind:lower()
+  return kind == "application/json" or (kind and kind:find "^application/.*%+json$" ~= nil)
+end
+
+local function check_options(options)
+  if type(options) == "string" then options = { options } end
+  if type(options) ~= "table" then
+    blame('get_json: expected "object", "array" or a table of options, got ' .. type(options))
+  end
+  for name, value in next, options do
+    if not OPTIONS[name] then
+      blame(("get_json: unknown option %s: expected force or silent"):format(tostring(name)))
+    end
+    if type(value) ~= OPTIONS[name] then
+      blame(("get_json: %s: expected a %s, got %s"):format(name, OPTIONS[name], type(value)))
+    end
+  end
+  if options[1] and not SHAPES[options[1]] then
+    blame(('get_json: expected "object" or "array", got "%s"'):format(options[1]))
+  end
+  return options
+end
+
+-- The decoded body, kept in the request: value, or nil, status, code, message.
+local function read(self, handle, is_forced)
+  local kept = rawget(self, "_json")
+  if kept then return kept.value end
+  local content_type, closed = http.header(handle, "content-type")
+  if closed then error(Error.new("closed", "the request is over"), 0) end
+  if not is_forced and not is_json_type(content_type) then
+    return nil, 415, "unsupported_media_type", "expected a body with Content-Type: application/json"
+  end
+  local body = http.body(handle)
+  if body:sub(1, 3) == "\239\187\191" then body = body:sub(4) end -- a byte order mark
+  local value, message = decode(body)
+  if message then return nil, 400, "bad_request", "the body is not JSON: " .. message end
+  rawset(self, "_json", { value = value })
+  return value
+end
+
+local function check_shape(value, shape)
+  if shape == "array" then return is_array(value) end
+  return type(value) == "table" and not is_array(value)
+end
+
+---@param options? "object"|"array"|{ [1]?: "object"|"array", force?: boolean, silent?: boolean }
+return function(self, handle, options)
+  if options ~= nil then options = check_options(options) end
+  local shape = options and options[1]
+  local value, status, code, message = read(self, handle, options and options.force)
+  if not status and shape and not check_shape(value, shape) then
+    status, code = 400, "bad_request"
+    message = "the body must be a JSON " .. shape
+  end
+  if not status then return value end
+  if options and options.silent then return nil end
+  error(Error.new(code, message, { status = status }), 0)
+end
