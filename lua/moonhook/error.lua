@@ -1,6 +1,6 @@
 --- Errors with a stable code: what the library raises when the world fails, and what a plugin
---- raises to answer a request with a status of its own. The host recognises them by the raw metatable's
---- `__moonhook_error` and reads the raw fields `code`, `message`, `status`.
+--- raises to answer a request with a status of its own. The host recognises them by the raw
+--- metatable's `__moonhook_error` and reads the raw fields `code`, `message`, `status`.
 
 local error, getmetatable, pcall, rawget, setmetatable, tostring, type =
   error, getmetatable, pcall, rawget, setmetatable, tostring, type

@@ -1,0 +1,21 @@
+--- Files of the plugin's own package.
+
+local package = require "host.package"
+local Error = require "moonhook.error"
+
+local files = {}
+
+--- Reads a file of the package and nothing outside of it.
+--- Raises an Error coded "not_found" when there is none.
+---@param path string  relative to the package: "data/words.txt"
+---@return string bytes
+function files.read(path)
+  if type(path) ~= "string" then
+    Error.blame("moonhook.read: path: expected a string, got " .. type(path))
+  end
+  local bytes, message = package.read(path)
+  if not bytes then error(Error.new("not_found", message), 0) end
+  return bytes
+end
+
+return files
