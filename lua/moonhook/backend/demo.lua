@@ -1,7 +1,7 @@
 -- The model `local/demo`: answers by rules, without any learned weights, so that a host without
--- configuration has somebody to talk to and specs have a model that always says the same. It finds
--- passages of the built-in docs, remembers what the conversation told it, calls tools, keeps to JSON
--- schemas. Everything it knows of a conversation is in the messages it is given.
+-- configuration has somebody to talk to and specs have a model that always says the same. It reads
+-- the conversation here, decides what kind of answer it asks for, and streams it in tokens. What it
+-- says is in demo_replies.lua, how it calls tools and keeps to schemas in demo_tools.lua.
 local clock = require "host.clock"
 local coroutines = require "moonhook.coroutines"
 local json = require "host.json"
@@ -17,7 +17,7 @@ local MAX_SENTENCE_BYTES = 300
 
 -- ---- tokens -------------------------------------------------------------------------------------
 
--- A token is a word, a punctuation mark or one character of another script, with the space before it.
+-- A token is a word, a mark or one character of another script, with the space before it.
 local TOKENS = { "^%s*[%w_']+", "^%s*[\194-\244][\128-\191]*", "^%s*%S" }
 
 --- Cuts a text into tokens; joined they give the text again.
@@ -70,8 +70,8 @@ local function has_media(message)
 end
 
 local NAME_PHRASES = {
-  "my name is ", "my name's ", "call me ", "i am called ", "i'm called ", "我叫", "我的名字是", "ich heiße ",
-  "je m'appelle ", "me llamo ", "mi nombre es ", "meu nome é ", "mi chiamo ",
+  "my name is ", "my name's ", "call me ", "i am called ", "i'm called ", "我叫", "我的名字是",
+  "ich heiße ", "je m'appelle ", "me llamo ", "mi nombre es ", "meu nome é ", "mi chiamo ",
 }
 local NO_NAMES = { what = true, who = true, ["not"] = true }
 
@@ -94,7 +94,9 @@ function demo.fact_in(sentence)
   if capitalised then return "name", capitalised end
   local subject, at = lowered:match "%f[%w]my ([%w ]-) is ()"
   if not subject then subject, at = lowered:match "%f[%w]my ([%w ]-) are ()" end
-  if subject and not lowered:find "^%s*wh" and #subject <= 40 then return subject, told_value(sentence:sub(at)) end
+  if subject and not lowered:find "^%s*wh" and #subject <= 40 then
+    return subject, told_value(sentence:sub(at))
+  end
   at = lowered:match "%f[%w]i live in ()"
   if at then return "home", told_value(sentence:sub(at)) end
   at = lowered:match "^%s*remember:?%s+that ()" or lowered:match "^%s*remember: ()"
@@ -125,19 +127,23 @@ local function facts_of(messages)
   return facts
 end
 
--- The last user message, the persona that the system prompt gives, the facts, the tool results since.
+-- What matters of a conversation: the last user message, the persona that the system prompt gives,
+-- the facts, the results of tools since.
 local function read_messages(messages)
   local talk, call_names = { text = "", results = {}, facts = facts_of(messages) }, {}
   for _, message in ipairs(messages) do
     if message.role == "user" then
-      talk.text, talk.has_media, talk.results = beginning_of(text_of(message)), has_media(message), {}
+      talk.text, talk.has_media = beginning_of(text_of(message)), has_media(message)
+      talk.results = {}
     elseif message.role == "tool" then
       local name = call_names[message.tool_call_id] or message.name
       table.insert(talk.results, { text = text_of(message), name = name ~= "" and name or nil })
     elseif message.role == "system" then
       talk.persona = text_of(message):match "[Yy]ou are (%u[%w\128-\255]*)" or talk.persona
     end
-    for _, call in ipairs(message.tool_calls or {}) do call_names[call.id or ""] = call["function"].name end
+    for _, call in ipairs(message.tool_calls or {}) do
+      call_names[call.id or ""] = call["function"].name
+    end
   end
   return talk
 end
@@ -191,7 +197,9 @@ end
 
 local function prompt_tokens(request)
   local count = 0
-  for _, message in ipairs(request.prompt_messages) do count = count + demo.count(text_of(message)) + 1 end
+  for _, message in ipairs(request.prompt_messages) do
+    count = count + demo.count(text_of(message)) + 1
+  end
   for _, tool in ipairs(request.tools or {}) do
     count = count + demo.count(tool.name .. " " .. (tool.description or ""))
   end
@@ -228,7 +236,7 @@ end
 
 --- Answers as a model: gives an iterator of LLMResultChunk tables, one per token, the last with the
 --- usage and the finish_reason ("stop", "length", "tool_calls").
----@param request { prompt_messages: PromptMessage[], tools?: PromptTool[], tool_choice?: table, stop?: string[], completion_params?: table, stream?: boolean }
+---@param request LlmRequest  Dify's: prompt_messages, tools, stop, completion_params, stream ...
 function demo.chat(request)
   local started_s = clock.now()
   local pause_ms, seed = reverse.demo()
@@ -252,17 +260,19 @@ function demo.chat(request)
   local function chunk_of(message)
     index = index + 1
     message.role, message.tool_calls = "assistant", message.tool_calls or json.array {}
-    return { model = "demo", prompt_messages = json.array {}, delta = { index = index - 1, message = message } }
+    local delta = { index = index - 1, message = message }
+    return { model = "demo", prompt_messages = json.array {}, delta = delta }
   end
 
   return function()
     if index > #steps then return nil end
     if index > 0 and pause_ms > 0 and index < #steps then sleep(pause_ms) end
     if index < #steps then return chunk_of(steps[index + 1]) end
-    local last = chunk_of(is_streaming and { content = "" } or whole_message(tokens, answer.tool_calls))
+    local message = is_streaming and { content = "" } or whole_message(tokens, answer.tool_calls)
+    local last = chunk_of(message)
+    local latency_s = math.max(0, clock.now() - started_s)
     last.delta.finish_reason = finish_reason
-    last.delta.usage =
-      result.usage(prompt_tokens(request), completion_tokens, math.max(0, clock.now() - started_s))
+    last.delta.usage = result.usage(prompt_tokens(request), completion_tokens, latency_s)
     return last
   end
 end
@@ -278,15 +288,7 @@ function demo.embed(texts)
   return {
     model = "demo-embedding",
     embeddings = json.array(vectors),
-    usage = {
-      tokens = tokens,
-      total_tokens = tokens,
-      unit_price = "0",
-      price_unit = "0",
-      total_price = "0",
-      currency = "USD",
-      latency = math.max(0, clock.now() - started_s),
-    },
+    usage = result.embedding_usage(tokens, tokens, math.max(0, clock.now() - started_s)),
   }
 end
 

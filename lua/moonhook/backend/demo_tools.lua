@@ -1,5 +1,5 @@
--- How `local/demo` uses tools and response formats: which tool a text asks for, by its name or the words
--- of its description, and where a schema is to be kept.
+-- How `local/demo` uses tools and response formats: which tool a text asks for, by its name or the
+-- words of its description, and which schema an answer must keep to.
 local Error = require "moonhook.error"
 local embedding = require "moonhook.backend.embedding"
 local json = require "host.json"
@@ -47,6 +47,7 @@ local function wanted_tools(request, text)
     if choice.mode == "tool" then is_wanted = tool.name == choice.name end
     if is_wanted then wanted[#wanted + 1] = tool end
   end
+  if (request.completion_params or {}).parallel_tool_calls == false then wanted = { wanted[1] } end
   if #wanted == 0 and choice.mode == "tool" then
     error(Error.new("invalid_param", "tool_choice names a tool that is not among the tools"), 0)
   elseif #wanted == 0 and choice.mode == "required" then
@@ -81,7 +82,9 @@ function tools.calls(request, talk)
   return #calls > 0 and calls or nil
 end
 
-local ANY_OBJECT = { type = "object", properties = { answer = { type = "string" } }, required = { "answer" } }
+local ANY_OBJECT = {
+  type = "object", properties = { answer = { type = "string" } }, required = { "answer" },
+}
 
 --- The schema that the answer must keep to, from OpenAI's response_format or Dify's two parameters.
 ---@return table? schema  nil: the answer is free text
@@ -95,7 +98,7 @@ function tools.response_schema(params)
   if format ~= "json_schema" then return nil end
   if type(schema) == "string" then schema = json.decode(schema) end
   if type(schema) ~= "table" then
-    error(Error.new("invalid_param", "response_format asks for json_schema, but no schema came with it"), 0)
+    error(Error.new("invalid_param", "response_format json_schema came without a schema"), 0)
   end
   return type(schema.schema) == "table" and schema.schema or schema
 end

@@ -1,6 +1,6 @@
--- The vectors of `local/demo-embedding`: each word and its character n-grams are hashed to one of 384
--- dimensions with a sign, summed, and scaled to length one. Deterministic everywhere, nothing learned;
--- texts that share words or parts of words are near each other.
+-- The vectors of `local/demo-embedding`: each word and its character n-grams are hashed to one of
+-- 384 dimensions with a sign, summed, and scaled to length one. Nothing is learned; texts that
+-- share words or parts of words are near each other.
 local embedding = { dimensions = 384 }
 
 local DIMENSIONS = embedding.dimensions
@@ -10,10 +10,11 @@ local MAX_CACHED_BYTES = 24
 
 -- Words that say little about a text's subject.
 local STOP_WORDS = {}
-for word in ([[a about am an and any are as at be been but by can could did do does for from get give had
-    has have he her him his how i if in into is it its just let like may me more my no not of on or our
-    please she should show so some tell than that the their them then there these they this those to us
-    use used using was we were what when where which while who why will with would you your]]):gmatch "%a+" do
+for word in ([[a about am an and any are as at be been but by can could did do does for from get
+    give had has have he her him his how i if in into is it its just let like may me more my no not
+    of on or our please she should show so some tell than that the their them then there these they
+    this those to us use used using was we were what when where which while who why will with would
+    you your]]):gmatch "%a+" do
   STOP_WORDS[word] = true
 end
 

@@ -1,5 +1,5 @@
 -- Values for a JSON schema, found in a text by simple rules: how `local/demo` fills in a tool's
--- arguments and keeps to a given response format. Output is JSON with sorted keys, the same every time.
+-- arguments and keeps to a response format. Gives JSON with sorted keys, the same every time.
 local json = require "host.json"
 
 local fill = {}
@@ -41,13 +41,19 @@ local FORMATS = { -- pattern in the text, what stands for it
   ["date-time"] = { "%d%d%d%d%-%d%d%-%d%dT[%d:.Z+%-]+", "2026-01-01T00:00:00Z" },
   uuid = { ("%x"):rep(8) .. "%-[%x%-]+", "00000000-0000-4000-8000-000000000000" },
 }
-local FORMAT_OF_WORD = { email = "email", mail = "email", url = "uri", link = "uri", date = "date", day = "date" }
-local PLACES = { city = true, location = true, place = true, country = true, town = true, destination = true }
-local FREE_TEXTS = {}
-for word in ([[query question text input prompt message search answer reply response content summary
-    explanation description body output result comment reason reasoning expression]]):gmatch "%a+" do
-  FREE_TEXTS[word] = true
+local FORMAT_OF_WORD = {
+  email = "email", mail = "email", url = "uri", link = "uri", date = "date", day = "date",
+}
+
+local function set_of(words)
+  local set = {}
+  for word in words:gmatch "%a+" do set[word] = true end
+  return set
 end
+
+local PLACES = set_of "city location place country town destination"
+local FREE_TEXTS = set_of [[query question text input prompt message search answer reply response
+  content summary explanation description body output result comment reason reasoning expression]]
 
 local function quoted(text)
   return text:match '"([^"\n]+)"' or text:match "“([^”\n]+)”" or text:match "`([^`\n]+)`"
@@ -117,23 +123,30 @@ end
 
 local value_of
 
+local function table_or_empty(value)
+  return type(value) == "table" and value or {}
+end
+
 local function object_of(schema, context, depth)
   local names, required, members = {}, {}, {}
-  for _, name in ipairs(type(schema.required) == "table" and schema.required or {}) do required[name] = true end
-  for name in pairs(type(schema.properties) == "table" and schema.properties or {}) do names[#names + 1] = name end
+  for _, name in ipairs(table_or_empty(schema.required)) do required[name] = true end
+  local properties = table_or_empty(schema.properties)
+  for name in pairs(properties) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
     local is_needed = required[name] or (context.is_complete and depth < MAX_DEPTH / 2)
-    local value = value_of(schema.properties[name], context, depth + 1, name, is_needed)
+    local value = value_of(properties[name], context, depth + 1, name, is_needed)
     if value then members[#members + 1] = json.must_encode(name) .. ":" .. value end
   end
   return "{" .. table.concat(members, ",") .. "}"
 end
 
 local function array_of(schema, context, depth, name)
-  local items, values = type(schema.items) == "table" and schema.items or {}, {}
+  local items, values = table_or_empty(schema.items), {}
   local wanted = math.max(tonumber(schema.minItems) or 0, depth < MAX_DEPTH / 2 and 1 or 0)
-  for i = 1, math.min(wanted, MAX_ITEMS) do values[i] = value_of(items, context, depth + 1, name, true) end
+  for i = 1, math.min(wanted, MAX_ITEMS) do
+    values[i] = value_of(items, context, depth + 1, name, true)
+  end
   return "[" .. table.concat(values, ",") .. "]"
 end
 
@@ -143,7 +156,9 @@ end
 
 local function number_of(schema, context, is_needed)
   local found = find_number(context)
-  if not found and is_needed then found = tonumber(schema.default) or tonumber(schema.minimum) or 1 end
+  if not found and is_needed then
+    found = tonumber(schema.default) or tonumber(schema.minimum) or 1
+  end
   return found and clamp_number(found, schema)
 end
 
@@ -187,7 +202,8 @@ function value_of(schema, context, depth, name, is_needed)
   elseif kind == "object" then
     return object_of(schema, context, depth)
   elseif kind == "array" then
-    return (is_needed or schema.minItems) and array_of(schema, context, depth, name) or nil
+    if not is_needed and not schema.minItems then return nil end
+    return array_of(schema, context, depth, name)
   else
     value = (LEAVES[kind] or string_of)(schema, context, is_needed, name)
   end

@@ -1,6 +1,6 @@
--- The backend `local`: chat apps declared in the configuration, their conversations kept in the store,
--- and the demo models. Runs in a state of its own, one task per call; what it yields are the pieces of
--- the call's stream, JSON texts in Dify's shapes. Failures are raised as Errors.
+-- The backend `local`: chat apps declared in the configuration, their conversations kept in the
+-- store, and the demo models. Runs in a state of its own, one task per call; what it yields are the
+-- pieces of the call's stream, JSON texts in Dify's shapes. Failures are raised as Errors.
 local Error = require "moonhook.error"
 local bytes = require "host.bytes"
 local clock = require "host.clock"
@@ -29,19 +29,23 @@ end
 -- The remembered messages of a conversation, the oldest first, beginning with the user's.
 local function remembered(app_id, conversation_id, memory)
   if #conversation_id > 64 then fail("not_found", "Conversation Not Exists.") end
-  local flat, code, message = waited(store.conversation_read(app_id, conversation_id, math.max(memory, 1)))
+  local limit = math.max(memory, 1) -- reading tells whether it exists, too
+  local flat, code, message = waited(store.conversation_read(app_id, conversation_id, limit))
   if not flat and code == "not_found" then fail("not_found", "Conversation Not Exists.") end
   if not flat then fail(code, message) end
   local messages = {}
   for i = math.max(1, #flat - 2 * memory + 1), #flat, 2 do
-    if #messages > 0 or flat[i] == "user" then messages[#messages + 1] = { role = flat[i], content = flat[i + 1] } end
+    if #messages > 0 or flat[i] == "user" then
+      messages[#messages + 1] = { role = flat[i], content = flat[i + 1] }
+    end
   end
   return messages
 end
 
 local function keep(app_id, conversation_id, request, answer)
+  local user = request.user or ""
   local ok, code, message =
-    waited(store.conversation_append(app_id, conversation_id, request.user or "", request.query, answer))
+    waited(store.conversation_append(app_id, conversation_id, user, request.query, answer))
   if not ok then fail(code, message) end
 end
 
@@ -73,7 +77,8 @@ local function messages_for(app, request, conversation_id)
   local messages, prompt = {}, system_prompt(app, request.inputs or {})
   if prompt then messages[1] = { role = "system", content = prompt } end
   if conversation_id then
-    for _, message in ipairs(remembered(request.app_id, conversation_id, app.memory or DEFAULT_MEMORY)) do
+    local memory = app.memory or DEFAULT_MEMORY
+    for _, message in ipairs(remembered(request.app_id, conversation_id, memory)) do
       messages[#messages + 1] = message
     end
   end
@@ -85,14 +90,19 @@ end
 local function ask_model(app, messages, is_streaming)
   local config = app.model or {}
   if (config.provider or "local") == "local" then
-    if (config.model or "demo") ~= "demo" then fail("not_found", "the backend 'local' has only the model 'demo'") end
+    if (config.model or "demo") ~= "demo" then
+      fail("not_found", "the backend 'local' has only the model 'demo'")
+    end
     return require("moonhook.backend.demo").chat {
       prompt_messages = messages,
       completion_params = config.completion_params,
       stream = is_streaming,
     }
   end
-  return require("moonhook.session.llm"):invoke { model_config = config, prompt_messages = messages }
+  return require("moonhook.session.llm"):invoke {
+    model_config = config,
+    prompt_messages = messages,
+  }
 end
 
 local function text_of(content)
@@ -103,8 +113,10 @@ local function text_of(content)
 end
 
 local function check_request(request)
-  if type(request.query) ~= "string" or request.query == "" then fail("invalid_param", "missing query") end
-  if request.files and #request.files > 0 then fail("unsupported", "apps of the built-in backend take no files") end
+  if (request.query or "") == "" then fail("invalid_param", "missing query") end
+  if request.files and #request.files > 0 then
+    fail("unsupported", "apps of the built-in backend take no files")
+  end
 end
 
 local function serve_app(request)
@@ -135,7 +147,7 @@ local function serve_app(request)
     if is_streaming and text ~= "" then send { event = "message", answer = text } end
   end
 
-  -- Only whole answers are kept, and before the end is announced: who has seen it can go on from it.
+  -- Only whole answers are kept, and before the end is announced: who saw it can go on from it.
   local answer = table.concat(texts)
   keep(request.app_id, conversation_id, request, answer)
   local metadata = { usage = usage or result.usage(0, 0, 0), retriever_resources = json.array {} }

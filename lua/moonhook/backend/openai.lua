@@ -6,7 +6,7 @@ local result = require "moonhook.session.result"
 
 local openai = {}
 
--- ---- requests -----------------------------------------------------------------------------------
+-- ---- requests ---------------------------------------------------------------------------------
 
 local function unsupported(what)
   error(Error.new("unsupported", what .. " cannot be sent to an OpenAI-compatible server"), 0)
@@ -114,16 +114,27 @@ end
 function openai.embedding_request(call)
   local request = {}
   for name, value in pairs(call.model_config.completion_params or {}) do request[name] = value end
-  request.model, request.input, request.encoding_format = call.model_config.model, call.texts, "float"
+  request.model, request.input = call.model_config.model, call.texts
+  request.encoding_format = "float"
   return request
 end
 
--- ---- answers ------------------------------------------------------------------------------------
+-- ---- answers ----------------------------------------------------------------------------------
+
+-- What stands in a decoded object and is null again when it is encoded, as in Dify's chunks.
+local DELTA_NULLS = getmetatable(json.decode_plain '{"usage":null,"finish_reason":null}')
+local CHUNK_NULLS = getmetatable(json.decode_plain '{"system_fingerprint":null}')
+
+local function string_or(value, otherwise)
+  return type(value) == "string" and value or otherwise
+end
 
 local function text_of(content)
   if type(content) ~= "table" then return content or "" end
   local texts = {}
-  for _, part in ipairs(content) do texts[#texts + 1] = type(part) == "table" and part.text or "" end
+  for _, part in ipairs(content) do
+    texts[#texts + 1] = type(part) == "table" and string_or(part.text) or nil
+  end
   return table.concat(texts)
 end
 
@@ -132,10 +143,13 @@ local function tool_calls_of(calls, is_delta)
   for i, call in ipairs(calls or {}) do
     local target = call["function"] or {}
     mapped[i] = {
-      id = call.id or "",
-      type = call.type or (is_delta and "" or "function"),
-      ["function"] = { name = target.name or "", arguments = target.arguments or "" },
-      index = is_delta and (call.index or i - 1) or nil,
+      id = string_or(call.id, ""),
+      type = string_or(call.type, is_delta and "" or "function"),
+      ["function"] = {
+        name = string_or(target.name, ""),
+        arguments = string_or(target.arguments, ""),
+      },
+      index = is_delta and (tonumber(call.index) or i - 1) or nil,
     }
   end
   return json.array(mapped)
@@ -146,44 +160,58 @@ local function assistant_message(message, is_delta)
     role = "assistant",
     content = text_of(message.content),
     tool_calls = tool_calls_of(message.tool_calls, is_delta),
-    reasoning_content = message.reasoning_content or message.reasoning,
-    refusal = message.refusal,
+    reasoning_content = string_or(message.reasoning_content, string_or(message.reasoning)),
+    refusal = string_or(message.refusal),
   }
+end
+
+local function is_object_or_nil(value)
+  return value == nil or type(value) == "table"
+end
+
+local function message_problem(message)
+  local content = message.content
+  if not is_object_or_nil(content) and type(content) ~= "string" then
+    return "the content is neither a text nor an array"
+  end
+  if not is_object_or_nil(message.tool_calls) then return "tool_calls is not an array" end
+  for _, call in ipairs(message.tool_calls or {}) do
+    if type(call) ~= "table" or not is_object_or_nil(call["function"]) then
+      return "a tool call is not an object"
+    end
+  end
 end
 
 --- What is wrong with a stream's event, or nil. An event without choices carries usage only.
 function openai.event_problem(event)
-  if event.choices ~= nil and type(event.choices) ~= "table" then return "choices are not an array" end
+  if not is_object_or_nil(event.choices) then return "choices is not an array" end
+  if not is_object_or_nil(event.usage) then return "usage is not an object" end
   local choice = event.choices and event.choices[1]
   if choice == nil then return nil end
   if type(choice) ~= "table" then return "a choice is not an object" end
-  local delta = choice.delta
-  if delta ~= nil and type(delta) ~= "table" then return "a delta is not an object" end
-  local calls = delta and delta.tool_calls
-  if calls ~= nil and type(calls) ~= "table" then return "tool_calls are not an array" end
-  for _, call in ipairs(calls or {}) do
-    if type(call) ~= "table" then return "a tool call is not an object" end
-  end
-  if event.usage ~= nil and type(event.usage) ~= "table" then return "usage is not an object" end
+  if not is_object_or_nil(choice.delta) then return "a delta is not an object" end
+  return choice.delta and message_problem(choice.delta)
 end
 
 --- One event of a stream as Dify's LLMResultChunk; `delta.index` is for the caller to set.
 function openai.chunk(event, model)
   local choice = event.choices and event.choices[1] or {}
-  return {
-    model = event.model or model,
+  return setmetatable({
+    model = string_or(event.model, model),
     prompt_messages = json.array {},
-    system_fingerprint = event.system_fingerprint,
-    delta = {
+    system_fingerprint = string_or(event.system_fingerprint),
+    delta = setmetatable({
       message = assistant_message(choice.delta or {}, true),
-      finish_reason = choice.finish_reason,
-    },
-  }
+      finish_reason = string_or(choice.finish_reason),
+    }, DELTA_NULLS),
+  }, CHUNK_NULLS)
 end
 
+--- Whether a chunk says anything; servers send empty ones, to give the role or to stay alive.
 function openai.has_content(chunk)
   local message = chunk.delta.message
-  return message.content ~= "" or #message.tool_calls > 0 or message.reasoning_content or message.refusal
+  return message.content ~= "" or #message.tool_calls > 0
+    or message.reasoning_content ~= nil or message.refusal ~= nil
 end
 
 --- Adds what came after the finish_reason to the chunk that carried it.
@@ -198,42 +226,44 @@ end
 function openai.completion_problem(answer)
   if type(answer) ~= "table" then return "not a JSON object" end
   local choice = type(answer.choices) == "table" and answer.choices[1]
-  if type(choice) ~= "table" or type(choice.message) ~= "table" then return "no choice with a message" end
+  if type(choice) ~= "table" or type(choice.message) ~= "table" then
+    return "no choice with a message"
+  end
+  if not is_object_or_nil(answer.usage) then return "usage is not an object" end
+  return message_problem(choice.message)
 end
 
 --- A blocking answer as Dify's LLMResult, without its usage.
 function openai.completion(answer, model)
   local choice = answer.choices[1]
-  return {
-    model = answer.model or model,
+  return setmetatable({
+    model = string_or(answer.model, model),
     prompt_messages = json.array {},
     message = assistant_message(choice.message, false),
-    system_fingerprint = answer.system_fingerprint,
-    finish_reason = choice.finish_reason,
-  }
+    system_fingerprint = string_or(answer.system_fingerprint),
+    finish_reason = string_or(choice.finish_reason),
+  }, CHUNK_NULLS)
+end
+
+local function count_of(usage, name)
+  local count = usage and usage[name]
+  return type(count) == "number" and count or nil
 end
 
 --- OpenAI's token counts in Dify's twelve fields, its details kept beside them.
 function openai.usage(usage, latency_s)
-  usage = usage or {}
-  local mapped = result.usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, latency_s)
-  mapped.total_tokens = usage.total_tokens or mapped.total_tokens
-  mapped.prompt_tokens_details = usage.prompt_tokens_details
-  mapped.completion_tokens_details = usage.completion_tokens_details
+  local mapped = result.usage(count_of(usage, "prompt_tokens") or 0,
+    count_of(usage, "completion_tokens") or 0, latency_s)
+  mapped.total_tokens = count_of(usage, "total_tokens") or mapped.total_tokens
+  mapped.prompt_tokens_details = usage and usage.prompt_tokens_details
+  mapped.completion_tokens_details = usage and usage.completion_tokens_details
   return mapped
 end
 
+--- The same for embeddings, which have one price.
 function openai.embedding_usage(usage, latency_s)
-  local tokens = usage and usage.prompt_tokens or 0
-  return {
-    tokens = tokens,
-    total_tokens = usage and usage.total_tokens or tokens,
-    unit_price = "0",
-    price_unit = "0",
-    total_price = "0",
-    currency = "USD",
-    latency = latency_s,
-  }
+  local tokens = count_of(usage, "prompt_tokens") or 0
+  return result.embedding_usage(tokens, count_of(usage, "total_tokens") or tokens, latency_s)
 end
 
 --- The vectors in the order of the texts, or nil when they are not one array for each.
@@ -242,22 +272,26 @@ function openai.embeddings(answer, count)
   if type(data) ~= "table" or #data ~= count then return nil end
   local vectors = {}
   for i, item in ipairs(data) do
-    if type(item) ~= "table" or type(item.embedding) ~= "table" then return nil end
-    vectors[(tonumber(item.index) or i - 1) + 1] = item.embedding
+    local vector = type(item) == "table" and item.embedding
+    local place = type(item) == "table" and (tonumber(item.index) or i - 1) + 1
+    if type(vector) ~= "table" or not (place >= 1 and place <= count) or vectors[place] then
+      return nil
+    end
+    vectors[place] = vector
   end
   return #vectors == count and vectors or nil
 end
 
 --- The fields for an Error from a server's error object; empty when it sent none.
 function openai.error_fields(answer)
-  local problem = type(answer) == "table" and answer.error or nil
+  local problem = type(answer) == "table" and answer.error
   if type(problem) == "string" then return { upstream_message = problem } end
   if type(problem) ~= "table" then return {} end
   return {
-    upstream_message = type(problem.message) == "string" and problem.message or nil,
-    upstream_code = type(problem.code) ~= "table" and problem.code or nil,
-    upstream_type = type(problem.type) == "string" and problem.type or nil,
-    upstream_param = type(problem.param) == "string" and problem.param or nil,
+    upstream_message = string_or(problem.message),
+    upstream_code = string_or(problem.code, tonumber(problem.code)),
+    upstream_type = string_or(problem.type),
+    upstream_param = string_or(problem.param),
   }
 end
 

@@ -1,5 +1,5 @@
--- The documentation that is built into the binary, cut into passages at its headings, and the search
--- for the passage nearest to a question. Read when first asked, kept per state.
+-- The documentation that is built into the binary, cut into passages at its headings, and the
+-- search for the passage nearest to a question. Read when first asked, kept per state.
 local embedding = require "moonhook.backend.embedding"
 local library = require "host.library"
 
@@ -7,6 +7,7 @@ local passages = {}
 
 local MAX_INDEXED_BYTES = 2000
 local TITLE_SHARE, PAGE_SHARE = 0.5, 0.15 -- the rest is the body's
+local MIN_SCORE = 0.16 -- below it a passage is about something else
 
 local function is_for_readers(path)
   return path:find "%.md$" and not path:find "^docs/decisions/" and not path:find "changelog"
@@ -47,7 +48,8 @@ local function build()
     local text = is_for_readers(path) and library.read(path)
     for _, passage in ipairs(text and passages.split(path, text) or {}) do
       index[#index + 1] = passage
-      passage.words = embedding.words(passage.title .. " " .. passage.text:sub(1, MAX_INDEXED_BYTES))
+      local beginning = passage.text:sub(1, MAX_INDEXED_BYTES)
+      passage.words = embedding.words(passage.title .. " " .. beginning)
       local seen = {}
       for _, word in ipairs(passage.words) do
         if not seen[word] then index.counts[word] = (index.counts[word] or 0) + 1 end
@@ -67,15 +69,15 @@ local function vectors_of(passage)
   if not passage.body_vector then
     passage.body_vector = embedding.vector(passage.words)
     passage.title_vector = embedding.embed(passage.title)
-    passage.page_vector = embedding.embed(passage.page:gsub("%.md$", "") .. " " .. passage.page_title)
+    passage.page_vector = embedding.embed(passage.page .. " " .. passage.page_title)
     passage.words = nil
   end
   return passage.title_vector, passage.page_vector, passage.body_vector
 end
 
---- The passages nearest to a question, the best first, each with its nearness from 0 to 1.
+--- The passages nearest to a question, the best first; `is_near`: it is about that subject.
 ---@param pause? fun()  called now and then, because the first search reads everything
----@return { passage: table, score: number }[]
+---@return { passage: table, score: number, is_near: boolean }[]
 function passages.search(question, count, pause)
   local all = passages.all()
   -- A word that stands in many passages tells little about which one is meant.
@@ -89,7 +91,7 @@ function passages.search(question, count, pause)
     local score = TITLE_SHARE * embedding.similarity(vector, title)
       + PAGE_SHARE * embedding.similarity(vector, page)
       + (1 - TITLE_SHARE - PAGE_SHARE) * embedding.similarity(vector, body)
-    found[#found + 1] = { passage = passage, score = score, order = i }
+    found[i] = { passage = passage, score = score, is_near = score >= MIN_SCORE, order = i }
   end
   table.sort(found, function(a, b)
     if a.score ~= b.score then return a.score > b.score end

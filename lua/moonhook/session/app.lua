@@ -100,7 +100,7 @@ function chat:invoke(call)
     user = call.user or "",
     files = call.files and #call.files > 0 and call.files or nil,
   }
-  if not body then error("session.app.chat:invoke: " .. problem, 2) end
+  if not body then Error.blame("session.app.chat:invoke: " .. problem) end
 
   local backend = catalogue.of_app(call.app_id)
   local exchanged = exchange.open(backend, "app", body, { stream = is_streaming })

@@ -1,6 +1,6 @@
 -- Which backend carries a call: a model's provider is a backend's name, another provider goes to
--- the `dify` backend; an app id is looked up in the local apps, in the `dify-service` maps, and else
--- goes to `dify`. Kept decoded until the host's version of the catalogue changes.
+-- the `dify` backend; an app id is looked up in the local apps, then in the `dify-service` maps,
+-- and else goes to `dify`. Kept decoded until the host's version of the catalogue changes.
 local Error = require "moonhook.error"
 local reverse = require "host.reverse"
 
@@ -44,14 +44,14 @@ function catalogue.of_model(provider, model, model_type)
   local all = current()
   local name = all.backends[provider] and provider or dify_backend(all)
   if not name then
-    not_found(("the model provider '%s' was not found: it is not one of the backends (%s), and there "
-      .. "is no backend of type dify that could know it"):format(provider,
-      table.concat(all.names, ", ")), provider)
+    not_found(("the model provider '%s' was not found: it is not one of the backends (%s), and "
+      .. "there is no backend of type dify that could know it")
+      :format(provider, table.concat(all.names, ", ")), provider)
   end
   local backend = all.backends[name]
   if backend.type == "dify-service" then
-    error(Error.new("unsupported",
-      ("the backend '%s' is of type dify-service, which carries apps but no models"):format(name)), 0)
+    local text = "the backend '%s' is of type dify-service, which carries apps but no models"
+    error(Error.new("unsupported", text:format(name)), 0)
   end
   if backend.type == "local" then
     local models = LOCAL_MODELS[model_type] or {}

@@ -1,5 +1,7 @@
 -- Checks what plugin authors pass to `session` and raises at their line, naming the parameter, what
 -- was expected and what came. Knows nothing of the calls themselves.
+local Error = require "moonhook.error"
+
 local check = {}
 
 local MAX_SHOWN_BYTES = 40
@@ -89,8 +91,7 @@ local function problem_of(call, rules)
   end
 end
 
---- Checks the arguments of a method that takes one table. To be called from that method itself, not
---- as a tail call: errors point at the method's caller.
+--- Checks the arguments of a method that takes one table; errors point at the plugin's line.
 ---@param rules table[]  { name, kind, required?, what?, test?(value, path) -> problem, hint? }
 function check.call(title, owner, self, call, rules)
   local problem
@@ -99,7 +100,7 @@ function check.call(title, owner, self, call, rules)
   else
     problem = problem_of(call, rules)
   end
-  if problem then error(title .. ": " .. problem, 3) end
+  if problem then Error.blame(title .. ": " .. problem) end
 end
 
 --- A test for a rule: the value is one of these strings.

@@ -1,4 +1,5 @@
 -- session.model.text_embedding: texts to vectors, in Dify's TextEmbeddingResult.
+local Error = require "moonhook.error"
 local Stream = require "moonhook.session.stream"
 local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
@@ -25,6 +26,10 @@ function embedding:invoke(call)
   local config = call.model_config
   local backend, backend_type = catalogue.of_model(config.provider, config.model, "text-embedding")
   local is_openai = backend_type == "openai"
+  if not is_openai and (config.completion_params or {}).dimensions then
+    error(Error.new("unsupported", "the vectors of this model have a fixed number of dimensions",
+      { param = "dimensions" }), 0)
+  end
   local request
   if is_openai then
     request = require("moonhook.backend.openai").embedding_request(call)
@@ -37,7 +42,7 @@ function embedding:invoke(call)
     }
   end
   local body, problem = json.encode(request)
-  if not body then error("session.model.text_embedding:invoke: " .. problem, 2) end
+  if not body then Error.blame("session.model.text_embedding:invoke: " .. problem) end
 
   if is_openai then
     local answer = require("moonhook.session.openai").text_embedding(backend, call, body)

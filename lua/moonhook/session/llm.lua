@@ -1,5 +1,6 @@
 -- session.model.llm: chat models. Chunks and results are Dify's LLMResultChunk and LLMResult,
 -- whatever backend serves the model; backend/openai.lua translates for OpenAI-compatible servers.
+local Error = require "moonhook.error"
 local Stream = require "moonhook.session.stream"
 local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
@@ -72,7 +73,7 @@ function llm:invoke(call)
   else
     body, problem = encode_dify(call)
   end
-  if not body then error("session.model.llm:invoke: " .. problem, 2) end
+  if not body then Error.blame("session.model.llm:invoke: " .. problem) end
 
   local is_streaming = call.stream ~= false
   if is_openai then

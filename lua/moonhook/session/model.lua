@@ -13,7 +13,7 @@ function model:list(model_type)
   elseif model_type ~= nil and type(model_type) ~= "string" then
     problem = require("moonhook.session.check").expected("model_type", "a string", model_type)
   end
-  if problem then error("session.model:list: " .. problem, 2) end
+  if problem then require("moonhook.error").blame("session.model:list: " .. problem) end
   return require("moonhook.session.catalogue").models(model_type)
 end
 

@@ -21,6 +21,19 @@ function result.usage(prompt_tokens, completion_tokens, latency_s)
   }
 end
 
+--- The usage of an embedding, in Dify's seven fields.
+function result.embedding_usage(tokens, total_tokens, latency_s)
+  return {
+    tokens = tokens,
+    total_tokens = total_tokens,
+    unit_price = "0",
+    price_unit = "0",
+    total_price = "0",
+    currency = "USD",
+    latency = latency_s,
+  }
+end
+
 -- Tool calls that carry an index arrive in fragments; without one the last list counts.
 local function join_tool_calls(calls, more)
   if more[1].index == nil then return more end
@@ -81,7 +94,9 @@ function result.collect(chunks)
     joined.message.refusal = message.refusal or joined.message.refusal
     joined.model = chunk.model or joined.model
     joined.system_fingerprint = chunk.system_fingerprint or joined.system_fingerprint
-    joined.finish_reason = (delta.finish_reason ~= "" and delta.finish_reason) or joined.finish_reason
+    if delta.finish_reason ~= "" then
+      joined.finish_reason = delta.finish_reason or joined.finish_reason
+    end
     if delta.usage then joined.usage = join_usage(joined.usage, delta.usage) end
   end
   local text = table.concat(texts)

@@ -1,5 +1,5 @@
--- The iterator that streaming session calls give: `for chunk in chunks do`. A stream ends quietly only
--- after its proper end; whatever else stops it raises, and raises again when it is asked again.
+-- The iterator that streaming session calls give: `for chunk in chunks do`. A stream ends quietly
+-- only after its proper end; whatever else stops it raises, and again when it is asked again.
 local Error = require "moonhook.error"
 
 ---@class Stream
@@ -49,9 +49,11 @@ end
 
 --- Reads the stream to its end and gives what the blocking call would have given.
 function Stream:collect()
-  if getmetatable(self) ~= Stream then error("collect: called with '.', expected chunks:collect()", 2) end
+  if getmetatable(self) ~= Stream then
+    Error.blame("collect: called with '.', expected chunks:collect()")
+  end
   if self._is_begun or self._is_closed then
-    error("collect: expected a stream that nobody has read from or closed", 2)
+    Error.blame("collect: expected a stream that nobody has read from or closed")
   end
   local result = self._source.collect(self)
   return result
@@ -60,13 +62,13 @@ end
 --- The failure of a stream whose sender stopped before the end that its format demands.
 function Stream.truncated(backend, position)
   return Error.new("upstream_truncated", "the upstream's answer broke off before its end",
-    { backend = backend, detail = ("the stream ended after event %d without its end"):format(position) })
+    { backend = backend, detail = "the stream ended after event " .. position })
 end
 
 --- The failure of a stream that carried something unreadable; the data itself is not repeated.
 function Stream.malformed(backend, position, what)
   return Error.new("upstream_error",
-    ("the upstream sent something unreadable as event %d of its answer: %s"):format(position, what),
+    ("event %d of the upstream's answer is unreadable: %s"):format(position, what),
     { backend = backend, position = position })
 end
 
