@@ -27,7 +27,7 @@ local Chat = {}
 
 function Chat:invoke(request, values, settings)
   return guard(request, settings, function()
-    local body = request:get_json("object", { force = true })
+    local body = request:get_json { "object", force = true }
     local is_streaming, with_usage = chat_request.delivery(body)
     local model, name = catalogue.pick(self.session, settings, body.model, catalogue.LLM)
     local call = chat_request.call(body, model)

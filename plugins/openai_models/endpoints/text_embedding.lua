@@ -36,7 +36,7 @@ local Embeddings = {}
 
 function Embeddings:invoke(request, values, settings)
   return guard(request, settings, function()
-    local body = request:get_json("object", { force = true })
+    local body = request:get_json { "object", force = true }
     for name in pairs(body) do
       if not READ[name] then check.unsupported(tostring(name)) end
     end
