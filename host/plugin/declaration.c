@@ -106,7 +106,8 @@ static void read_source(const Place *place, const YamlNode *map, Declaration *de
                    : extra ? extra
                            : map,
                    what, expected, source || !lua || lua->type == YAML_MAP ? source : lua);
-  } else if (file_check_inside(place->package->dir, source->text, &why) != 0) {
+  } else if (place_check_name(source, &why) != 0 ||
+             file_check_inside(place->package->dir, source->text, &why) != 0) {
     problems_add(place->problems, place->file, source->line, source->column,
                  "%s: expected a file of the package, got \"%s\", which %s", what, source->text,
                  why.text);

@@ -10,6 +10,7 @@
 #include "../base/memory.h"
 #include "../reverse/backend.h"
 #include "package_read.h"
+#include "snapshot.h"
 
 static const char MANIFEST[] = "manifest.yaml";
 
@@ -64,6 +65,13 @@ static void add_yaml_error(const Place *place, const Err *why)
   problems_add(place->problems, place->file, line, column, "%s", why->text + used);
 }
 
+int place_check_name(const YamlNode *node, Err *why)
+{
+  if (snapshot_holds(node->text))
+    return 0;
+  return err_set(why, UV_EINVAL, "is not served: hidden files and spec/ are left out");
+}
+
 YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what)
 {
   Buffer bytes = { 0 };
@@ -72,7 +80,8 @@ YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what)
   Place inner = *place;
   if (node->type != YAML_STRING || node->len == 0) {
     place_expected(place, node, what, "a file of the package or a map", node);
-  } else if (file_read_inside(place->package->dir, node->text, MAX_YAML_BYTES, &bytes, &why) != 0) {
+  } else if (place_check_name(node, &why) != 0 ||
+             file_read_inside(place->package->dir, node->text, MAX_YAML_BYTES, &bytes, &why) != 0) {
     problems_add(place->problems, place->file, node->line, node->column,
                  "%s: expected a file of the package, got \"%s\", which %s", what, node->text,
                  why.text);

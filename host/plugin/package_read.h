@@ -25,6 +25,8 @@ void place_check_slips(const Place *place, const YamlNode *map, const char *what
                        const char *const *known);
 // true, false, and YAML 1.1's yes, no, on, off, as Dify reads them. False when it is neither.
 bool place_bool(const YamlNode *node, bool *value);
+// Whether `node` may name a file of the package, and why not.
+int place_check_name(const YamlNode *node, Err *why);
 // A file of the package that is named by `node`: its document, or NULL after a problem.
 YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what);
 // {"en_US":"..."} from a map of locale to text (in any spelling) or a single text; NULL when there

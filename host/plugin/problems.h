@@ -6,7 +6,9 @@
 #include <stddef.h>
 
 typedef struct {
-  char *text; // the whole line; the file is relative to the package
+  char *text;        // the whole line; the file is relative to the package
+  char *file, *what; // its parts
+  int line, column;  // 0: the whole file
 } Problem;
 
 typedef struct {

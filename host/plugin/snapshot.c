@@ -112,6 +112,32 @@ static int list_files(const char *dir, Files *files, Err *err)
   return rc;
 }
 
+char **snapshot_files(const char *dir, Err *err)
+{
+  Files files = { 0 };
+  if (list_files(dir, &files, err) != 0) {
+    free_files(&files);
+    return NULL;
+  }
+  files.paths = mem_resize(files.paths, (files.count + 1) * sizeof *files.paths);
+  files.paths[files.count] = NULL;
+  return files.paths;
+}
+
+bool snapshot_holds(const char *relative)
+{
+  const char *part = relative;
+  while (strncmp(part, "./", 2) == 0)
+    part += 2;
+  if (strncmp(part, "spec/", 5) == 0)
+    return false;
+  for (; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
+    if (part[0] == '.' && strncmp(part, "..", 2) != 0)
+      return false;
+  }
+  return true;
+}
+
 // --- hashing and copying -------------------------------------------------------------------------
 
 static void digest(const void *bytes, size_t len, unsigned char out[HASH_BYTES])

@@ -1,0 +1,293 @@
+// moonhook check (see check.h): reads each package as the host would, compiles its Lua files
+// without running them, and says all that is wrong. Needs no configuration, no store, no network.
+#include "check.h"
+
+#include <dirent.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/buffer.h"
+#include "../base/file.h"
+#include "../base/memory.h"
+#include "../plugin/package.h"
+#include "../plugin/snapshot.h"
+
+enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
+
+static const char HELP[] =
+    "  moonhook check plugins/hello       one plugin\n"
+    "  moonhook check plugins             every plugin in a folder\n"
+    "  moonhook check --json plugins      [{\"file\":..., \"line\":..., \"column\":..., "
+    "\"message\":...}]\n"
+    "\n"
+    "Reads plugins as the host would, compiles their Lua files, and prints every problem as\n"
+    "file:line:column: what: expected ..., got ...\n"
+    "Exit status: 0 no problem, 1 problems, 2 usage.\n";
+
+// What was found in all packages so far.
+typedef struct {
+  Buffer json; // elements
+  bool is_json;
+  size_t packages, problems;
+} Report;
+
+// --- Lua sources ---------------------------------------------------------------------------------
+
+// LuaJIT gives a line and the token it stopped at. Where that token stands in the line only once,
+// its column is known; else the line's first character is named.
+static int column_of(const Buffer *source, int line, const char *message)
+{
+  const char *near = strstr(message, " near '"), *at = source->bytes, *found, *end;
+  const char *stop = source->bytes + source->len;
+  char token[80];
+  size_t len, indent;
+  while (line-- > 1 && at) {
+    at = memchr(at, '\n', (size_t)(stop - at));
+    at = at ? at + 1 : NULL;
+  }
+  if (!at)
+    return 1;
+  end = memchr(at, '\n', (size_t)(stop - at));
+  if (!end)
+    end = stop;
+  indent = strspn(at, " \t");
+  if (!near)
+    return (int)indent + 1;
+  near += strlen(" near '");
+  len = strlen(near);
+  len -= len > 0 && near[len - 1] == '\'';
+  if (strcmp(near, "<eof>'") == 0)
+    return (int)(end - at) + 1;
+  if (len == 0 || len >= sizeof token)
+    return (int)indent + 1;
+  memcpy(token, near, len);
+  token[len] = '\0';
+  found = memmem(at, (size_t)(end - at), token, len);
+  if (!found || memmem(found + 1, (size_t)(end - found - 1), token, len))
+    return (int)indent + 1;
+  return (int)(found - at) + 1;
+}
+
+// "'=' expected near 'x'" says "expected '=', got 'x'" as our own messages do.
+static void add_syntax_error(Problems *problems, const char *file, const Buffer *source,
+                             const char *message)
+{
+  const char *text = strchr(message, ':'), *expected, *near;
+  int line = text ? atoi(text + 1) : 0;
+  text = text ? strchr(text + 1, ':') : NULL;
+  text = text ? text + 1 + (text[1] == ' ') : message;
+  expected = strstr(text, " expected");
+  near = strstr(text, " near ");
+  if (expected && near && near > expected) {
+    const char *rest = expected + strlen(" expected");
+    problems_add(problems, file, line, column_of(source, line, text),
+                 "syntax: expected %.*s%.*s, got %s", (int)(expected - text), text,
+                 (int)(near - rest), rest, near + strlen(" near "));
+  } else {
+    problems_add(problems, file, line, column_of(source, line, text), "syntax: %s", text);
+  }
+}
+
+static void check_source(const char *dir, const char *file, Problems *problems)
+{
+  Buffer source = { 0 };
+  Err why = { 0 };
+  lua_State *L;
+  if (file_read_inside(dir, file, MAX_SOURCE_BYTES, &source, &why) != 0) {
+    problems_add(problems, file, 0, 0, "%s", why.text);
+  } else if (source.len > 0 && source.bytes[0] == '\x1b') {
+    problems_add(problems, file, 1, 1, "expected Lua source text, got bytecode");
+  } else {
+    L = luaL_newstate();
+    if (!L)
+      abort(); // no memory: crash-only
+    if (luaL_loadbufferx(L, source.len > 0 ? source.bytes : "", source.len, "=lua", "t") != 0)
+      add_syntax_error(problems, file, &source, lua_tostring(L, -1));
+    lua_close(L);
+  }
+  buffer_free(&source);
+}
+
+static bool is_lua(const char *path)
+{
+  size_t len = strlen(path);
+  return len > 4 && strcmp(path + len - 4, ".lua") == 0;
+}
+
+// Every Lua file, and the declared sources that are called otherwise.
+static void check_sources(const char *dir, const Package *package, Problems *problems)
+{
+  Err why = { 0 };
+  char **files = snapshot_files(dir, &why);
+  uint32_t i, j;
+  if (!files) {
+    const char *text = strstr(why.text, ": ");
+    char *file = mem_bytes(why.text, text ? (size_t)(text - why.text) : 0);
+    problems_add(problems, text ? file : dir, 0, 0, "%s", text ? text + 2 : why.text);
+    mem_free(file);
+    return;
+  }
+  for (i = 0; files[i]; i++) {
+    if (is_lua(files[i]))
+      check_source(dir, files[i], problems);
+    mem_free(files[i]);
+  }
+  mem_free(files);
+  for (i = 0; package && i < package->declaration_count; i++) {
+    const char *source = package->declarations[i].source;
+    for (j = 0; j < i && strcmp(source, package->declarations[j].source) != 0; j++)
+      ;
+    if (!is_lua(source) && j == i)
+      check_source(dir, source, problems);
+  }
+}
+
+// --- packages ------------------------------------------------------------------------------------
+
+static int by_place(const void *a, const void *b)
+{
+  const Problem *left = a, *right = b;
+  int order = strcmp(left->file, right->file);
+  if (order != 0)
+    return order;
+  if (left->line != right->line)
+    return left->line < right->line ? -1 : 1;
+  return left->column < right->column ? -1 : left->column > right->column;
+}
+
+static void report(Report *into, const char *dir, const Problem *problem)
+{
+  const char *slash = strcmp(dir, ".") == 0 ? "" : "/";
+  Buffer file = { 0 };
+  if (strcmp(dir, ".") != 0)
+    buffer_string(&file, dir);
+  buffer_string(&file, slash);
+  buffer_string(&file, problem->file);
+  if (!into->is_json) {
+    printf("%.*s%s\n", (int)(file.len - strlen(problem->file)), file.bytes, problem->text);
+  } else {
+    buffer_string(&into->json, into->problems > 0 ? ",\n{\"file\":" : "{\"file\":");
+    buffer_json_string(&into->json, file.bytes, file.len);
+    if (problem->line > 0)
+      buffer_printf(&into->json, ",\"line\":%d,\"column\":%d", problem->line, problem->column);
+    buffer_string(&into->json, ",\"message\":");
+    buffer_json_string(&into->json, problem->what, strlen(problem->what));
+    buffer_char(&into->json, '}');
+  }
+  into->problems++;
+  buffer_free(&file);
+}
+
+static void check_package(Report *into, const char *dir)
+{
+  Problems problems = { 0 };
+  Package *package = package_read(dir, &problems);
+  size_t i;
+  if (package_is_plugin(dir))
+    check_sources(dir, package, &problems);
+  if (problems.count > 0)
+    qsort(problems.items, problems.count, sizeof *problems.items, by_place);
+  for (i = 0; i < problems.count; i++)
+    report(into, dir, &problems.items[i]);
+  into->packages++;
+  package_free(package);
+  problems_free(&problems);
+}
+
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// A plugin's folder, or one that holds some. One that is neither is reported as a plugin without a
+// manifest.
+static void check_folder(Report *into, const char *dir)
+{
+  DIR *listing = package_is_plugin(dir) ? NULL : opendir(dir);
+  struct dirent *entry;
+  char **found = NULL;
+  size_t count = 0, i;
+  while (listing && (entry = readdir(listing))) {
+    Buffer path = { 0 };
+    buffer_printf(&path, "%s/%s", dir, entry->d_name);
+    if (entry->d_name[0] != '.' && package_is_plugin(path.bytes)) {
+      found = mem_resize(found, (count + 1) * sizeof *found);
+      found[count++] = buffer_take(&path);
+    }
+    buffer_free(&path);
+  }
+  if (listing)
+    closedir(listing);
+  if (count == 0)
+    check_package(into, dir);
+  else
+    qsort(found, count, sizeof *found, by_text);
+  for (i = 0; i < count; i++) {
+    check_package(into, found[i]);
+    mem_free(found[i]);
+  }
+  mem_free(found);
+}
+
+static void check_argument(Report *into, const char *argument)
+{
+  size_t len = strlen(argument);
+  char *dir;
+  while (len > 1 && argument[len - 1] == '/')
+    len--;
+  dir = mem_bytes(argument, len);
+  check_folder(into, dir);
+  mem_free(dir);
+}
+
+static int finish(Report *into)
+{
+  const char *plugins = into->packages == 1 ? "plugin" : "plugins";
+  if (into->is_json)
+    printf("[%s]\n", into->json.bytes ? into->json.bytes : "");
+  buffer_free(&into->json);
+  if (into->problems == 0)
+    fprintf(stderr, "checked %zu %s: no problem\n", into->packages, plugins);
+  else
+    fprintf(stderr, "checked %zu %s: %zu problem%s\n", into->packages, plugins, into->problems,
+            into->problems == 1 ? "" : "s");
+  return into->problems == 0 ? 0 : 1;
+}
+
+int cmd_check(int argc, char **argv)
+{
+  Report into = { 0 };
+  bool are_folders_only = false;
+  int i, folders = 0;
+  for (i = 1; i < argc; i++) {
+    if (are_folders_only || argv[i][0] != '-') {
+      folders++;
+    } else if (strcmp(argv[i], "--json") == 0) {
+      into.is_json = true;
+    } else if (strcmp(argv[i], "--") == 0) {
+      are_folders_only = true;
+    } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+      fputs(HELP, stdout);
+      return 0;
+    } else {
+      fprintf(stderr, "moonhook check: unknown option %s\n%s", argv[i], HELP);
+      return 2;
+    }
+  }
+  if (folders == 0) {
+    fprintf(stderr, "moonhook check: expected the folders of plugins\n%s", HELP);
+    return 2;
+  }
+  are_folders_only = false;
+  for (i = 1; i < argc; i++) {
+    if (!are_folders_only && strcmp(argv[i], "--") == 0)
+      are_folders_only = true;
+    else if (are_folders_only || argv[i][0] != '-')
+      check_argument(&into, argv[i]);
+  }
+  return finish(&into);
+}
