@@ -68,8 +68,8 @@ function catalogue.offered(session, settings)
 end
 
 function catalogue.not_found(name)
-  failure.raise(404, ("The model `%s` does not exist or is not offered here."):format(tostring(name)),
-    { code = "model_not_found", param = "model" })
+  local message = ("The model `%s` does not exist or is not offered here."):format(tostring(name))
+  failure.raise(404, message, { code = "model_not_found", param = "model" })
 end
 
 --- The model that a request means: the one of its setting where `models` is empty, whatever the

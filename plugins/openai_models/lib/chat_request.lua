@@ -152,7 +152,8 @@ function chat_request.delivery(body)
   end
   check.members(check.object(options, path), path,
     { include_usage = true, include_obfuscation = options.include_obfuscation == false })
-  return true, check.optional(check.boolean, options.include_usage, path .. ".include_usage") or false
+  local with_usage = check.optional(check.boolean, options.include_usage, path .. ".include_usage")
+  return true, with_usage or false
 end
 
 --- The arguments of session.model.llm:invoke.
