@@ -77,15 +77,19 @@ static void opened(Dial *dial)
 
 static void note_problem(Dial *dial, const Address *address, int code)
 {
+  const char *host = first_hop(dial)->host;
   char text[INET6_ADDRSTRLEN] = "";
-  dial->problem_code = code;
+  bool is_name;
   if (address->any.sa_family == AF_INET6)
     uv_ip6_name(&address->v6, text, sizeof text);
   else
     uv_ip4_name(&address->v4, text, sizeof text);
-  describe(dial, "%s: %s at %s port %u: %s",
-           code == UV_ECONNREFUSED ? "connect_refused" : "connect_failed", first_hop(dial)->host,
-           text, first_hop(dial)->port, uv_strerror(code));
+  is_name = strcmp(host, text) != 0;
+  dial->problem_code = code;
+  describe(dial, "%s: %s%s%s%s port %u: %s",
+           code == UV_ECONNREFUSED ? "connect_refused" : "connect_failed", host,
+           is_name ? " (" : "", is_name ? text : "", is_name ? ")" : "", first_hop(dial)->port,
+           uv_strerror(code));
 }
 
 static void drop_socket(Dial *dial)

@@ -444,6 +444,8 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
   Exchange *exchange = exchange_of(stream);
   StreamStatus status = STREAM_WAIT;
   while (exchange->state == EXCHANGE_ANSWERING && status == STREAM_WAIT) {
+    if (ready_bytes(exchange) <= EXCHANGE_MAX_READY_BYTES / 2)
+      wire_read(exchange->wire, true);
     if (exchange->body.len) {
       status = decode(exchange, piece);
       continue;
@@ -459,10 +461,9 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
       status = fail_bad(exchange);
       break;
     default:
+      wire_read(exchange->wire, true);
       return wait(exchange);
     }
-    if (exchange->wire && ready_bytes(exchange) <= EXCHANGE_MAX_READY_BYTES / 2)
-      wire_read(exchange->wire, true);
   }
   if (status != STREAM_WAIT)
     return status;

@@ -87,6 +87,8 @@ static int on_headers_complete(llhttp_t *parser)
 
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
+  if (len == 0) // a run that goes on in bytes yet to come
+    return 0;
   reply_of(parser)->body = (Span){ at, len };
   return HPE_PAUSED;
 }
@@ -175,9 +177,11 @@ ReplyStep reply_end(Reply *reply)
     return REPLY_COMPLETE;
   if (reply->problem)
     return REPLY_BAD;
-  if (reply->status && reply->ends_with_connection && llhttp_finish(&reply->parser) == HPE_OK) {
-    reply->is_complete = true;
-    return REPLY_COMPLETE;
+  if (reply->status && reply->ends_with_connection) {
+    llhttp_errno_t rc = llhttp_finish(&reply->parser);
+    reply->is_complete = rc == HPE_OK || rc == HPE_PAUSED;
+    if (reply->is_complete)
+      return REPLY_COMPLETE;
   }
   return bad(reply, "an end in the middle of the reply");
 }
