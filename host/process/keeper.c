@@ -274,13 +274,37 @@ static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *
   return true;
 }
 
+static bool has_endpoint(const Kept *kept, uint32_t count, const char *plugin)
+{
+  uint32_t i;
+  for (i = 0; i < count; i++) {
+    if (strcmp(kept[i].plugin, plugin) == 0)
+      return true;
+  }
+  return false;
+}
+
 static void apply_endpoints(Keeper *keeper)
 {
+  static const YamlNode no_settings = { .type = YAML_MAP, .line = 1, .column = 1 };
   const Config *config = keeper->config;
-  Kept *kept = mem_zero(config->endpoint_count, sizeof *kept);
-  uint32_t i, count = 0;
+  const Served *served;
+  uint32_t i, count = 0, room = config->endpoint_count;
+  Kept *kept;
+  for (served = keeper->served; served; served = served->next)
+    room++;
+  kept = mem_zero(room, sizeof *kept);
   for (i = 0; i < config->endpoint_count; i++)
     count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
+  // While a plugin is being written it has an address without being asked for one.
+  for (served = keeper->served; served && keeper->watches; served = served->next) {
+    const ConfigEndpoint endpoint = { .plugin = served->name,
+                                      .name = served->name,
+                                      .is_enabled = true,
+                                      .settings = &no_settings };
+    if (served->name && !has_endpoint(kept, count, served->name))
+      count += keep_endpoint(keeper, &endpoint, &kept[count]);
+  }
   endpoint_table_sweep(worker_endpoints(keeper->worker));
   for (i = 0; i < keeper->kept_count; i++)
     kept_free(&keeper->kept[i]);

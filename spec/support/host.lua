@@ -112,7 +112,7 @@ function host.start(options)
   os.remove(dir .. "/stdout")
   os.remove(dir .. "/stderr")
   local command = append({ host.binary(), options.verb or "serve", "--config", "moonhook.yaml",
-    "--data", "data", "--listen", options.listen or "127.0.0.1:0" }, options.args)
+    "--data", "data", "--listen", options.listen or "127.0.0.1:0", "--admin", "127.0.0.1:0" }, options.args)
   if command[2] == "serve" then append(command, { "--print-urls" }) end
   command.cwd, command.env = dir, environment(options)
   command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"

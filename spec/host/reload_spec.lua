@@ -1,0 +1,140 @@
+-- `moonhook dev`: what is saved is served by the next request.
+local cjson = require "cjson"
+local host = require "spec.support.host"
+local process = require "spec.support.process"
+
+local MANIFEST = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: live
+plugins:
+  endpoints:
+    - endpoints:
+        - { path: /, method: GET, extra: { lua: { source: live.lua } } }
+        - { path: /page, method: GET, extra: { lua: { source: page.lua } } }
+]]
+
+local function files(word)
+  return {
+    ["plugins/live/manifest.yaml"] = MANIFEST,
+    ["plugins/live/live.lua"] = ("return function(_, _, _, settings) return (settings.word or '') .. %q end"):format(word),
+    ["plugins/live/page.lua"] = "return function() return require('moonhook').read('page.html') end",
+    ["plugins/live/page.html"] = "<p>one</p>",
+  }
+end
+
+local CONFIG = { plugins = { "plugins" }, endpoints = { { plugin = "live", hook_id = "live-spec" } } }
+
+describe("moonhook dev", function()
+  local server
+
+  before_each(function()
+    server = host.start { verb = "dev", files = files "one", config = CONFIG }
+  end)
+
+  after_each(function() server:stop() end)
+
+  local function get(target, headers)
+    return server:request { target = "/e/live-spec" .. target, headers = headers }
+  end
+
+  -- Seconds until the target answers so.
+  local function served_after(target, body)
+    local start = process.now()
+    process.eventually(function() return get(target).body == body end, 3, body .. " to be served")
+    return process.now() - start
+  end
+
+  it("prints the URLs on stdout", function()
+    assert.matches(("GET +%s/e/live%%-spec/page"):format(server.base:gsub("%.", "%%.")), server:output())
+  end)
+
+  it("serves saved Lua, and soon", function()
+    assert.equal("one", get("/").body)
+    server:write("plugins/live/live.lua", "return function() return 'two' end")
+    assert.is_true(served_after("/", "two") < 1) -- the aim is 0.1 s; this bound guards against hanging
+  end)
+
+  it("serves saved assets and YAML", function()
+    server:write("plugins/live/page.html", "<p>two</p>")
+    served_after("/page", "<p>two</p>")
+    server:write("plugins/live/manifest.yaml", (MANIFEST:gsub("/page,", "/other,")))
+    served_after("/other", "<p>two</p>")
+    assert.equal(404, get("/page").status)
+  end)
+
+  it("keeps the last good version of broken Lua and names file and line", function()
+    server:write("plugins/live/live.lua", "return function()\n  funtion x()\nend")
+    local record = server:wait_record({ level = "error", plugin = "live" }, 3)
+    assert.matches("live.lua:2:", record.error)
+    assert.equal("one", get("/").body)
+    server:write("plugins/live/live.lua", "return function() return 'mended' end")
+    served_after("/", "mended")
+  end)
+
+  it("keeps the last good version of broken YAML and names the place", function()
+    server:write("plugins/live/manifest.yaml", (MANIFEST:gsub("path: /page", "path: page")))
+    local record = server:wait_record({ level = "error", msg = "plugin problem" }, 3)
+    assert.matches("manifest.yaml:9:%d+: .*expected", record.error)
+    assert.equal("one", get("/").body)
+  end)
+
+  it("serves a plugin that appears, and an endpoint that the configuration gains", function()
+    for path, text in pairs(files "new") do
+      server:write((path:gsub("plugins/live", "plugins/second")), (text:gsub("name: live", "name: second")))
+    end
+    local config = { plugins = { "plugins" }, endpoints = {
+      { plugin = "live", hook_id = "live-spec", settings = {} }, { plugin = "second", hook_id = "second-spec" } } }
+    server:write("moonhook.yaml", (cjson.encode(config):gsub("\\/", "/"):gsub('"settings":{}', '"settings":null')))
+    process.eventually(function()
+      return server:request { target = "/e/second-spec/" }.body == "new"
+    end, 3, "the second endpoint")
+    assert.equal("one", get("/").body)
+  end)
+
+  it("keeps the last good configuration when the new one is wrong", function()
+    server:write("moonhook.yaml", "endpints: []\n")
+    local record = server:wait_record({ msg = "configuration not loaded" }, 3)
+    assert.matches("moonhook.yaml:1:1: endpints: .*endpoints", record.error)
+    assert.equal("one", get("/").body)
+  end)
+
+  it("lists the routes in a 404 below a known hook", function()
+    local reply = get("/nowhere")
+    assert.equal(404, reply.status)
+    assert.matches("GET /page", cjson.decode(reply.body).error.message, 1, true)
+  end)
+
+  it("shows an author's mistake as a page, for a browser", function()
+    server:write("plugins/live/live.lua", "return function()\n  local x\n  return x.y -- <here>\nend")
+    process.eventually(function() return get("/").status == 500 end, 3, "the broken handler")
+    local page = get("/", { Accept = "text/html,*/*" })
+    assert.equal(500, page.status)
+    assert.matches("^text/html", page.headers["content-type"])
+    assert.matches("live.lua, line 3", page.body, 1, true)
+    assert.matches("return x.y -- &lt;here&gt;", page.body, 1, true)
+    assert.matches("^application/json", get("/").headers["content-type"])
+  end)
+
+  it("lets requests in flight end with the version they began with", function()
+    server:write("plugins/live/live.lua", [[
+      local moonhook = require "moonhook"
+      return function()
+        return moonhook.Response(function()
+          coroutine.yield "old "
+          moonhook.sleep(400)
+          coroutine.yield "end"
+        end)
+      end]])
+    local reply
+    process.eventually(function()
+      reply = server:open { target = "/e/live-spec/" }
+      return reply:next_piece(2) == "old "
+    end, 3, "the streaming version")
+    server:write("plugins/live/live.lua", "return function() return 'new' end")
+    served_after("/", "new")
+    assert.equal("end", reply:read_body())
+    reply:close()
+  end)
+end)
