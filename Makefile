@@ -19,7 +19,7 @@ CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespel
 CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
 
 # llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
-LLHTTP  := $(if $(shell pkg-config --exists 'libllhttp >= 9.2' && echo ok),,build/deps/libllhttp.a)
+LLHTTP  := $(if $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo ok),,build/deps/libllhttp.a)
 MODULES := luajit libuv openssl libsodium yaml-0.1 sqlite3 zlib $(if $(LLHTTP),,libllhttp)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
 LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm -pthread
