@@ -24,7 +24,10 @@ local FRAMING = {
 }
 
 local function show(value)
-  return type(value) == "string" and ('"%s"'):format(value:sub(1, 60)) or tostring(value)
+  if type(value) ~= "string" then return tostring(value) end
+  return ('"%s"'):format(value:sub(1, 60):gsub("%c", function(c)
+    return ("\\%d"):format(c:byte())
+  end))
 end
 
 local function check_status(status)
@@ -43,8 +46,8 @@ local function check_header(name, value)
     blame(("headers: %s: expected a string or a list of strings, got %s"):format(name, type(value)))
   end
   if value:find "[%z\1-\8\10-\31\127]" then
-    blame(("headers: %s: a value may not hold control characters, got %q"):format(name,
-      value:sub(1, 60)))
+    blame(("headers: %s: a value may not hold control characters, got %s"):format(name,
+      show(value)))
   end
   return value
 end

@@ -121,13 +121,13 @@ local function prepare(self, request)
   local is_packable = is_text(flat[2]) and #content >= MIN_GZIP_BYTES
   self._prepare = nil
   if range and headers["If-Range"] and headers["If-Range"] ~= etag then range = nil end
+  local packed
   if is_packable then
     set(flat, "Vary", "Accept-Encoding")
-    local packed = not range and accepts_gzip(headers["Accept-Encoding"])
+    packed = not range and accepts_gzip(headers["Accept-Encoding"])
       and gzip(self._path, content)
     if packed then
       content, etag = packed, '"' .. self._tag .. '-gzip"' -- other bytes, another strong tag
-      set(flat, "Content-Encoding", "gzip")
     end
   end
   set(flat, "ETag", etag)
@@ -136,6 +136,7 @@ local function prepare(self, request)
     self._status, self._body = 304, ""
     return
   end
+  if packed then set(flat, "Content-Encoding", "gzip") end
   set(flat, "Accept-Ranges", "bytes")
   if range then
     local first, last = parse_range(range, #content)
