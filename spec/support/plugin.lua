@@ -49,6 +49,9 @@ end
 function plugin.load(dir)
   local require_file = package_of(dir)
   local loaded = {}
+  library.files = setmetatable({}, { -- what moonhook.read and moonhook.template find
+    __index = function(_, path) return read_file(dir .. "/" .. path) end,
+  })
 
   --- Runs a handler. options: session, settings, values, headers, json or body, method.
   function loaded.call(source, options)

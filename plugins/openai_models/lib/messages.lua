@@ -7,8 +7,8 @@ local ROLES = {
 local check_role = check.one_of("system", "developer", "user", "assistant", "tool")
 
 -- What a message of a role may hold beside nulls. An assistant's `refusal` is what it said instead
--- of content. Its `reasoning_content` comes back from clients that repeat our own replies; models do
--- not take their reasoning back.
+-- of content. Its `reasoning_content` comes back from clients that repeat our own replies; models
+-- do not take their reasoning back.
 local MEMBERS = {
   system = { role = true, content = true, name = true },
   user = { role = true, content = true, name = true },
