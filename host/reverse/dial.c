@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "reply.h"
+#include "response.h"
 #include "wire_parts.h"
 
 enum { ADDRESS_MS = 1000 };
@@ -20,7 +20,7 @@ struct Dial {
   Timer timer;
   Addresses addresses;
   uint32_t next_address;
-  Reply reply; // the proxy's
+  Response response; // the proxy's
   int problem_code;
   char problem[224];
 };
@@ -114,7 +114,7 @@ static void send_connect(Dial *dial)
   Buffer head = { 0 };
   int rc;
   dial->step = DIAL_PROXY;
-  reply_init(&dial->reply, REPLY_TO_CONNECT);
+  response_init(&dial->response, RESPONSE_TO_CONNECT);
   buffer_printf(&head, "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n", open, url->host, close,
                 url->port, open, url->host, close, url->port);
   if (wire->net->proxy.authorization)
@@ -270,28 +270,28 @@ void dial_free(Dial *dial)
   timer_stop(&dial->timer);
   resolver_cancel(&dial->lookup);
   tls_cancel(&dial->certificates);
-  reply_free(&dial->reply);
+  response_free(&dial->response);
   mem_free(dial);
 }
 
 static void take_proxy_reply(Dial *dial, const char *bytes, size_t len)
 {
   size_t used = 0;
-  ReplyStep step = reply_step(&dial->reply, bytes, len, &used);
-  while (step == REPLY_MORE && used < len)
-    step = reply_step(&dial->reply, bytes, len, &used);
-  if (step == REPLY_MORE)
+  ResponseStep step = response_step(&dial->response, bytes, len, &used);
+  while (step == RESPONSE_MORE && used < len)
+    step = response_step(&dial->response, bytes, len, &used);
+  if (step == RESPONSE_MORE)
     return;
-  if (step == REPLY_HEAD && dial->reply.is_complete && used == len) {
+  if (step == RESPONSE_HEAD && dial->response.is_complete && used == len) {
     start_tls(dial);
     return;
   }
-  if (step == REPLY_HEAD && !dial->reply.is_complete)
+  if (step == RESPONSE_HEAD && !dial->response.is_complete)
     describe(dial, "proxy_refused: %s answered %d to CONNECT", first_hop(dial)->host,
-             dial->reply.status);
+             dial->response.status);
   else
     describe(dial, "upstream_protocol: proxy %s: %s", first_hop(dial)->host,
-             dial->reply.problem ? dial->reply.problem : "bytes behind its reply to CONNECT");
+             dial->response.problem ? dial->response.problem : "bytes behind its reply to CONNECT");
   fail(dial, UV_EPROTO);
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "../base/memory.h"
-#include "reply.h"
 #include "request.h"
+#include "response.h"
 #include "sse.h"
 
 enum { KEEP_BUFFER_BYTES = 2048 }; // an empty buffer that is larger is given back
@@ -30,7 +30,7 @@ typedef struct {
   uint32_t *streams;
   Wire *wire;     // NULL: none now
   Buffer request; // until the reply's head is there
-  Reply reply;
+  Response response;
   Buffer inbox, arrived;
   size_t inbox_at;
   Span body; // of the inbox, not decoded yet
@@ -153,8 +153,8 @@ static void on_due(Timer *timer)
 static void forget_reply(Exchange *exchange)
 {
   bool is_head = exchange->is_head;
-  reply_free(&exchange->reply);
-  reply_init(&exchange->reply, is_head ? REPLY_TO_HEAD : REPLY_TO_OTHER);
+  response_free(&exchange->response);
+  response_init(&exchange->response, is_head ? RESPONSE_TO_HEAD : RESPONSE_TO_OTHER);
   buffer_clear(&exchange->inbox);
   buffer_clear(&exchange->arrived);
   exchange->inbox_at = 0;
@@ -171,7 +171,7 @@ static bool try_again(Exchange *exchange, int status, bool was_sent)
                        .longest_ms = exchange->times.first_byte_ms };
   int64_t delay_ms;
   if (status)
-    facts.retry_after = header_list_get(&exchange->reply.headers, "Retry-After");
+    facts.retry_after = header_list_get(&exchange->response.headers, "Retry-After");
   delay_ms = retry_decide(origin_budget(exchange->origin), &facts);
   if (delay_ms < 0)
     return false;
@@ -252,12 +252,12 @@ static void empty(Buffer *buffer)
 }
 
 // One step of the parser. Between two steps the inbox may be replaced.
-static ReplyStep next_step(Exchange *exchange)
+static ResponseStep next_step(Exchange *exchange)
 {
   for (;;) {
-    ReplyStep step = reply_step(&exchange->reply, exchange->inbox.bytes, exchange->inbox.len,
-                                &exchange->inbox_at);
-    if (step != REPLY_MORE)
+    ResponseStep step = response_step(&exchange->response, exchange->inbox.bytes,
+                                      exchange->inbox.len, &exchange->inbox_at);
+    if (step != RESPONSE_MORE)
       return step;
     if (exchange->inbox_at < exchange->inbox.len)
       continue;
@@ -272,10 +272,10 @@ static ReplyStep next_step(Exchange *exchange)
     empty(&exchange->inbox);
     exchange->inbox_at = 0;
     if (!exchange->has_ended)
-      return REPLY_MORE;
+      return RESPONSE_MORE;
     if (exchange->end_code == UV_EOF)
-      return reply_end(&exchange->reply);
-    return REPLY_BAD;
+      return response_end(&exchange->response);
+    return RESPONSE_BAD;
   }
 }
 
@@ -283,16 +283,16 @@ static StreamStatus fail_bad(Exchange *exchange)
 {
   if (exchange->has_ended && exchange->inbox_at >= exchange->inbox.len && !exchange->arrived.len)
     return fail(exchange, "upstream_error", exchange->end_text);
-  return fail_protocol(exchange, exchange->reply.problem);
+  return fail_protocol(exchange, exchange->response.problem);
 }
 
 // The head is complete: what is to be done with the body?
 static void take_head(Exchange *exchange)
 {
-  const HeaderList *headers = &exchange->reply.headers;
+  const HeaderList *headers = &exchange->response.headers;
   Span encoding = header_list_get(headers, "Content-Encoding");
   Span type = header_list_get(headers, "Content-Type");
-  int status = exchange->reply.status;
+  int status = exchange->response.status;
   if (status >= 400 && try_again(exchange, status, true))
     return;
   exchange->state = EXCHANGE_ANSWERING;
@@ -315,13 +315,13 @@ static void take_head(Exchange *exchange)
 static void look_for_head(Exchange *exchange)
 {
   switch (next_step(exchange)) {
-  case REPLY_MORE:
+  case RESPONSE_MORE:
     break;
-  case REPLY_HEAD:
+  case RESPONSE_HEAD:
     take_head(exchange);
     break;
   default:
-    if (exchange->reply.has_started || !exchange->has_ended) {
+    if (exchange->response.has_started || !exchange->has_ended) {
       fail_bad(exchange);
       wake(exchange);
     } else {
@@ -375,7 +375,7 @@ static StreamStatus wait(Exchange *exchange)
 static void finish(Exchange *exchange)
 {
   bool is_clean = !exchange->has_ended && exchange->inbox_at == exchange->inbox.len &&
-                  exchange->arrived.len == 0 && reply_keeps_alive(&exchange->reply);
+                  exchange->arrived.len == 0 && response_keeps_alive(&exchange->response);
   timer_stop(&exchange->timer);
   exchange->state = EXCHANGE_DONE;
   if (is_clean && exchange->wire) {
@@ -392,14 +392,14 @@ static StreamStatus stream_head(Stream *stream, int *status)
     return STREAM_ERROR;
   if (exchange->state < EXCHANGE_ANSWERING)
     return wait(exchange);
-  *status = exchange->reply.status;
+  *status = exchange->response.status;
   return STREAM_PIECE;
 }
 
 // Body bytes into the decoder. STREAM_WAIT: they were not enough for a piece.
 static StreamStatus decode(Exchange *exchange, Span *piece)
 {
-  bool is_refusal = exchange->reply.status < 200 || exchange->reply.status > 299;
+  bool is_refusal = exchange->response.status < 200 || exchange->response.status > 299;
   size_t used = 0;
   switch (exchange->decoder) {
   case BODY_SSE:
@@ -451,13 +451,13 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
       continue;
     }
     switch (next_step(exchange)) {
-    case REPLY_BODY:
-      exchange->body = exchange->reply.body;
+    case RESPONSE_BODY:
+      exchange->body = exchange->response.body;
       break;
-    case REPLY_COMPLETE:
+    case RESPONSE_COMPLETE:
       finish(exchange);
       break;
-    case REPLY_BAD:
+    case RESPONSE_BAD:
       status = fail_bad(exchange);
       break;
     default:
@@ -476,11 +476,11 @@ static void stream_close(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
   if (exchange->state == EXCHANGE_ANSWERING && exchange->wire) {
-    ReplyStep step;
+    ResponseStep step;
     do
       step = next_step(exchange);
-    while (step == REPLY_BODY);
-    if (step == REPLY_COMPLETE)
+    while (step == RESPONSE_BODY);
+    if (step == RESPONSE_COMPLETE)
       finish(exchange);
   }
   drop_wire(exchange);
@@ -493,7 +493,7 @@ static void stream_close(Stream *stream)
   buffer_free(&exchange->inbox);
   buffer_free(&exchange->arrived);
   buffer_free(&exchange->whole);
-  reply_free(&exchange->reply);
+  response_free(&exchange->response);
   sse_free(&exchange->sse);
   --*exchange->streams;
   mem_free(exchange);
@@ -544,6 +544,7 @@ const char *exchange_event_name(Stream *stream)
 const HeaderList *exchange_headers(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
-  return exchange->reply.status && exchange->state != EXCHANGE_PAUSED ? &exchange->reply.headers
-                                                                      : NULL;
+  return exchange->response.status && exchange->state != EXCHANGE_PAUSED
+             ? &exchange->response.headers
+             : NULL;
 }
