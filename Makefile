@@ -74,7 +74,7 @@ $B/moonhook: $B/host/main.o $B/libhost.a
 
 $B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o
 	rm -f $@
-	ar rcs $@ $^
+	ar qcs $@ $^
 
 $B/%.o: %.c Makefile | $(LLHTTP)
 	echo '  cc $@'

@@ -19,6 +19,7 @@ local host = {}
 ---@field dir string  its folder; the configuration is moonhook.yaml in it
 ---@field base string  "http://127.0.0.1:PORT"
 ---@field port integer
+---@field admin_port integer
 ---@field process table
 local Host = {}
 Host.__index = Host
@@ -75,9 +76,7 @@ local function append(list, more)
 end
 
 local function environment(options)
-  -- LuaJIT allocates what the leak checker cannot see being freed at exit only in Lua states that
-  -- were never closed, so a leak report is ours.
-  local env = { MOONHOOK_LEAKCHECK = "1", ASAN_OPTIONS = "exitcode=99:detect_leaks=1" }
+  local env = { ASAN_OPTIONS = "exitcode=99:detect_leaks=1" }
   for name, value in pairs(options.env or {}) do env[name] = value end
   return env
 end
@@ -125,6 +124,8 @@ function host.start(options)
     error(("the host did not start (code %s):\n%s"):format(self.process.code, self:log()), 2)
   end
   self.port = tonumber(ready.address:match ":(%d+)$")
+  local admin = self:find_record { msg = "listening", listener = "admin" }
+  self.admin_port = admin and tonumber(admin.address:match ":(%d+)$")
   self.base = "http://" .. ready.address
   return self
 end
@@ -223,8 +224,8 @@ function Host:stop(keeps_folder)
       code and "code " .. code or "signal " .. signal, self:log()), 2)
   end
   local closed = self:find_record { msg = "closed" }
-  if closed and (closed.open_handles ~= 0 or closed.live_tasks ~= 0) then
-    error("the host left something open: " .. cjson.encode(closed), 2)
+  if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0 then
+    error("the host left something open: " .. (closed and cjson.encode(closed) or self:log()), 2)
   end
   if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end
 end
