@@ -11,7 +11,9 @@ describe("the example", function()
   local server
   setup(function()
     server = host.start { config = {
-      plugins = { EXAMPLES .. "hello", EXAMPLES .. "stream", EXAMPLES .. "form_json", EXAMPLES .. "talk" },
+      plugins = {
+        EXAMPLES .. "hello", EXAMPLES .. "stream", EXAMPLES .. "form_json", EXAMPLES .. "talk",
+      },
       apps = { candy = { mode = "chat", name = "Candy", prompt = "You are Candy.", memory = 20,
         model = { provider = "local", model = "demo" } } },
       demo = { pause_ms = 0 },
