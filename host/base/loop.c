@@ -73,6 +73,27 @@ void loop_free(Loop *loop)
   mem_free(loop);
 }
 
+typedef struct {
+  const Loop *loop;
+  uint32_t count;
+} OpenHandles;
+
+static void count_handle(uv_handle_t *handle, void *context)
+{
+  OpenHandles *open = context;
+  const void *at = handle;
+  if (at != &open->loop->idle && at != &open->loop->prepare && at != &open->loop->alarm &&
+      !uv_is_closing(handle))
+    open->count++;
+}
+
+uint32_t loop_open_handles(Loop *loop)
+{
+  OpenHandles open = { loop, 0 };
+  uv_walk(&loop->uv, count_handle, &open);
+  return open.count;
+}
+
 uv_loop_t *loop_uv(Loop *loop)
 {
   return &loop->uv;

@@ -21,6 +21,7 @@ void loop_free(Loop *loop); // closes its own handles; every other handle must b
 uv_loop_t *loop_uv(Loop *loop);
 void loop_run(Loop *loop); // until loop_stop
 void loop_stop(Loop *loop);
+uint32_t loop_open_handles(Loop *loop);  // libuv handles that nobody has closed, but the loop's own
 uint64_t loop_now_ms(Loop *loop);        // monotonic, of this turn
 const char *loop_http_date(Loop *loop);  // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
 

@@ -76,13 +76,15 @@ static void push_values(lua_State *L, const RouteMatch *match)
 int hook_request_push(lua_State *co, void *owner)
 {
   HookRequest *hook = owner;
+  lua_State *L = state_lua(generation_state(hook->generation)); // where calls may be made
   generation_push_handler(hook->generation, co, hook->match.declaration);
   hook->box = lua_newuserdata(co, sizeof *hook->box);
   *hook->box = hook;
   luaL_getmetatable(co, HANDLE_TYPE);
   lua_setmetatable(co, -2);
   push_values(co, &hook->match);
-  push_settings(co, hook);
+  push_settings(L, hook);
+  lua_xmove(L, co, 1);
   return 4;
 }
 

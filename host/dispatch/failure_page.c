@@ -12,6 +12,8 @@ static void escape(Buffer *html, const char *text, size_t len)
   for (i = 0; i < len; i++) {
     if (text[i] == '<')
       buffer_string(html, "&lt;");
+    else if (text[i] == '>')
+      buffer_string(html, "&gt;");
     else if (text[i] == '&')
       buffer_string(html, "&amp;");
     else if (text[i] == '"')

@@ -66,16 +66,9 @@ static void watch_signal(Host *host, uv_signal_t *handle, uv_signal_cb on_signal
   uv_unref((uv_handle_t *)handle);
 }
 
-static void count_handle(uv_handle_t *handle, void *context)
-{
-  if (!uv_is_closing(handle) && uv_has_ref(handle))
-    ++*(uint32_t *)context;
-}
-
 static void close_down(Host *host)
 {
   uint32_t tasks = worker_live_tasks(host->worker), states = worker_live_states(host->worker);
-  uint32_t handles = 0;
   keeper_free(host->keeper);
   worker_free(host->worker);
   store_close(host->store);
@@ -83,8 +76,7 @@ static void close_down(Host *host)
   uv_close((uv_handle_t *)&host->interrupt, NULL);
   uv_close((uv_handle_t *)&host->hangup, NULL);
   uv_run(loop_uv(host->loop), UV_RUN_NOWAIT); // close callbacks
-  uv_walk(loop_uv(host->loop), count_handle, &handles);
-  log_event(LOG_INFO, "closed", LOG_I("open_handles", handles), LOG_I("live_tasks", tasks),
+  log_event(LOG_INFO, "closed", LOG_I("open_handles", loop_open_handles(host->loop)), LOG_I("live_tasks", tasks),
             LOG_I("live_states", states));
   log_flush();
   loop_free(host->loop);

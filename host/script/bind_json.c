@@ -46,10 +46,23 @@ typedef struct {
   bool is_ok;
 } Call;
 
+// A state opens host.json when its code first asks for it; C may come first.
+static void open_once(lua_State *L)
+{
+  json_push_context(L);
+  if (lua_isnil(L, -1)) {
+    lua_getglobal(L, "require"); // the library's, so that both use one context
+    lua_pushliteral(L, "host.json");
+    lua_call(L, 1, 0);
+  }
+  lua_pop(L, 1);
+}
+
 // Stack: [call, value] -> [text or message]
 static int protected_encode(lua_State *L)
 {
   Call *call = lua_touserdata(L, 1);
+  open_once(L);
   call->is_ok = json_push_encoded(L, 2);
   return 1;
 }
@@ -58,6 +71,7 @@ static int protected_encode(lua_State *L)
 static int protected_decode(lua_State *L)
 {
   Call *call = lua_touserdata(L, 1);
+  open_once(L);
   call->is_ok = json_push_decoded(L, call->text, call->len, true);
   return 1;
 }

@@ -231,7 +231,11 @@ static void on_yield(Task *task)
     piece.at = lua_tolstring(co, 1, &piece.len);
     has_room = task->events->on_piece(task, piece, &refusal);
   } else if (lua_istable(co, 1) && lua_gettop(co) == 1 && task->events->on_event) {
-    has_room = task->events->on_event(task, co, &refusal);
+    // On the main thread: nothing may be called on a coroutine that is suspended.
+    lua_State *L = state_lua(task->state);
+    lua_xmove(co, L, 1);
+    has_room = task->events->on_event(task, L, &refusal);
+    lua_pop(L, 1);
   } else {
     refusal = "coroutine.yield: expected one string (a piece of the reply)";
   }
