@@ -6,7 +6,6 @@ local shows = require "moonhook.backend.demo_shows"
 
 local replies = {}
 
-local MAX_PASSAGE_BYTES = 1400
 local MAX_COUNT = 300
 
 local function pick(talk, options)
@@ -147,26 +146,11 @@ end
 
 -- ---- the docs ---------------------------------------------------------------------------------
 
--- The first paragraphs of a passage; a code block is kept whole or left out.
-local function shortened(text)
-  if #text <= MAX_PASSAGE_BYTES then return text end
-  local cut, is_code, at = nil, false, 1
-  while at <= #text do
-    local stop = text:find("\n", at, true) or #text + 1
-    local line = text:sub(at, stop - 1)
-    if line:find "^```" then is_code = not is_code end
-    if stop > MAX_PASSAGE_BYTES and cut then break end
-    if not is_code and (line == "" or line == "```") then cut = stop - 1 end
-    at = stop + 1
-  end
-  return (text:sub(1, cut or #text):gsub("%s+$", "")) .. "\n\nThe page goes on from there."
-end
-
 local function docs(talk, text)
   local found = passages.search(text, 4, talk.pause)
   local best = found[1] and found[1].is_near and found[1].passage
   if not best then return nil end
-  local answer = ("**%s** (from %s)\n\n%s"):format(best.title, best.page, shortened(best.text))
+  local answer = ("**%s** (from %s)\n\n%s"):format(best.title, best.page, best.text)
   for i = 2, #found do
     local other = found[i].passage
     if found[i].is_near and other.page ~= best.page then

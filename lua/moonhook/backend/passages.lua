@@ -5,40 +5,70 @@ local library = require "host.library"
 
 local passages = {}
 
+local MAX_PASSAGE_BYTES = 900 -- then it ends with the paragraph
 local MAX_INDEXED_BYTES = 2000
-local TITLE_SHARE, PAGE_SHARE = 0.5, 0.15 -- the rest is the body's
-local MIN_SCORE = 0.16 -- below it a passage is about something else
+-- What nearness is made of: the question's direction compared with that of the passage's title, page
+-- and body, and the share of its words that stand in the passage.
+local TITLE_SHARE, PAGE_SHARE, BODY_SHARE, COVERAGE_SHARE = 0.35, 0.1, 0.25, 0.3
+-- Below these a passage is about something else.
+local MIN_SCORE, MIN_COVERAGE = 0.2, 0.4
 
 local function is_for_readers(path)
   return path:find "%.md$" and not path:find "^docs/decisions/" and not path:find "changelog"
 end
 
-local function add(list, page, title, lines)
-  local text = table.concat(lines, "\n"):gsub("^%s+", ""):gsub("%s+$", "")
+local function add(list, page, title, text)
+  text = text:gsub("^%s+", ""):gsub("%s+$", "")
   if text ~= "" then
     list[#list + 1] = { page = page.path, page_title = page.title, title = title, text = text }
   end
 end
 
+-- A long section makes several passages, cut between paragraphs; a code block stays whole.
+local function add_section(list, page, title, lines)
+  local kept, bytes, is_code = {}, 0, false
+  for _, line in ipairs(lines) do
+    if line:find "^```" then is_code = not is_code end
+    if line == "" and not is_code and bytes > MAX_PASSAGE_BYTES then
+      add(list, page, title, table.concat(kept, "\n"))
+      kept, bytes = {}, 0
+    end
+    kept[#kept + 1], bytes = line, bytes + #line + 1
+  end
+  add(list, page, title, table.concat(kept, "\n"))
+end
+
 --- Cuts one page at its headings; a `#` inside a code block is none.
 function passages.split(path, text)
   local list, page, title, lines, is_code = {}, { path = path, title = path }, path, {}, false
-  for line in (text .. "\n"):gmatch "(.-)\r?\n" do
+  for line in (text:gsub("\r\n", "\n") .. "\n"):gmatch "(.-)\n" do
     if line:find "^```" then is_code = not is_code end
     local marks, heading = line:match "^(#+)%s+(.-)%s*#*$"
     if marks and not is_code then
-      add(list, page, title, lines)
+      add_section(list, page, title, lines)
       title, lines = heading, {}
       if #marks == 1 and page.title == path then page.title = heading end
     else
       lines[#lines + 1] = line
     end
   end
-  add(list, page, title, lines)
+  add_section(list, page, title, lines)
   return list
 end
 
-local index -- passages in order; counts[word]: in how many of them it stands
+-- "plugins" and "plugin", "streaming" and "stream" are one word to a search.
+local function stem(word)
+  local short = word:gsub("ing$", ""):gsub("ed$", ""):gsub("s$", ""):gsub("e$", "")
+  return #short >= 3 and short or word
+end
+
+local function stems_of(words)
+  local stems = {}
+  for _, word in ipairs(words) do stems[stem(word)] = true end
+  return stems
+end
+
+local index -- passages in order; counts[stem]: in how many of them it stands
 
 local function build()
   index = { counts = {} }
@@ -50,11 +80,8 @@ local function build()
       index[#index + 1] = passage
       local beginning = passage.text:sub(1, MAX_INDEXED_BYTES)
       passage.words = embedding.words(passage.title .. " " .. beginning)
-      local seen = {}
-      for _, word in ipairs(passage.words) do
-        if not seen[word] then index.counts[word] = (index.counts[word] or 0) + 1 end
-        seen[word] = true
-      end
+      passage.stems = stems_of(passage.words)
+      for one in pairs(passage.stems) do index.counts[one] = (index.counts[one] or 0) + 1 end
     end
   end
 end
@@ -75,23 +102,38 @@ local function vectors_of(passage)
   return passage.title_vector, passage.page_vector, passage.body_vector
 end
 
+-- How telling a word is: one that stands in many passages says little about which is meant.
+local function weight_of(word)
+  return math.log(1 + #index / (1 + (index.counts[stem(word)] or 0)))
+end
+
+-- The share of the question's words, by weight, that stand in a passage.
+local function coverage_of(words, passage)
+  local found, sum = 0, 0
+  for _, word in ipairs(words) do
+    local weight = weight_of(word)
+    sum = sum + weight
+    if passage.stems[stem(word)] then found = found + weight end
+  end
+  return sum > 0 and found / sum or 0
+end
+
 --- The passages nearest to a question, the best first; `is_near`: it is about that subject.
 ---@param pause? fun()  called now and then, because the first search reads everything
 ---@return { passage: table, score: number, is_near: boolean }[]
 function passages.search(question, count, pause)
-  local all = passages.all()
-  -- A word that stands in many passages tells little about which one is meant.
-  local vector = embedding.vector(embedding.words(question), function(word)
-    return math.log(1 + #all / (1 + (all.counts[word] or 0)))
-  end)
-  local found = {}
+  local words, all = embedding.words(question), passages.all()
+  local vector, found = embedding.vector(words, weight_of), {}
   for i, passage in ipairs(all) do
     if pause and not passage.body_vector and i % 8 == 0 then pause() end
     local title, page, body = vectors_of(passage)
-    local score = TITLE_SHARE * embedding.similarity(vector, title)
+    local coverage = coverage_of(words, passage)
+    local score = COVERAGE_SHARE * coverage
+      + TITLE_SHARE * embedding.similarity(vector, title)
       + PAGE_SHARE * embedding.similarity(vector, page)
-      + (1 - TITLE_SHARE - PAGE_SHARE) * embedding.similarity(vector, body)
-    found[i] = { passage = passage, score = score, is_near = score >= MIN_SCORE, order = i }
+      + BODY_SHARE * embedding.similarity(vector, body)
+    found[i] = { passage = passage, score = score, order = i }
+    found[i].is_near = score >= MIN_SCORE and coverage >= MIN_COVERAGE
   end
   table.sort(found, function(a, b)
     if a.score ~= b.score then return a.score > b.score end
