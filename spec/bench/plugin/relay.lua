@@ -1,0 +1,16 @@
+-- GET /relay?how=burst|paced: a model's stream, each event decoded and encoded.
+local moonhook = require "moonhook"
+local json = moonhook.json
+
+return function(self, request)
+  return moonhook.Response(function()
+    local chunks = self.session.model.llm:invoke {
+      model_config = { provider = "fake", model = request.args.how },
+      prompt_messages = { { role = "user", content = "Say something." } },
+    }
+    for chunk in chunks do
+      local event = { text = chunk.delta.message.content, finish_reason = chunk.delta.finish_reason }
+      coroutine.yield("data: " .. json.encode(event) .. "\n\n")
+    end
+  end, { content_type = "text/event-stream" })
+end
