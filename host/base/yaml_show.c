@@ -88,7 +88,7 @@ static void real_to_json(double value, Buffer *out)
     buffer_string(out, "null");
     return;
   }
-  snprintf(text, sizeof text, "%.15g", value);
+  snprintf(text, sizeof text, "%.15g", value + 0.0); // minus zero is zero
   if (strtod(text, NULL) < value || strtod(text, NULL) > value)
     snprintf(text, sizeof text, "%.17g", value);
   buffer_string(out, text);

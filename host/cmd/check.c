@@ -15,18 +15,9 @@
 #include "../base/memory.h"
 #include "../plugin/package.h"
 #include "../plugin/snapshot.h"
+#include "verbs.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
-
-static const char HELP[] =
-    "  moonhook check plugins/hello       one plugin\n"
-    "  moonhook check plugins             every plugin in a folder\n"
-    "  moonhook check --json plugins      [{\"file\":..., \"line\":..., \"column\":..., "
-    "\"message\":...}]\n"
-    "\n"
-    "Reads plugins as the host would, compiles their Lua files, and prints every problem as\n"
-    "file:line:column: what: expected ..., got ...\n"
-    "Exit status: 0 no problem, 1 problems, 2 usage.\n";
 
 // What was found in all packages so far.
 typedef struct {
@@ -263,31 +254,21 @@ int cmd_check(int argc, char **argv)
   Report into = { 0 };
   bool are_folders_only = false;
   int i, folders = 0;
+  if (verb_wants_help(argc, argv))
+    return 0;
   for (i = 1; i < argc; i++) {
-    if (are_folders_only || argv[i][0] != '-') {
-      folders++;
-    } else if (strcmp(argv[i], "--json") == 0) {
+    if (are_folders_only || argv[i][0] != '-')
+      argv[folders++] = argv[i];
+    else if (strcmp(argv[i], "--json") == 0)
       into.is_json = true;
-    } else if (strcmp(argv[i], "--") == 0) {
+    else if (strcmp(argv[i], "--") == 0)
       are_folders_only = true;
-    } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      fputs(HELP, stdout);
-      return 0;
-    } else {
-      fprintf(stderr, "moonhook check: unknown option %s\n%s", argv[i], HELP);
-      return 2;
-    }
+    else
+      return verb_usage("check", "unknown flag %s", argv[i]);
   }
-  if (folders == 0) {
-    fprintf(stderr, "moonhook check: expected the folders of plugins\n%s", HELP);
-    return 2;
-  }
-  are_folders_only = false;
-  for (i = 1; i < argc; i++) {
-    if (!are_folders_only && strcmp(argv[i], "--") == 0)
-      are_folders_only = true;
-    else if (are_folders_only || argv[i][0] != '-')
-      check_argument(&into, argv[i]);
-  }
+  if (folders == 0)
+    return verb_usage("check", "expected at least one plugin's folder");
+  for (i = 0; i < folders; i++)
+    check_argument(&into, argv[i]);
   return finish(&into);
 }
