@@ -78,6 +78,9 @@ local function response_format_of(format, schema)
   local name = format:lower()
   if name == "json_schema" and schema then
     if type(schema) == "string" then schema = json.decode(schema) end
+    if type(schema) ~= "table" then
+      error(Error.new("invalid_param", "json_schema is not a JSON object"), 0)
+    end
     if not schema.schema then schema = { name = "answer", schema = schema } end
     return { type = name, json_schema = schema }
   end
