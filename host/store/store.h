@@ -1,6 +1,7 @@
 // What outlives a restart: hook ids, conversations (later endpoints, settings, plugin storage).
 // Every call is asynchronous: one store thread runs the queued operations, all writes that wait
-// together share one transaction (group commit); a write's callback comes after the commit is synced.
+// together share one transaction (group commit); a write's callback comes after the commit is
+// synced.
 #ifndef MOONHOOK_STORE_STORE_H
 #define MOONHOOK_STORE_STORE_H
 
@@ -25,7 +26,7 @@ typedef struct {
 } StoredMessage;
 
 typedef struct {
-  int code;     // 0, UV_ENOENT (no such conversation), UV_EIO, UV_ENOSPC
+  int code; // 0, UV_ENOENT (no such conversation), UV_EIO, UV_ENOSPC
   char text[200];
   StoredMessage *messages; // oldest first
   uint32_t count;
@@ -41,10 +42,9 @@ StoreCall *store_conversation_read(Store *store, const char *app_id, const char 
                                    void *context);
 // Appends one user message and one answer in one transaction; creates the conversation when it is
 // new. Result: code and text only.
-StoreCall *store_conversation_append(Store *store, const char *app_id, const char *id,
-                                     const char *user, Span question, Span answer,
-                                     void (*on_done)(void *context, const ConversationResult *result),
-                                     void *context);
+StoreCall *store_conversation_append(
+    Store *store, const char *app_id, const char *id, const char *user, Span question, Span answer,
+    void (*on_done)(void *context, const ConversationResult *result), void *context);
 
 // Hook ids of endpoints declared without one, kept by the endpoint's identity (plugin and name).
 // Synchronous, for the keeper at start and on config changes only. Gives the stored id, or stores

@@ -1,0 +1,33 @@
+// The SQLite file: one connection, its statements, its schema. Used by the store's thread only.
+#ifndef MOONHOOK_STORE_DATABASE_H
+#define MOONHOOK_STORE_DATABASE_H
+
+#include <sqlite3.h>
+
+#include "store.h"
+
+typedef struct Database Database;
+
+enum { DATABASE_BUSY_MS = 2000 }; // how long another process may hold the lock
+
+// Opens or creates the file (mode 0600), checks it, brings its schema up to date. All calls below
+// return 0 or a code with err->text: UV_ENOSPC, UV_EIO, or what they say.
+Database *database_open(const char *path, Err *err);
+void database_close(Database *database); // NULL is fine
+
+int database_begin(Database *database, Err *err);
+int database_commit(Database *database, Err *err); // synced when it returns 0; rolled back if not
+void database_rollback(Database *database);
+
+// Fills result->messages and count; the caller frees. UV_ENOENT: no such conversation.
+int database_read(Database *database, const char *app_id, const char *id, uint32_t limit,
+                  ConversationResult *result, Err *err);
+int database_append(Database *database, const char *app_id, const char *id, const char *user,
+                    Span question, Span answer, Err *err);
+int database_hook_id(Database *database, const char *plugin, const char *name, char *id,
+                     size_t size, Err *err);
+
+// migrations.c: brings an open database to the newest schema. `path` is for messages.
+int migrations_run(sqlite3 *db, const char *path, Err *err);
+
+#endif
