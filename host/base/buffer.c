@@ -23,26 +23,15 @@ void buffer_clear(Buffer *buffer)
     buffer->bytes[0] = '\0';
 }
 
-void buffer_reserve(Buffer *buffer, size_t extra)
+void buffer_grow(Buffer *buffer, size_t extra)
 {
   size_t cap = buffer->cap ? buffer->cap : 64;
   if (extra >= SIZE_MAX / 2 - buffer->len)
     abort();
-  if (buffer->cap > buffer->len + extra)
-    return;
   while (cap <= buffer->len + extra)
     cap += cap / 2;
   buffer->bytes = mem_resize(buffer->bytes, cap);
   buffer->cap = cap;
-}
-
-void buffer_append(Buffer *buffer, const void *bytes, size_t len)
-{
-  buffer_reserve(buffer, len);
-  if (len)
-    memcpy(buffer->bytes + buffer->len, bytes, len);
-  buffer->len += len;
-  buffer->bytes[buffer->len] = '\0';
 }
 
 void buffer_string(Buffer *buffer, const char *text)
@@ -50,9 +39,39 @@ void buffer_string(Buffer *buffer, const char *text)
   buffer_append(buffer, text, strlen(text));
 }
 
-void buffer_char(Buffer *buffer, char c)
+void buffer_integer(Buffer *buffer, int64_t number)
 {
-  buffer_append(buffer, &c, 1);
+  char digits[24];
+  size_t at = sizeof digits;
+  uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+  do {
+    digits[--at] = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest);
+  if (number < 0)
+    digits[--at] = '-';
+  buffer_append(buffer, digits + at, sizeof digits - at);
+}
+
+void buffer_decimal(Buffer *buffer, double number)
+{
+  int64_t hundredths;
+  if (!(number > -1e15 && number < 1e15)) {
+    buffer_printf(buffer, "%.17g", number);
+    return;
+  }
+  hundredths = (int64_t)(number * 100 + (number < 0 ? -0.5 : 0.5));
+  if (hundredths < 0) {
+    buffer_char(buffer, '-');
+    hundredths = -hundredths;
+  }
+  buffer_integer(buffer, hundredths / 100);
+  if (hundredths % 100 == 0)
+    return;
+  buffer_char(buffer, '.');
+  buffer_char(buffer, (char)('0' + hundredths / 10 % 10));
+  if (hundredths % 10)
+    buffer_char(buffer, (char)('0' + hundredths % 10));
 }
 
 void buffer_printf(Buffer *buffer, const char *format, ...)
@@ -90,30 +109,42 @@ char *buffer_take(Buffer *buffer)
   return bytes;
 }
 
-void buffer_json_string(Buffer *buffer, const char *text, size_t len)
+// How many bytes at the front can stand in a JSON string as they are: printable ASCII but " and \.
+static size_t plain_length(const char *text, size_t len)
 {
   size_t i = 0;
+  while (i < len && (unsigned char)(text[i] - 0x20) < 0x5f && text[i] != '"' && text[i] != '\\')
+    i++;
+  return i;
+}
+
+void buffer_json_string(Buffer *buffer, const char *text, size_t len)
+{
+  size_t i = 0, n;
+  buffer_reserve(buffer, len + 2);
   buffer_char(buffer, '"');
   while (i < len) {
-    unsigned char c = (unsigned char)text[i];
-    size_t n;
-    if (c == '"' || c == '\\') {
-      buffer_char(buffer, '\\');
-      buffer_char(buffer, (char)c);
-      i++;
-    } else if (c == '\n') {
-      buffer_string(buffer, "\\n");
-      i++;
-    } else if (c < 0x20 || c == 0x7f) {
-      buffer_printf(buffer, "\\u%04x", c);
-      i++;
-    } else if ((n = utf8_length(text + i, len - i)) > 0) {
+    char c;
+    n = plain_length(text + i, len - i);
+    if (n == 0)
+      n = utf8_length(text + i, len - i);
+    c = text[i];
+    if (n > 1 || (n == 1 && c >= 0x20 && c != 0x7f && c != '"' && c != '\\')) {
       buffer_append(buffer, text + i, n);
       i += n;
-    } else {
-      buffer_string(buffer, "\xef\xbf\xbd");
-      i++;
+      continue;
     }
+    if (n == 0) {
+      buffer_string(buffer, "\xef\xbf\xbd");
+    } else if (c == '"' || c == '\\') {
+      buffer_char(buffer, '\\');
+      buffer_char(buffer, c);
+    } else if (c == '\n') {
+      buffer_string(buffer, "\\n");
+    } else {
+      buffer_printf(buffer, "\\u%04x", (unsigned)c);
+    }
+    i++;
   }
   buffer_char(buffer, '"');
 }

@@ -227,6 +227,7 @@ static const char *stamp(unsigned *ms)
 
 static void begin_json(LogLevel level, const char *message)
 {
+  Buffer *line = &the_log.line;
   unsigned ms;
   const char *second = stamp(&ms);
   size_t len = strlen(message), kept = cut_text(message, len, MAX_MESSAGE_BYTES);
@@ -237,9 +238,16 @@ static void begin_json(LogLevel level, const char *message)
     buffer_clear(&the_log.field);
     buffer_json_string(&the_log.field, message, kept);
   }
-  buffer_printf(&the_log.line, "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"msg\":", second, ms,
-                level_names[level]);
-  buffer_append(&the_log.line, the_log.field.bytes, the_log.field.len);
+  buffer_string(line, "{\"time\":\"");
+  buffer_string(line, second);
+  buffer_char(line, '.');
+  buffer_char(line, (char)('0' + ms / 100));
+  buffer_char(line, (char)('0' + ms / 10 % 10));
+  buffer_char(line, (char)('0' + ms % 10));
+  buffer_string(line, "Z\",\"level\":\"");
+  buffer_string(line, level_names[level]);
+  buffer_string(line, "\",\"msg\":");
+  buffer_append(line, the_log.field.bytes, the_log.field.len);
 }
 
 static void begin_pretty(LogLevel level, const char *message)
@@ -298,11 +306,11 @@ static void format_field(const LogField *field, size_t max_text)
       buffer_json_string(out, field->text, max_text);
     break;
   case LOG_INTEGER:
-    buffer_printf(out, "%lld", (long long)field->integer);
+    buffer_integer(out, field->integer);
     break;
   case LOG_REAL:
     if (field->number - field->number == 0)
-      buffer_printf(out, "%.6g", field->number);
+      buffer_decimal(out, field->number);
     else
       buffer_string(out, "null"); // JSON has neither NaN nor infinity
     break;
