@@ -41,7 +41,7 @@ export class Host {
     rmSync(host.dir, { recursive: true, force: true });
     mkdirSync(host.dir, { recursive: true });
     writeFileSync(host.dir + "/moonhook.yaml", JSON.stringify(config)); // JSON is YAML
-    const args = ["serve", "--config", "moonhook.yaml", "--data", "data", "--listen", "127.0.0.1:0"];
+    const args = ["serve", "--config", "moonhook.yaml", "--data", "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     host.process = spawn(binary, args, { cwd: host.dir, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] });
     host.ended = new Promise((done) => host.process.once("exit", (code, signal) => done({ code, signal })));
     createInterface({ input: host.process.stderr }).on("line", (line) => host.#take(line));
