@@ -33,7 +33,7 @@ def summarise(rounds):
 
 def ratio_text(ratio):
     if not ratio:
-        return "1"
+        return ""
     return f"**{ratio['median']:.2f}** ({ratio['least']:.2f} to {ratio['most']:.2f})"
 
 

@@ -9,7 +9,8 @@ return function(self, request)
       prompt_messages = { { role = "user", content = "Say something." } },
     }
     for chunk in chunks do
-      local event = { text = chunk.delta.message.content, finish_reason = chunk.delta.finish_reason }
+      local delta = chunk.delta
+      local event = { text = delta.message.content, finish_reason = delta.finish_reason }
       coroutine.yield("data: " .. json.encode(event) .. "\n\n")
     end
   end, { content_type = "text/event-stream" })
