@@ -95,6 +95,22 @@ void conn_send(Conn *conn, const void *bytes, size_t len);
 size_t conn_unsent_bytes(const Conn *conn);
 void conn_cork(Conn *conn); // there is something to flush at the end of the turn
 
+void conn_over(Conn *conn, bool is_complete, const char *ended_by); // tells the handler, once
+void conn_close(Conn *conn, bool is_reset);
+
+// --- conn_input.c --------------------------------------------------------------------------------
+
+int conn_start_reading(Conn *conn);
+void conn_feed_kept(Conn *conn); // parses what was kept
+void conn_resume_reading(Conn *conn);
+
+// --- conn_time.c ---------------------------------------------------------------------------------
+
+void conn_wait_idle(Conn *conn);
+void conn_watch_reader(Conn *conn, size_t unsent); // starts, feeds and ends the watch over a client
+                                                   // that does not read
+void conn_on_timer(Timer *timer);
+
 // --- reply.c -------------------------------------------------------------------------------------
 
 // Writes the server's own refusal as a reply.

@@ -26,7 +26,7 @@ typedef struct {
   uint32_t chunk_extension_bytes; // 4 KiB per message: 400
   uint32_t unsent_bytes;         // 64 KiB: the high-water mark of request_wants_more
   uint32_t head_ms;              // 10 s from the first byte of a head to its end: 408
-  uint32_t body_ms;              // 30 s without progress in a body: 408
+  uint32_t body_ms;              // 30 s without progress in a body, or slower than 500 B/s: 408
   uint32_t idle_ms;              // 75 s between requests: closed
   uint32_t stalled_ms;           // 30 s without the client reading anything: reset
   uint32_t max_connections;      // 10000: above it 503 and close
