@@ -139,8 +139,8 @@ describe("a chat request", function()
   end)
 
   it("encodes empty arrays and objects as what they are", function()
-    local tools = json.decode '[{"name":"f","parameters":{"type":"object","properties":{},'
-      .. '"required":[]}}]'
+    local tools = json.decode
+      '[{"name":"f","parameters":{"type":"object","properties":{},"required":[]}}]'
     local text = json.encode(request { tools = tools })
     assert.truthy(text:find('"properties":{}', 1, true))
     assert.truthy(text:find('"required":[]', 1, true))
