@@ -85,7 +85,8 @@ end
 -- What one sentence tells about its speaker: a subject and a value, or nil.
 function demo.fact_in(sentence)
   local lowered = sentence:lower()
-  if #sentence > MAX_SENTENCE_BYTES or lowered:find "%?%s*$" then return nil end
+  local is_question = lowered:find "%?%s*$" or lowered:find "？"
+  if #sentence > MAX_SENTENCE_BYTES or is_question then return nil end
   for _, phrase in ipairs(NAME_PHRASES) do
     local _, last = lowered:find(phrase, 1, true)
     if last then return "name", told_value(sentence:sub(last + 1)) end

@@ -48,7 +48,8 @@ end
 ```]]
 
 local function code(talk)
-  for _, found in ipairs(passages.search(talk.text, 6, talk.pause)) do
+  local subject = talk.text:lower():gsub("%f[%w]code%f[%W]", ""):gsub("snippet", "")
+  for _, found in ipairs(passages.search(subject, 6, talk.pause)) do
     local block = found.is_near and found.passage.text:match "```lua\n.-\n```"
     if block then
       return ("From %s, “%s”:\n\n%s"):format(found.passage.page, found.passage.title, block)

@@ -41,7 +41,7 @@ end
 -- The features of one word: dimension and signed weight by turns.
 local function features_of(word)
   local list, padded = {}, "<" .. word .. ">"
-  add_feature(list, padded, 1, #padded, 2)
+  add_feature(list, padded, 1, #padded, 1.5)
   for size = 3, 5 do
     for first = 1, #padded - size + 1 do add_feature(list, padded, first, first + size - 1, 1) end
   end
