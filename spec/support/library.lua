@@ -1,5 +1,5 @@
 --- The Lua library outside of the host: `require` finds lua/moonhook/** and the C modules host.*.
---- host.json and host.bytes are the real ones (build/spec/host_modules.so); the others are fakes
+--- host.json and host.bytes are the real ones (build/host_modules.so); the others are fakes
 --- that a spec fills in.
 ---
 ---   local library = require "spec.support.library"
@@ -7,7 +7,7 @@
 ---   local request = library.request { method = "POST", body = "{}",
 ---                                     headers = { { "Content-Type", "application/json" } } }
 ---   library.fake("host.store", { ... })                          -- any other C module
-local MODULES = os.getenv "MOONHOOK_SPEC_MODULES" or "build/spec/host_modules.so"
+local MODULES = os.getenv "MOONHOOK_SPEC_MODULES" or "build/host_modules.so"
 
 local library = {
   files = {}, -- [path] = bytes
@@ -30,11 +30,20 @@ function library.fake(name, module)
   return module
 end
 
---- Forgets the library's loaded modules, so that the next require runs them again.
+--- Forgets the library's loaded modules, so that the next require runs them again. Returns what was
+--- forgotten, for library.restore.
 function library.reload()
-  for name in pairs(package.loaded) do
-    if name == "moonhook" or name:find "^moonhook%." then package.loaded[name] = nil end
+  local kept = {}
+  for name, module in pairs(package.loaded) do
+    if name == "moonhook" or name:find "^moonhook%." then kept[name] = module end
   end
+  for name in pairs(kept) do package.loaded[name] = nil end
+  return kept
+end
+
+function library.restore(kept)
+  library.reload()
+  for name, module in pairs(kept) do package.loaded[name] = module end
 end
 
 if not package.loaded["host.json"] then

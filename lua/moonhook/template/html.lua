@@ -200,7 +200,7 @@ local function attribute_context(self)
 end
 
 --- How a value is to be written at this place: "text", "url", "json", "string"; or nil and the
---- place where none may stand. `literal` is the text before it; returned with the quotes that it needs.
+--- place where none may stand. `literal` is the text before it, returned with the quotes it needs.
 function Html:context(literal)
   local state = self.state
   local context, problem
