@@ -28,6 +28,7 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -DMOONHOOK_VERSION='"$(VERSION)"' $(WARN
 SOURCES := $(wildcard host/*/*.c)
 LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua') $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
+SPEC_PARTS = build/spec/host_modules.so build/npm/ready fuzzers
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent) $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .PHONY: all run test check bench clean fuzzers
@@ -43,13 +44,13 @@ run:
 
 test:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES)
-	$(MAKE) $B/moonhook build/npm/ready fuzzers
+	$(MAKE) $B/moonhook $(SPEC_PARTS)
 	spec/run
 
 check:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)
 	.ci/lint
-	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook build/npm/ready fuzzers
+	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook $(SPEC_PARTS)
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
@@ -89,6 +90,12 @@ $B/library.o: build/library.c host/script/library.h
 build/library.c: host/script/library.awk $(LIBRARY) $(sort $(dir $(LIBRARY)))
 	mkdir -p $(@D)
 	LC_ALL=C awk -f $< $(LIBRARY) > $@
+
+# host.json and host.bytes for the Lua specs, which run under plain luajit.
+build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_bytes.* \
+  host/script/json_* host/base/*)
+	mkdir -p $(@D)
+	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^) $(LIBS:-l:lib%.a=-l%)
 
 build/deps/libllhttp.a:
 	.ci/llhttp $(@D)
