@@ -47,7 +47,7 @@ YamlDoc *yaml_parse(const char *text, size_t len, Err *err);
 // Reads and parses a file; err->text is "path:line:column: what", or "path: what" when unreadable.
 YamlDoc *yaml_read(const char *path, Err *err);
 YamlNode *yaml_root(YamlDoc *doc); // never NULL; an empty document is YAML_NULL
-void yaml_doc_free(YamlDoc *doc); // NULL is fine (libyaml has a yaml_free of its own)
+void yaml_doc_free(YamlDoc *doc);  // NULL is fine (libyaml has a yaml_free of its own)
 
 YamlNode *yaml_get(const YamlNode *map, const char *key); // NULL: absent, or not a map
 YamlNode *yaml_key(const YamlNode *map, const char *key); // the key's own node, for its place
@@ -56,7 +56,8 @@ const char *yaml_type_name(const YamlNode *node);         // "a string", "a list
 const char *yaml_show(const YamlNode *node, char *text, size_t size);
 void yaml_to_json(const YamlNode *node, Buffer *out);
 
-// Of `names` (NULL-terminated), the one closest to `word` within a few edits, or NULL.
+// Of `names` (NULL-terminated), the one closest to `word` within a few edits, else the first that
+// goes on where `word` ends ("api_key_file" for "api_key"), or NULL.
 const char *yaml_nearest(const char *word, const char *const *names);
 
 #endif

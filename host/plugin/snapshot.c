@@ -132,7 +132,8 @@ bool snapshot_holds(const char *relative)
   if (strncmp(part, "spec/", 5) == 0)
     return false;
   for (; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
-    if (part[0] == '.' && strncmp(part, "..", 2) != 0)
+    size_t dots = strspn(part, "."), len = strcspn(part, "/");
+    if (dots > 0 && (dots < len || len > 2)) // what "." and ".." mean is the opening's concern
       return false;
   }
   return true;
