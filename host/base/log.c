@@ -24,6 +24,7 @@ enum {
   FLUSH_BYTES = 16 * 1024,
   FLUSH_MS = 100,
   MAX_MESSAGE_BYTES = 2048,
+  LONGEST_ESCAPE = 6, // \\u001f
   TAIL_BYTES = 16, // kept free for what ends a cut line
 };
 
@@ -50,7 +51,7 @@ static void add_line(LogLevel level, const char *message, const LogField *fields
 static void begin_json(LogLevel level, const char *message);
 static void begin_pretty(LogLevel level, const char *message);
 static bool add_field(const LogField *field);
-static void format_field(const LogField *field, size_t max_text);
+static void format_field(Buffer *out, const LogField *field, size_t max_text);
 static void add_value(Buffer *out, const char *text, size_t len);
 static bool write_out(const char *bytes, size_t len, size_t *written);
 static void tell_dropped(void);
@@ -270,8 +271,13 @@ static bool add_field(const LogField *field)
   size_t len = field->type == LOG_BYTES ? field->len : field->text ? strlen(field->text) : 0;
   size_t kept = cut_text(field->text, len, room);
   bool is_whole = kept == len;
+  if ((strlen(field->key) + len) * LONGEST_ESCAPE + 64 < room) { // it fits, whatever it holds
+    format_field(&the_log.line, field, len);
+    return true;
+  }
   for (;;) {
-    format_field(field, kept);
+    buffer_clear(&the_log.field);
+    format_field(&the_log.field, field, kept);
     if (the_log.field.len <= room) {
       buffer_append(&the_log.line, the_log.field.bytes, the_log.field.len);
       return is_whole;
@@ -283,17 +289,15 @@ static bool add_field(const LogField *field)
   }
 }
 
-static void format_field(const LogField *field, size_t max_text)
+static void format_field(Buffer *out, const LogField *field, size_t max_text)
 {
-  Buffer *out = &the_log.field;
-  buffer_clear(out);
   if (the_log.is_pretty) {
     buffer_printf(out, " %s%s=%s", the_log.has_colour ? "\033[2m" : "", field->key,
                   the_log.has_colour ? "\033[0m" : "");
   } else {
-    buffer_char(out, ',');
-    buffer_json_string(out, field->key, strlen(field->key));
-    buffer_char(out, ':');
+    buffer_append(out, ",\"", 2);
+    buffer_string(out, field->key);
+    buffer_append(out, "\":", 2);
   }
   switch (field->type) {
   case LOG_STRING:

@@ -17,7 +17,7 @@ static void push_settings(lua_State *L, const HookRequest *hook)
 {
   static char key; // its address names the table in the registry
   Err err;
-  if (strcmp(hook->settings_json, "{}") == 0) {
+  if (strcmp(hook->endpoint->settings_json, "{}") == 0) {
     lua_pushnil(L);
     return;
   }
@@ -30,10 +30,10 @@ static void push_settings(lua_State *L, const HookRequest *hook)
     lua_pushvalue(L, -2);
     lua_rawset(L, LUA_REGISTRYINDEX);
   }
-  lua_getfield(L, -1, hook->hook_id); // [all, entry]
+  lua_getfield(L, -1, hook->endpoint->hook_id); // [all, entry]
   if (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, 1);
-    if ((uint32_t)lua_tonumber(L, -1) == hook->settings_serial) {
+    if ((uint32_t)lua_tonumber(L, -1) == hook->endpoint->serial) {
       lua_rawgeti(L, -2, 2);
       lua_replace(L, -4);
       lua_pop(L, 2);
@@ -43,14 +43,14 @@ static void push_settings(lua_State *L, const HookRequest *hook)
   }
   lua_pop(L, 1);
   lua_createtable(L, 2, 0); // [all, entry]
-  lua_pushnumber(L, hook->settings_serial);
+  lua_pushnumber(L, hook->endpoint->serial);
   lua_rawseti(L, -2, 1);
-  if (json_decode_plain(L, hook->settings_json, strlen(hook->settings_json), &err) < 0)
+  if (json_decode_plain(L, hook->endpoint->settings_json, strlen(hook->endpoint->settings_json), &err) < 0)
     lua_newtable(L); // cannot be: they were checked and encoded by us
   lua_pushvalue(L, -1); // [all, entry, settings, settings]
   lua_rawseti(L, -3, 2);
   lua_insert(L, -3); // [settings, all, entry]
-  lua_setfield(L, -2, hook->hook_id);
+  lua_setfield(L, -2, hook->endpoint->hook_id);
   lua_pop(L, 1);
 }
 
@@ -118,7 +118,7 @@ void hook_request_url(const HookRequest *hook, Buffer *out)
   if (dispatch->public_url && strncmp(dispatch->public_url, "https:", 6) == 0)
     scheme = "https://";
   if (dispatch->base_domain) {
-    buffer_printf(out, "%s%s.%s", scheme, hook->hook_id, dispatch->base_domain);
+    buffer_printf(out, "%s%s.%s", scheme, hook->endpoint->hook_id, dispatch->base_domain);
     return;
   }
   if (dispatch->public_url) {
@@ -128,16 +128,16 @@ void hook_request_url(const HookRequest *hook, Buffer *out)
     buffer_append(out, hook->request->host.at ? hook->request->host.at : "localhost",
                   hook->request->host.at ? hook->request->host.len : 9);
   }
-  buffer_printf(out, "/e/%s", hook->hook_id);
+  buffer_printf(out, "/e/%s", hook->endpoint->hook_id);
 }
 
 // The raw path behind the hook id.
 static Span raw_path(const HookRequest *hook)
 {
   Span path = hook->request->path;
-  size_t prefix = 3 + strlen(hook->hook_id);
+  size_t prefix = 3 + strlen(hook->endpoint->hook_id);
   if (path.len >= prefix && memcmp(path.at, "/e/", 3) == 0 &&
-      memcmp(path.at + 3, hook->hook_id, prefix - 3) == 0)
+      memcmp(path.at + 3, hook->endpoint->hook_id, prefix - 3) == 0)
     return (Span){ path.at + prefix, path.len - prefix };
   return path;
 }
@@ -181,7 +181,7 @@ static int l_field(lua_State *L)
   else if (strcmp(name, "id") == 0)
     lua_pushstring(L, request->id);
   else if (strcmp(name, "hook_id") == 0)
-    lua_pushstring(L, hook->hook_id);
+    lua_pushstring(L, hook->endpoint->hook_id);
   else if (strcmp(name, "hook_url") == 0)
     push_url(L, hook, false, false);
   else if (strcmp(name, "url") == 0)
@@ -226,7 +226,7 @@ static int l_header(lua_State *L)
   if (!hook)
     return push_closed(L);
   if (span_is_ignoring_case(name, "Dify-Hook-Id"))
-    lua_pushstring(L, hook->hook_id);
+    lua_pushstring(L, hook->endpoint->hook_id);
   else if (span_is_ignoring_case(name, "Dify-Hook-Url"))
     push_url(L, hook, true, false);
   else if (is_hidden(name) || strlen(name.at) != name.len)
@@ -268,7 +268,7 @@ static int l_headers(lua_State *L)
     if (!is_hidden(header_list_name(list, i)))
       count = push_pair(L, count, header_list_name(list, i), header_list_value(list, i));
   }
-  count = push_pair(L, count, span_of("Dify-Hook-Id"), span_of(hook->hook_id));
+  count = push_pair(L, count, span_of("Dify-Hook-Id"), span_of(hook->endpoint->hook_id));
   lua_pushliteral(L, "Dify-Hook-Url");
   lua_rawseti(L, -2, count + 1);
   push_url(L, hook, true, false);

@@ -12,7 +12,7 @@
 #include "hook_request.h"
 #include "hook_task.h"
 
-enum { CANCEL_GRACE_MS = 1000, UNWIND_MS = 1000 };
+enum { CANCEL_GRACE_MS = 1000, UNWIND_MS = 1000, MAX_FREE_HOOKS = 64, MAX_KEPT_BYTES = 1024 };
 
 const HostModule dispatch_modules[] = { { "host.http", luaopen_host_http }, { NULL, NULL } };
 
@@ -36,6 +36,13 @@ void dispatch_configure(Dispatch *dispatch, const DispatchConfig *config)
 
 void dispatch_free(Dispatch *dispatch)
 {
+  while (dispatch->free_hooks) {
+    HookRequest *hook = dispatch->free_hooks;
+    dispatch->free_hooks = hook->next_free;
+    buffer_free(&hook->path);
+    header_list_free(&hook->headers);
+    mem_free(hook);
+  }
   endpoint_table_free(dispatch->endpoints);
   mem_free(dispatch->public_url);
   mem_free(dispatch->base_domain);
@@ -105,29 +112,52 @@ static void reply_add_slash(Request *request)
 
 // --- the handler ---------------------------------------------------------------------------------
 
-static void hook_free(HookRequest *hook)
+static HookRequest *hook_new(Dispatch *dispatch)
 {
+  HookRequest *hook = dispatch->free_hooks;
+  if (!hook)
+    return mem_zero(1, sizeof *hook);
+  dispatch->free_hooks = hook->next_free;
+  dispatch->free_hook_count--;
+  return hook;
+}
+
+// Goes back to the free ones, with its buffers unless they grew large.
+static void hook_free(Dispatch *dispatch, HookRequest *hook)
+{
+  Buffer path = hook->path;
+  HeaderList headers = hook->headers;
   timer_stop(&hook->deadline);
   generation_release(hook->generation);
-  mem_free(hook->hook_id);
-  mem_free(hook->endpoint_name);
-  mem_free(hook->settings_json);
-  buffer_free(&hook->path);
-  header_list_free(&hook->headers);
-  mem_free(hook);
+  endpoint_release(hook->endpoint);
+  if (dispatch->free_hook_count == MAX_FREE_HOOKS || path.cap > MAX_KEPT_BYTES ||
+      headers.bytes.cap > MAX_KEPT_BYTES) {
+    buffer_free(&path);
+    header_list_free(&headers);
+    mem_free(hook);
+    return;
+  }
+  buffer_clear(&path);
+  header_list_clear(&headers);
+  memset(hook, 0, sizeof *hook);
+  hook->path = path;
+  hook->headers = headers;
+  hook->next_free = dispatch->free_hooks;
+  dispatch->free_hooks = hook;
+  dispatch->free_hook_count++;
 }
 
 void hook_request_release(HookRequest *hook)
 {
   if (!hook->request && !hook->task)
-    hook_free(hook);
+    hook_free(hook->dispatch, hook);
 }
 
 static void on_head(void *context, Request *request)
 {
   Dispatch *dispatch = context;
   HookPlace place;
-  const Endpoint *endpoint;
+  Endpoint *endpoint;
   HookRequest *hook;
   Err err;
   if (!find_hook(dispatch, request, &place) ||
@@ -140,10 +170,10 @@ static void on_head(void *context, Request *request)
     reply_error(request, 503, "plugin_unavailable", "the endpoint's plugin is not loaded", NULL);
     return;
   }
-  hook = mem_zero(1, sizeof *hook);
+  hook = hook_new(dispatch);
   if (form_decode_path(place.path, &hook->path, &err) < 0) {
     reply_error(request, 400, "bad_request", err.text, NULL);
-    hook_free(hook);
+    hook_free(dispatch, hook);
     return;
   }
   switch (router_match(endpoint->plugin->router, request->method,
@@ -156,24 +186,21 @@ static void on_head(void *context, Request *request)
       reply_routes(request, generation_package(endpoint->plugin->live));
     else
       reply_not_found(request);
-    hook_free(hook);
+    hook_free(dispatch, hook);
     return;
   case ROUTE_WRONG_METHOD:
     reply_wrong_method(request, hook->match.allow);
-    hook_free(hook);
+    hook_free(dispatch, hook);
     return;
   case ROUTE_ADD_SLASH:
     reply_add_slash(request);
-    hook_free(hook);
+    hook_free(dispatch, hook);
     return;
   }
   hook->dispatch = dispatch;
   hook->request = request;
   hook->generation = generation_hold(endpoint->plugin->live);
-  hook->hook_id = mem_string(endpoint->hook_id);
-  hook->endpoint_name = mem_string(endpoint->name);
-  hook->settings_json = mem_string(endpoint->settings_json);
-  hook->settings_serial = endpoint->serial;
+  hook->endpoint = endpoint_hold(endpoint);
   request->user = hook;
 }
 
@@ -218,7 +245,7 @@ static void log_request(const Request *request, const HookRequest *hook, const c
   LogField fields[] = {
     LOG_S("request_id", request->id),
     LOG_S("plugin", package ? package->name : "-"),
-    LOG_S("endpoint", hook ? hook->endpoint_name : "-"),
+    LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
     LOG_S("route", package ? package->declarations[hook->match.declaration].rule->text : "-"),
     LOG_B("method", request->method.at, request->method.len),
     LOG_B("path", hook ? hook->path.bytes : "-", hook ? hook->path.len : 1),

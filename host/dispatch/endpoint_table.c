@@ -27,8 +27,16 @@ EndpointTable *endpoint_table_new(void)
   return table;
 }
 
-static void endpoint_free(Endpoint *endpoint)
+Endpoint *endpoint_hold(Endpoint *endpoint)
 {
+  endpoint->references++;
+  return endpoint;
+}
+
+void endpoint_release(Endpoint *endpoint)
+{
+  if (!endpoint || --endpoint->references > 0)
+    return;
   mem_free(endpoint->hook_id);
   mem_free(endpoint->name);
   mem_free(endpoint->settings_json);
@@ -48,7 +56,7 @@ void endpoint_table_free(EndpointTable *table)
   size_t i;
   for (i = 0; i < table->size; i++) {
     if (table->slots[i])
-      endpoint_free(table->slots[i]);
+      endpoint_release(table->slots[i]);
   }
   while (table->plugins) {
     PluginSlot *plugin = table->plugins;
@@ -98,7 +106,7 @@ static void rebuild(EndpointTable *table, size_t size, bool keeps_all)
       *place_of(table, span_of(old[i]->hook_id)) = old[i];
       table->count++;
     } else {
-      endpoint_free(old[i]);
+      endpoint_release(old[i]);
     }
   }
   mem_free(old);
@@ -120,6 +128,7 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
   Endpoint **place, *endpoint = mem_zero(1, sizeof *endpoint);
   if ((table->count + 1) * 2 > table->size)
     rebuild(table, table->size * 2, true);
+  endpoint->references = 1;
   endpoint->hook_id = mem_string(hook_id);
   endpoint->name = mem_string(name);
   endpoint->plugin = plugin;
@@ -132,13 +141,13 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
   else
     endpoint->serial = ++table->next_serial;
   if (*place)
-    endpoint_free(*place);
+    endpoint_release(*place);
   else
     table->count++;
   *place = endpoint;
 }
 
-const Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id)
+Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id)
 {
   return *place_of(table, hook_id);
 }

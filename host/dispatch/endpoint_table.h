@@ -18,7 +18,9 @@ typedef struct PluginSlot {
   Router *router;   // of `live`
 } PluginSlot;
 
+// Reference-counted: a request keeps the endpoint that it found.
 typedef struct {
+  uint32_t references;
   char *hook_id;
   char *name;
   PluginSlot *plugin;
@@ -27,6 +29,9 @@ typedef struct {
   uint32_t serial; // a new one whenever the settings change: decoded settings know theirs
   bool is_marked;
 } Endpoint;
+
+Endpoint *endpoint_hold(Endpoint *endpoint);
+void endpoint_release(Endpoint *endpoint); // NULL is fine
 
 typedef struct EndpointTable EndpointTable;
 
@@ -42,6 +47,6 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
                         PluginSlot *plugin, const char *settings_json, bool is_enabled);
 // Removes every endpoint that was not set since the last sweep, and takes the marks off.
 void endpoint_table_sweep(EndpointTable *table);
-const Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
+Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
 
 #endif

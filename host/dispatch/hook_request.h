@@ -24,8 +24,7 @@ struct HookRequest {
   Task *task;             // NULL: over on the Lua side, or not started
   HookRequest **box;      // Lua's userdata; emptied when the request is over
   Generation *generation; // held
-  char *hook_id, *endpoint_name, *settings_json; // the endpoint may change meanwhile
-  uint32_t settings_serial;
+  Endpoint *endpoint;     // held: it may change meanwhile
   Buffer path; // decoded, behind the hook id
   RouteMatch match;
   ReplyMode mode;
@@ -35,6 +34,7 @@ struct HookRequest {
   int64_t length;     // of a streamed body when the plugin knows it, else -1
   HeaderList headers; // of the head to come
   Timer deadline;     // to the head, then between pieces
+  HookRequest *next_free;
 };
 
 // Pushes the arguments of moonhook.serve onto `co`: handler, handle, values, settings.

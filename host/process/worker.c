@@ -5,6 +5,7 @@
 
 #include "../base/memory.h"
 #include "../script/channel.h"
+#include "../script/task.h"
 
 enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
 
@@ -217,6 +218,7 @@ void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context),
 
 void worker_free(Worker *worker)
 {
+  task_free_unused(&worker->runtime);
   backends_release(worker->runtime.backends);
   mem_free(worker->runtime.catalogue_json);
   mem_free(worker->runtime.apps_json);

@@ -6,6 +6,13 @@
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
 
+// Keys go into the line as they are.
+static bool is_plain_name(const char *text, size_t len)
+{
+  return len > 0 && len <= 64 &&
+         strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == len;
+}
+
 static int l_log_write(lua_State *L)
 {
   static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
@@ -21,7 +28,8 @@ static int l_log_write(lua_State *L)
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (count <= MAX_FIELDS && lua_next(L, 3)) {
-      if (lua_type(L, -2) == LUA_TSTRING) {
+      if (lua_type(L, -2) == LUA_TSTRING &&
+          is_plain_name(lua_tostring(L, -2), lua_objlen(L, -2))) {
         LogField *field = &fields[count];
         field->key = lua_tostring(L, -2);
         if (lua_type(L, -1) == LUA_TSTRING) {

@@ -30,7 +30,10 @@ struct Task {
   char cancel_code[40];
   char cancel_message[80];
   char *note; // tracebacks of inner coroutines that raised
+  Task *next_free;
 };
+
+enum { MAX_FREE_TASKS = 64 };
 
 static void run(Job *job);
 
@@ -44,10 +47,43 @@ static Loop *loop_of(const Task *task)
   return state_runtime(task->state)->loop;
 }
 
+static Task *task_new(Runtime *runtime)
+{
+  Task *task = runtime->free_tasks;
+  if (!task)
+    return mem_zero(1, sizeof *task);
+  runtime->free_tasks = task->next_free;
+  runtime->free_task_count--;
+  task->next_free = NULL;
+  return task;
+}
+
+static void task_free(Runtime *runtime, Task *task)
+{
+  mem_free(task->note);
+  if (runtime->free_task_count == MAX_FREE_TASKS) {
+    mem_free(task);
+    return;
+  }
+  memset(task, 0, sizeof *task);
+  task->next_free = runtime->free_tasks;
+  runtime->free_tasks = task;
+  runtime->free_task_count++;
+}
+
+void task_free_unused(Runtime *runtime)
+{
+  while (runtime->free_tasks) {
+    Task *task = runtime->free_tasks;
+    runtime->free_tasks = task->next_free;
+    mem_free(task);
+  }
+}
+
 Task *task_start(State *state, const TaskEvents *events, void *owner,
                  int (*push)(lua_State *co, void *owner))
 {
-  Task *task = mem_zero(1, sizeof *task);
+  Task *task = task_new(state_runtime(state));
   lua_State *L = state_lua(state);
   task->state = state;
   task->events = events;
@@ -107,8 +143,7 @@ static void end(Task *task, const TaskFailure *failure, bool can_reuse)
   task->events->on_end(task, failure);
   if (!can_reuse || !state_pool_give(state, task->co, task->co_ref))
     luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
-  mem_free(task->note);
-  mem_free(task);
+  task_free(state_runtime(state), task);
   state_task_ended(state);
 }
 

@@ -30,6 +30,7 @@ typedef struct {
 // their number; it runs when the task's turn comes.
 Task *task_start(State *state, const TaskEvents *events, void *owner,
                  int (*push)(lua_State *co, void *owner));
+void task_free_unused(Runtime *runtime); // gives back what is kept for the next tasks
 void *task_owner(const Task *task);
 State *task_state(const Task *task);
 void task_continue(Task *task); // room for a piece again
