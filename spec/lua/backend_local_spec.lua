@@ -91,7 +91,8 @@ describe("a chat app of the built-in backend", function()
   it("stores the turn before it announces the end, with its user", function()
     reverse.run(function()
       local id
-      for event in session.app.chat:invoke { app_id = "candy", query = "count to 2", user = "u7" } do
+      local call = { app_id = "candy", query = "count to 2", user = "u7" }
+      for event in session.app.chat:invoke(call) do
         id = event.conversation_id
         local stored = reverse.conversations["candy " .. id]
         if event.event == "message_end" then
@@ -122,7 +123,8 @@ describe("a chat app of the built-in backend", function()
   end)
 
   it("puts inputs into the prompt", function()
-    reverse.reset { apps = { candy = { mode = "chat", prompt = "You are {{ who }}, {{nobody}}." } } }
+    local app = { mode = "chat", prompt = "You are {{ who }}, {{nobody}}." }
+    reverse.reset { apps = { candy = app } }
     local events = talk("who are you?", nil, { inputs = { who = "Zoe" } })
     assert.truthy(answer_of(events):find("Here I go by Zoe", 1, true))
   end)
@@ -144,9 +146,7 @@ describe("a chat app of the built-in backend", function()
     assert.equal(7, #events)
     assert.equal(5 * 15, reverse.slept_ms)
     reverse.slept_ms = 0
-    talk("count to 3", nil, nil)
     reverse.run(function()
-      reverse.slept_ms = 0
       session.app.chat:invoke { app_id = "candy", query = "count to 3", response_mode = "blocking" }
     end)
     assert.equal(0, reverse.slept_ms)
@@ -174,7 +174,8 @@ describe("a chat app on a model of another backend", function()
     talk("again", events[1].conversation_id)
     local body = reverse.calls[#reverse.calls].body
     assert.same({ { role = "system", content = "Be brief." }, { role = "user", content = "hi" },
-      { role = "assistant", content = "Hey" }, { role = "user", content = "again" } }, body.messages)
+      { role = "assistant", content = "Hey" }, { role = "user", content = "again" } },
+      body.messages)
     assert.same({ "gpt-4o", 0 }, { body.model, body.temperature })
   end)
 

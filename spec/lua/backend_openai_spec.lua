@@ -45,7 +45,7 @@ describe("a chat request", function()
 
   it("changes nothing that it was given", function()
     local call = {
-      model_config = { provider = "p", model = "m", completion_params = { response_format = "JSON" } },
+      model_config = { model = "m", completion_params = { response_format = "JSON" } },
       prompt_messages = { { role = "assistant", content = "", tool_calls = {
         { id = "i", type = "function", index = 0, ["function"] = { name = "f", arguments = "{}" } },
       } } },
@@ -57,7 +57,8 @@ describe("a chat request", function()
   end)
 
   it("refuses several answers", function()
-    local ok, raised = pcall(request, { model_config = { model = "m", completion_params = { n = 2 } } })
+    local config = { model = "m", completion_params = { n = 2 } }
+    local ok, raised = pcall(request, { model_config = config })
     assert.is_false(ok)
     assert.equal("unsupported", raised.code)
   end)
@@ -74,14 +75,15 @@ describe("a chat request", function()
       .input_audio.format)
     assert.same({ type = "video_url", video_url = { url = "https://x/v" } },
       part { type = "video", url = "https://x/v" })
-    assert.same({ type = "file", file = { filename = "a.pdf",
-      file_data = "data:application/pdf;base64,AA" } },
-      part { type = "document", base64_data = "AA", mime_type = "application/pdf", filename = "a.pdf" })
+    local file = { filename = "a.pdf", file_data = "data:application/pdf;base64,AA" }
+    assert.same({ type = "file", file = file }, part { type = "document", base64_data = "AA",
+      mime_type = "application/pdf", filename = "a.pdf" })
   end)
 
   it("refuses what OpenAI has no part for", function()
-    for _, wrong in ipairs { { type = "audio", url = "https://x" }, { type = "document", url = "u" },
-      { type = "hologram" } } do
+    for _, wrong in ipairs {
+      { type = "audio", url = "u" }, { type = "document", url = "u" }, { type = "hologram" },
+    } do
       local ok, raised = pcall(part, wrong)
       assert.is_false(ok)
       assert.equal("unsupported", raised.code)

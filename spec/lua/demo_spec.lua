@@ -138,7 +138,8 @@ describe("local/demo", function()
 
     it("takes the persona of the system prompt, and still says what it is", function()
       local request = conversation "who are you?"
-      table.insert(request.prompt_messages, 1, { role = "system", content = "You are Candy, a guide." })
+      local system = { role = "system", content = "You are Candy, a guide." }
+      table.insert(request.prompt_messages, 1, system)
       local text = answer(request)
       has(text, "Candy")
       has(text, "local/demo")
@@ -210,8 +211,8 @@ describe("local/demo", function()
     end)
 
     it("counts its tokens", function()
-      for _, text in ipairs { "", " ", "a b", "one, two.", "小猫 x", "  lead", "trail  \n", "it's 'q'",
-        "a\n\nb -- c", "🌙🌙", "x_1 = {}" } do
+      for _, text in ipairs { "", " ", "a b", "one, two.", "小猫 x", "  lead", "trail  \n",
+        "it's 'q'", "a\n\nb -- c", "🌙🌙", "x_1 = {}" } do
         local tokens = demo.tokens(text)
         assert.equal(text, table.concat(tokens))
         if text:find "%S" then assert.equal(demo.count(text), #tokens, text) end
@@ -290,7 +291,8 @@ describe("local/demo with tools", function()
     properties = { city = { type = "string" }, unit = { enum = { "celsius", "fahrenheit" } } },
   } }
   local SEND = { name = "send_mail", description = "Sends a message", parameters = {
-    type = "object", required = { "to" }, properties = { to = { type = "string", format = "email" } },
+    type = "object", required = { "to" },
+    properties = { to = { type = "string", format = "email" } },
   } }
 
   local function calls_for(text, fields)
@@ -345,7 +347,8 @@ describe("local/demo with tools", function()
     request.tools = { WEATHER }
     local chunks = chunks_of(request)
     local first = chunks[1].delta.message.tool_calls[1]
-    assert.same({ 0, "get_weather", "function" }, { first.index, first["function"].name, first.type })
+    assert.same({ 0, "get_weather", "function" },
+      { first.index, first["function"].name, first.type })
     assert.is_true(#chunks > 3)
     assert.equal("", chunks[2].delta.message.tool_calls[1].id)
     assert.equal("tool_calls", chunks[#chunks].delta.finish_reason)

@@ -148,13 +148,13 @@ describe("session.app.chat:invoke", function()
     end)
 
     it("raises not_found for a conversation that is gone, in invoke", function()
-      local bad = event { event = "error", status = 404, code = "not_found", message = "Conversation" }
+      local bad = event { event = "error", status = 404, code = "not_found", message = "Gone" }
       reverse.script { pieces = { bad } }
       assert.equal("not_found", reverse.failure(function() ask() end).code)
     end)
 
     it("names the place of a malformed event, not its data", function()
-      for _, piece in ipairs { "{SECRET", '"SECRET"', '["SECRET"]', '{"a":"SECRET"}', "", "null" } do
+      for _, piece in ipairs { "{SECRET", '"SECRET"', '["SECRET"]', '{"a":"SECRET"}', "" } do
         reverse.script { pieces = { message "a", piece, END } }
         local raised = reverse.failure(function() for _ in ask() do end end)
         assert.equal("upstream_error", raised.code)
@@ -172,16 +172,17 @@ describe("session.app.chat:invoke", function()
     end)
 
     it("gives a broken stream a code of its own", function()
-      reverse.script { pieces = { message "a" }, failure = { "upstream_error", "upstream_truncated: x" } }
+      local failure = { "upstream_error", "upstream_truncated: x" }
+      reverse.script { pieces = { message "a" }, failure = failure }
       assert.equal("upstream_truncated", reverse.failure(function() for _ in ask() do end end).code)
     end)
 
     it("raises timeouts and refusals with their codes", function()
       reverse.script { pieces = {}, failure = { "upstream_timeout", "no byte for 60 s" } }
       assert.equal("upstream_timeout", reverse.failure(function() ask() end).code)
-      reverse.reset { backends = SERVICE.backends, refusal = { "permission_denied", "no app access" } }
+      reverse.reset { backends = SERVICE.backends, refusal = { "permission_denied", "no" } }
       local raised = reverse.failure(function() ask() end)
-      assert.same({ "permission_denied", "no app access" }, { raised.code, raised.message })
+      assert.same({ "permission_denied", "no" }, { raised.code, raised.message })
     end)
 
     it("can be caught and leaves the Error whole", function()

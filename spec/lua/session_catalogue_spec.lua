@@ -39,7 +39,8 @@ describe("which backend carries a call", function()
 
   it("refuses models on a dify-service backend", function()
     reverse.reset { backends = { clouds = { type = "dify-service" } } }
-    assert.equal("unsupported", failure(function() catalogue.of_model("clouds", "m", "llm") end).code)
+    local raised = failure(function() catalogue.of_model("clouds", "m", "llm") end)
+    assert.equal("unsupported", raised.code)
   end)
 
   it("looks for an app in apps, then in the dify-service maps, then goes to dify", function()
@@ -110,8 +111,9 @@ describe("session.model.text_embedding:invoke", function()
   end)
 
   it("asks an OpenAI-compatible server and sorts by index", function()
-    reverse.script { pieces = { json.encode { model = "e-1", usage = { prompt_tokens = 4,
-      total_tokens = 4 }, data = { { index = 1, embedding = { 2 } }, { index = 0, embedding = { 1 } } },
+    reverse.script { pieces = { json.encode {
+      model = "e-1", usage = { prompt_tokens = 4, total_tokens = 4 },
+      data = { { index = 1, embedding = { 2 } }, { index = 0, embedding = { 1 } } },
     } } }
     local result = reverse.run(function()
       return embed { model_config = { provider = "gpt", model = "e",

@@ -174,7 +174,8 @@ describe("session.model.llm:invoke on an OpenAI-compatible server", function()
         ["function"] = { name = name, arguments = arguments } } } }
     end
     local pieces = { fragment(0, "c0", "f", ""), fragment(0, nil, nil, '{"a"'),
-      fragment(1, "c1", "g", "{}"), fragment(0, nil, nil, ":1}"), delta({}, "tool_calls"), "[DONE]" }
+      fragment(1, "c1", "g", "{}"), fragment(0, nil, nil, ":1}"), delta({}, "tool_calls"),
+      "[DONE]" }
     local chunks = streamed(pieces)
     local second = chunks[2].delta.message.tool_calls[1]
     assert.same({ index = 0, id = "", type = "", ["function"] = { name = "", arguments = '{"a"' } },

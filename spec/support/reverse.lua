@@ -170,7 +170,9 @@ library.fake("host.store", {
   conversation_append = function(app_id, id, user, question, answer)
     local key = app_id .. " " .. id
     local messages = reverse.conversations[key] or { user = user }
-    for _, text in ipairs { "user", question, "assistant", answer } do messages[#messages + 1] = text end
+    for _, text in ipairs { "user", question, "assistant", answer } do
+      messages[#messages + 1] = text
+    end
     reverse.conversations[key] = messages
     return waiting(true)
   end,

@@ -4,7 +4,7 @@ local json = require "host.json"
 
 local fill = {}
 
-local MAX_DEPTH, MAX_ITEMS = 8, 20
+local MAX_DEPTH, MAX_ITEMS, MAX_PADDED_BYTES = 8, 20, 1000
 
 local function resolve(schema, root)
   local reference = schema["$ref"]
@@ -90,16 +90,22 @@ local function find_string(name, schema, context)
     if PLACES[word] and not format then return quoted(text) or place(text) end
     if FREE_TEXTS[word] and not format then return context.free_text(name) end
   end
-  if format then return text:match(format[1]) or (schema.format and format[2]) or nil end
+  if format then
+    local found = text:match(format[1])
+    if found then return (found:gsub("[.,;:!?)]+$", "")) end
+    return schema.format and format[2] or nil
+  end
   local after = text:lower():match("%f[%w]" .. name:lower():gsub("%W", "%%%0") .. "%s*[:=]?%s+()")
   return quoted(text) or (after and text:match("^" .. WORD, after)) or proper_name(text)
 end
 
 local function cut_string(value, schema)
-  if schema.maxLength and #value > schema.maxLength then
-    value = value:sub(1, schema.maxLength):gsub("[\192-\244][\128-\191]*$", "")
+  local least, most = tonumber(schema.minLength) or 0, tonumber(schema.maxLength)
+  if most and #value > most then
+    value = value:sub(1, most + 1):gsub("[\192-\244]?[\128-\191]*$", ""):sub(1, most)
   end
-  return value .. ("."):rep((schema.minLength or 0) - #value)
+  local _, characters = value:gsub("[^\128-\191]", "")
+  return value .. ("."):rep(math.min(least, MAX_PADDED_BYTES) - characters)
 end
 
 -- The next number of the text that no earlier member took.
@@ -164,8 +170,10 @@ end
 
 local function string_of(schema, context, is_needed, name)
   local found = find_string(name, schema, context)
-  if not found and is_needed then found = schema.default or context.text end
-  return found and cut_string(tostring(found), schema)
+  if not found and is_needed then
+    found = type(schema.default) == "string" and schema.default or context.text
+  end
+  return found and cut_string(found, schema)
 end
 
 local function null_of(_, _, is_needed)
@@ -216,7 +224,7 @@ end
 --- is_complete: optional members too, not only those that the text speaks of
 function fill.json(schema, context)
   context.root, context.numbers_used = schema, 0
-  return value_of(schema, context, 0, "answer", true)
+  return value_of(schema, context, 0, "answer", true) or json.must_encode(context.text)
 end
 
 return fill

@@ -7,8 +7,8 @@ local passages = {}
 
 local MAX_PASSAGE_BYTES = 900 -- then it ends with the paragraph
 local MAX_INDEXED_BYTES = 2000
--- What nearness is made of: the question's direction compared with that of the passage's title, page
--- and body, and the share of its words that stand in the passage.
+-- What nearness is made of: the question's direction compared with that of the passage's title,
+-- page and body, and the share of its words that stand in the passage.
 local TITLE_SHARE, PAGE_SHARE, BODY_SHARE, COVERAGE_SHARE = 0.35, 0.1, 0.25, 0.3
 -- Below these a passage is about something else.
 local MIN_SCORE, MIN_COVERAGE = 0.2, 0.4
