@@ -75,7 +75,16 @@
 ---@class TextEmbeddingResult
 ---@field model string
 ---@field embeddings number[][]  in the order of the texts
----@field usage { tokens: integer, total_tokens: integer, unit_price: string, price_unit: string, total_price: string, currency: string, latency: number }
+---@field usage EmbeddingUsage
+
+---@class EmbeddingUsage
+---@field tokens integer
+---@field total_tokens integer
+---@field unit_price string
+---@field price_unit string
+---@field total_price string
+---@field currency string
+---@field latency number  seconds
 
 ---@class AppEvent  more fields by event; unknown events are passed on
 ---@field event "message"|"message_end"|"message_replace"|"agent_message"|"agent_thought"|string
@@ -121,7 +130,12 @@
 
 ---@class Session
 ---@field app { chat: ChatApp }
----@field model { llm: Llm, text_embedding: TextEmbedding, list: fun(self, model_type?: string): ListedModel[] }
+---@field model Models
+
+---@class Models
+---@field llm Llm
+---@field text_embedding TextEmbedding
+---@field list fun(self: Models, model_type?: string): ListedModel[]
 
 ---@class ListedModel
 ---@field provider string
