@@ -335,7 +335,7 @@ describe("a task", function()
       return body ~= "" and body
     end, 2, "the cleanup to run")
     assert.equal("cancelled,false:cancelled,false:cancelled", seen)
-    assert.is_truthy(server:find_record { msg = "request", route = "/cleanup", term = "client" })
+    server:wait_record({ msg = "request", route = "/cleanup", term = "client" }, 2)
   end)
 
   it("ends a task that will not end one second after its client left", function()
