@@ -220,8 +220,7 @@ bool json_number_is_short(double number)
     return false;
   frexp(size, &exponent);                      // size < 2^exponent
   shift = 13 - (int)floor(exponent * 0.30103); // so that size * 10^shift < 1e14
-  if (shift > 22)
-    shift = 22;
+  shift = shift < 0 ? 0 : shift > 22 ? 22 : shift;
   if (shift < 22 && size * powers[shift] < 1e13)
     shift++;
   whole = rint(size * powers[shift]);

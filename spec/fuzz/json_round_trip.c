@@ -1,0 +1,88 @@
+// JSON through Lua and back: what decodes encodes again, and decodes to the same; with nulls taken
+// out and put back as well.
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/script/bind_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool claim, const char *what)
+{
+  if (claim)
+    return;
+  fprintf(stderr, "broken promise: %s\n", what);
+  abort();
+}
+
+// The same value, empty arrays and objects told apart. Stack: unchanged
+static bool is_same(lua_State *L, int a, int b)
+{
+  size_t members = 0;
+  if (!lua_istable(L, a) || !lua_istable(L, b))
+    return lua_rawequal(L, a, b);
+  luaL_checkstack(L, 10, "deep");
+  if (lua_getmetatable(L, a) != lua_getmetatable(L, b))
+    return false; // both are marked as arrays, or neither
+  lua_settop(L, b);
+  lua_pushnil(L);
+  while (lua_next(L, b)) {
+    members++;
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, a)) {
+    int value = lua_gettop(L);
+    lua_pushvalue(L, value - 1);
+    lua_rawget(L, b);
+    if (!is_same(L, value, value + 1))
+      return false;
+    lua_settop(L, value - 1);
+    members--;
+  }
+  return members == 0;
+}
+
+// Stack: [text] -> [text, value] by host.json's function; false when it refused.
+static bool call(lua_State *L, const char *function, int argument)
+{
+  lua_getfield(L, 1, function);
+  lua_pushvalue(L, argument);
+  lua_call(L, 1, 2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return true;
+  }
+  lua_settop(L, lua_gettop(L) - 2);
+  return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  static lua_State *L;
+  if (!L) {
+    L = luaL_newstate();
+    luaopen_host_json(L);
+  }
+  lua_settop(L, 1); // [module]
+  lua_pushlstring(L, (const char *)data, size);
+  if (call(L, "decode", 2)) { // [module, text, value]
+    must(call(L, "encode", 3), "what was decoded is encoded");
+    must(call(L, "decode", 4), "what was encoded is decoded");
+    must(is_same(L, 3, 5), "and is the same");
+    lua_settop(L, 3);
+    must(call(L, "decode_plain", 2), "both decoders take the same texts");
+    must(call(L, "encode", 4), "nulls are put back");
+    must(call(L, "decode", 5), "into a document");
+    must(is_same(L, 3, 6), "that is the same");
+  } else {
+    must(!call(L, "decode_plain", 2), "both decoders refuse the same texts");
+  }
+  return 0;
+}
