@@ -1,19 +1,14 @@
 // Reading the configuration in its order: defaults, file, variables, flags (see config.h).
 #include "config.h"
 
-#include <dirent.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "../base/file.h"
 #include "../base/memory.h"
-#include "../plugin/package.h"
 #include "config_read.h"
 
 enum { MAX_SECRET_BYTES = 64 * 1024 };
@@ -74,14 +69,14 @@ char *config_path(const Reader *reader, const char *path)
   return buffer_take(&joined);
 }
 
-static void add_text(char ***list, uint32_t *count, const char *text)
+void config_add_text(char ***list, uint32_t *count, const char *text)
 {
   *list = mem_resize(*list, (*count + 2) * sizeof **list);
   (*list)[(*count)++] = mem_string(text);
   (*list)[*count] = NULL;
 }
 
-static void free_texts(char **list, uint32_t count)
+void config_free_texts(char **list, uint32_t count)
 {
   while (count > 0)
     mem_free(list[--count]);
@@ -95,7 +90,7 @@ void config_watch(Config *config, const char *path)
     if (strcmp(config->watched[i], path) == 0)
       return;
   }
-  add_text(&config->watched, &config->watched_count, path);
+  config_add_text(&config->watched, &config->watched_count, path);
 }
 
 static void wipe(char *text)
@@ -138,146 +133,6 @@ char *config_secret(const Reader *reader, const YamlNode *node, const char *key)
   return secret;
 }
 
-// --- plugin folders ------------------------------------------------------------------------------
-
-static bool is_folder(const char *path)
-{
-  struct stat status;
-  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-static void clear_plugin_dirs(Config *config)
-{
-  free_texts(config->plugin_dirs, config->plugin_dir_count);
-  config->plugin_dirs = NULL;
-  config->plugin_dir_count = 0;
-}
-
-static int add_plugin_dir(const Reader *reader, const char *path)
-{
-  Config *config = reader->config;
-  char *dir = config_path(reader, path);
-  int rc = is_folder(dir) ? 0 : UV_ENOENT;
-  if (rc == 0)
-    add_text(&config->plugin_dirs, &config->plugin_dir_count, dir);
-  mem_free(dir);
-  return rc;
-}
-
-// `plugins:` in the file: one folder or a list of them.
-static int read_plugins(const Reader *reader, const YamlNode *node)
-{
-  size_t i, count = node->type == YAML_LIST ? node->count : 1;
-  clear_plugin_dirs(reader->config);
-  for (i = 0; i < count; i++) {
-    const YamlNode *item = node->type == YAML_LIST ? node->items[i] : node;
-    if (item->type != YAML_STRING || item->len == 0)
-      return config_expected(reader, item, "plugins", "a folder or a list of folders", item);
-    if (add_plugin_dir(reader, item->text) != 0)
-      return config_expected(reader, item, "plugins", "a folder that exists", item);
-  }
-  return 0;
-}
-
-// MOONHOOK_PLUGINS: folders with ':' between them.
-static int plugins_from_environment(const Reader *reader, const char *text)
-{
-  char *copy = mem_string(text), *rest = NULL, *dir;
-  int rc = 0;
-  clear_plugin_dirs(reader->config);
-  for (dir = strtok_r(copy, ":", &rest); dir && rc == 0; dir = strtok_r(NULL, ":", &rest)) {
-    if (add_plugin_dir(reader, dir) != 0)
-      rc = err_set(reader->err, UV_EINVAL,
-                   "MOONHOOK_PLUGINS: expected folders that exist, got \"%.200s\"", dir);
-  }
-  mem_free(copy);
-  return rc;
-}
-
-static int plugins_from_flags(const Reader *reader, const char *const *dirs)
-{
-  clear_plugin_dirs(reader->config);
-  for (; *dirs; dirs++) {
-    if (add_plugin_dir(reader, *dirs) != 0)
-      return err_set(reader->err, UV_EINVAL,
-                     "--plugins: expected a folder that exists, got \"%.200s\"", *dirs);
-  }
-  return 0;
-}
-
-// ./plugins beside the file; without one, the working folder if it is a plugin itself.
-static void default_plugins(const Reader *reader)
-{
-  Config *config = reader->config;
-  char *beside = config_path(reader, "plugins");
-  if (is_folder(beside))
-    add_text(&config->plugin_dirs, &config->plugin_dir_count, beside);
-  else if (!config->file && package_is_plugin("."))
-    add_text(&config->plugin_dirs, &config->plugin_dir_count, ".");
-  mem_free(beside);
-}
-
-// Inside a plugin's own folder the data must not become part of the plugin: hidden folders are not.
-static void default_data(const Reader *reader)
-{
-  bool is_inside = !reader->config->file && package_is_plugin(".");
-  if (!reader->config->data_dir)
-    reader->config->data_dir = config_path(reader, is_inside ? ".moonhook" : "data");
-}
-
-static int by_text(const void *a, const void *b)
-{
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_plugins_of(const char *dir, char ***found, uint32_t *count)
-{
-  DIR *listing = opendir(dir);
-  struct dirent *entry;
-  while (listing && (entry = readdir(listing))) {
-    Buffer path = { 0 };
-    if (entry->d_name[0] == '.')
-      continue;
-    buffer_printf(&path, "%s/%s", dir, entry->d_name);
-    if (package_is_plugin(path.bytes))
-      add_text(found, count, path.bytes);
-    buffer_free(&path);
-  }
-  if (listing)
-    closedir(listing);
-}
-
-char **config_plugin_folders(const Config *config, uint32_t *count)
-{
-  char **found = mem_zero(1, sizeof *found);
-  uint32_t i, kept = 0;
-  *count = 0;
-  for (i = 0; i < config->plugin_dir_count; i++) {
-    if (package_is_plugin(config->plugin_dirs[i]))
-      add_text(&found, count, config->plugin_dirs[i]);
-    else
-      add_plugins_of(config->plugin_dirs[i], &found, count);
-  }
-  qsort(found, *count, sizeof *found, by_text);
-  for (i = 0; i < *count; i++) { // one folder may have been named twice
-    if (kept > 0 && strcmp(found[kept - 1], found[i]) == 0)
-      mem_free(found[i]);
-    else
-      found[kept++] = found[i];
-  }
-  found[kept] = NULL;
-  *count = kept;
-  return found;
-}
-
-void config_folders_free(char **folders)
-{
-  size_t i;
-  for (i = 0; folders && folders[i]; i++)
-    mem_free(folders[i]);
-  mem_free(folders);
-}
-
 // --- the file ------------------------------------------------------------------------------------
 
 static int read_section(const Reader *reader, const char *key, const YamlNode *value)
@@ -289,7 +144,7 @@ static int read_section(const Reader *reader, const char *key, const YamlNode *v
   if (value->type == YAML_NULL)
     return 0;
   if (strcmp(key, "plugins") == 0)
-    return read_plugins(reader, value);
+    return config_plugins(reader, value);
   if (strcmp(key, "backends") == 0)
     return config_backends(reader, value);
   if (strcmp(key, "apps") == 0)
@@ -377,7 +232,8 @@ static int apply_flags(const Reader *reader, const ConfigSources *sources)
       return err_set(reader->err, UV_EINVAL, "%s: expected %s, got \"%.100s\"", flags[i].flag,
                      expected, flags[i].value);
   }
-  return sources->plugins && sources->plugins[0] ? plugins_from_flags(reader, sources->plugins) : 0;
+  return sources->plugins && sources->plugins[0] ? config_plugins_flag(reader, sources->plugins)
+                                                 : 0;
 }
 
 // What can only be judged when all sources were read.
@@ -413,15 +269,15 @@ Config *config_read(const ConfigSources *sources, Err *err)
     rc = config_environment(&from_outside, sources->environment);
   plugins = variable(sources->environment, "MOONHOOK_PLUGINS");
   if (rc == 0 && plugins)
-    rc = plugins_from_environment(&from_outside, plugins);
+    rc = config_plugins_variable(&from_outside, plugins);
   if (rc == 0)
     rc = apply_flags(&from_outside, sources);
   if (rc == 0)
     rc = check_whole(&from_outside);
   if (rc == 0) {
-    default_data(&from_file);
+    config_default_data(&from_file);
     if (config->plugin_dir_count == 0)
-      default_plugins(&from_file);
+      config_default_plugins(&from_file);
     if (!config->apps_json)
       config->apps_json = mem_string("{}");
     if (!config->apps_catalog_json)
@@ -464,8 +320,8 @@ void config_free(Config *config)
   mem_free(config->backends);
   mem_free(config->endpoints);
   mem_free(config->empty_settings);
-  free_texts(config->plugin_dirs, config->plugin_dir_count);
-  free_texts(config->watched, config->watched_count);
+  config_free_texts(config->plugin_dirs, config->plugin_dir_count);
+  config_free_texts(config->watched, config->watched_count);
   mem_free(config->file);
   mem_free(config->public_listen.host);
   mem_free(config->admin_listen.host);

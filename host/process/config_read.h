@@ -1,4 +1,4 @@
-// Shared by the files that read the configuration (config.c, config_fields.c, config_sections.c).
+// Shared by the files that read the configuration (config*.c).
 // For nobody else.
 #ifndef MOONHOOK_PROCESS_CONFIG_READ_H
 #define MOONHOOK_PROCESS_CONFIG_READ_H
@@ -28,6 +28,19 @@ void config_watch(Config *config, const char *path); // adds to `watched`, once
 // The trimmed content of a file of at most 64 KiB; NULL after an error that names the file.
 char *config_secret(const Reader *reader, const YamlNode *node, const char *key);
 
+// A list of texts with a NULL behind the last.
+void config_add_text(char ***list, uint32_t *count, const char *text);
+void config_free_texts(char **list, uint32_t count);
+
+// --- folders: config_plugins.c
+// ---------------------------------------------------------------------
+
+int config_plugins(const Reader *reader, const YamlNode *node);         // plugins:
+int config_plugins_variable(const Reader *reader, const char *text);    // MOONHOOK_PLUGINS
+int config_plugins_flag(const Reader *reader, const char *const *dirs); // --plugins
+void config_default_plugins(const Reader *reader);
+void config_default_data(const Reader *reader);
+
 // --- single values: config_fields.c
 // ----------------------------------------------------------------
 
@@ -47,6 +60,9 @@ int config_top_field(const Reader *reader, const char *key, const YamlNode *valu
 // --- sections with a shape of their own: config_sections.c
 // -----------------------------------------
 
+// A member of `map` that must be a text without control characters; NULL after an error.
+const char *config_text(const Reader *reader, const YamlNode *map, const char *key,
+                        const char *what, const char *expected);
 int config_backends(const Reader *reader, const YamlNode *map);
 int config_apps(const Reader *reader, const YamlNode *map);
 int config_endpoints(const Reader *reader, const YamlNode *list);

@@ -1,4 +1,4 @@
-// backends, apps and endpoints: the sections that hold things the operator names (see config.h).
+// apps and endpoints: sections that hold things the operator names (see config.h).
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -9,8 +9,8 @@
 enum { MAX_MEMORY_TURNS = 1000, HOOK_ID_LEAST = 3, HOOK_ID_MOST = 63 };
 
 // A scalar that must be a text without control characters; NULL after an error.
-static const char *want_text(const Reader *reader, const YamlNode *map, const char *key,
-                             const char *what, const char *expected)
+const char *config_text(const Reader *reader, const YamlNode *map, const char *key,
+                        const char *what, const char *expected)
 {
   const YamlNode *node = yaml_get(map, key);
   const char *at;
@@ -22,170 +22,6 @@ static const char *want_text(const Reader *reader, const YamlNode *map, const ch
     return node->text;
   config_expected(reader, node ? node : map, what, expected, node);
   return NULL;
-}
-
-// --- backends ------------------------------------------------------------------------------------
-
-static int read_url(const Reader *reader, const YamlNode *map, const char *name, char **url)
-{
-  const YamlNode *node = yaml_get(map, "url");
-  Config scratch = { 0 };
-  Reader inner = { &scratch, NULL, NULL };
-  char what[160], expected[96];
-  if (node && node->type == YAML_STRING &&
-      config_field_set(&inner, config_field("public.url"), node->text, expected) == 0) {
-    *url = scratch.public_url;
-    return 0;
-  }
-  snprintf(what, sizeof what, "backends.%.100s.url", name);
-  return config_expected(reader, node ? node : map, what,
-                         "a URL such as https://api.example.com/v1", node);
-}
-
-// models: { llm: [a, b], text-embedding: [c] }; a single name is a list of one.
-static int read_models(const Reader *reader, const YamlNode *models, const char *name, char **json)
-{
-  static const char *const types[] = { "llm",         "text-embedding", "rerank", "tts",
-                                       "speech2text", "moderation",     NULL };
-  Buffer out = { 0 };
-  char section[160];
-  size_t i, j;
-  int rc = 0;
-  if (!models || models->type == YAML_NULL)
-    return 0;
-  snprintf(section, sizeof section, "backends.%.100s.models", name);
-  if (models->type != YAML_MAP)
-    return config_expected(reader, models, section, "a map from model type to names", models);
-  rc = config_check_keys(reader, models, section, types);
-  buffer_char(&out, '{');
-  for (i = 0; i < models->count && rc == 0; i++) {
-    const YamlNode *key = models->pairs[i].key, *list = models->pairs[i].value;
-    size_t count = list->type == YAML_LIST ? list->count : 1;
-    buffer_printf(&out, "%s\"%s\":[", i > 0 ? "," : "", key->text);
-    for (j = 0; j < count && rc == 0; j++) {
-      const YamlNode *item = list->type == YAML_LIST ? list->items[j] : list;
-      if (!item->text || item->type == YAML_NULL)
-        rc = config_expected(reader, item, section, "models' names", item);
-      else if (j > 0)
-        buffer_char(&out, ',');
-      if (rc == 0)
-        buffer_json_string(&out, item->text, item->len);
-    }
-    buffer_char(&out, ']');
-  }
-  buffer_char(&out, '}');
-  if (rc == 0)
-    *json = buffer_take(&out);
-  buffer_free(&out);
-  return rc;
-}
-
-// apps: { "<app id>": { key_file: app.key } }
-static int read_app_keys(const Reader *reader, const YamlNode *apps, ConfigBackend *backend)
-{
-  static const char *const known[] = { "key_file", NULL };
-  char section[160];
-  size_t i;
-  snprintf(section, sizeof section, "backends.%.100s.apps", backend->name);
-  if (!apps || apps->type == YAML_NULL)
-    return 0;
-  if (apps->type != YAML_MAP)
-    return config_expected(reader, apps, section, "a map from app id to its key_file", apps);
-  backend->apps = mem_zero(apps->count, sizeof *backend->apps);
-  for (i = 0; i < apps->count; i++) {
-    const YamlNode *value = apps->pairs[i].value, *file = yaml_get(value, "key_file");
-    ConfigAppKey *app = &backend->apps[backend->app_count];
-    if (value->type != YAML_MAP || !file)
-      return config_expected(reader, value, section, "a map with key_file", value);
-    if (config_check_keys(reader, value, section, known) != 0)
-      return UV_EINVAL;
-    app->key = config_secret(reader, file, section);
-    if (!app->key)
-      return UV_EINVAL;
-    app->app_id = mem_string(apps->pairs[i].key->text);
-    backend->app_count++;
-  }
-  return 0;
-}
-
-static int read_backend_type(const Reader *reader, const YamlNode *map, ConfigBackend *backend)
-{
-  const YamlNode *node = yaml_get(map, "type");
-  char what[160];
-  if (node && node->type == YAML_STRING && strcmp(node->text, "openai") == 0)
-    backend->type = BACKEND_OPENAI;
-  else if (node && node->type == YAML_STRING && strcmp(node->text, "dify") == 0)
-    backend->type = BACKEND_DIFY;
-  else if (node && node->type == YAML_STRING && strcmp(node->text, "dify-service") == 0)
-    backend->type = BACKEND_DIFY_SERVICE;
-  else {
-    snprintf(what, sizeof what, "backends.%.100s.type", backend->name);
-    return config_expected(reader, node ? node : map, what, "one of openai, dify, dify-service",
-                           node);
-  }
-  return 0;
-}
-
-static int read_backend(const Reader *reader, const YamlNode *map, ConfigBackend *backend)
-{
-  static const char *const openai[] = { "type", "url", "api_key_file", "models", NULL };
-  static const char *const dify[] = { "type", "url", "inner_api_key_file", "tenant_id", NULL };
-  static const char *const service[] = { "type", "url", "apps", NULL };
-  static const char *const *const known[] = {
-    [BACKEND_OPENAI] = openai, [BACKEND_DIFY] = dify, [BACKEND_DIFY_SERVICE] = service
-  };
-  const char *key_name;
-  const YamlNode *key, *tenant = yaml_get(map, "tenant_id");
-  char section[160], what[200];
-  snprintf(section, sizeof section, "backends.%.100s", backend->name);
-  if (map->type != YAML_MAP)
-    return config_expected(reader, map, section, "a map with type and url", map);
-  if (read_backend_type(reader, map, backend) != 0 ||
-      config_check_keys(reader, map, section, known[backend->type]) != 0 ||
-      read_url(reader, map, backend->name, &backend->url) != 0 ||
-      read_models(reader, yaml_get(map, "models"), backend->name, &backend->models_json) != 0 ||
-      read_app_keys(reader, yaml_get(map, "apps"), backend) != 0)
-    return UV_EINVAL;
-  key_name = backend->type == BACKEND_DIFY ? "inner_api_key_file" : "api_key_file";
-  key = yaml_get(map, key_name);
-  snprintf(what, sizeof what, "%s.%s", section, key_name);
-  if (key && key->type != YAML_NULL)
-    backend->key = config_secret(reader, key, what);
-  else if (backend->type == BACKEND_DIFY)
-    return config_expected(reader, map, what, "the file with Dify's inner API key", key);
-  if (key && key->type != YAML_NULL && !backend->key)
-    return UV_EINVAL;
-  if (tenant && tenant->text && tenant->type != YAML_NULL)
-    backend->tenant_id = mem_string(tenant->text);
-  return 0;
-}
-
-static bool is_backend_name(const char *text)
-{
-  size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-  return len > 0 && len <= 64 && text[len] == '\0';
-}
-
-int config_backends(const Reader *reader, const YamlNode *map)
-{
-  Config *config = reader->config;
-  size_t i;
-  if (map->type != YAML_MAP)
-    return config_expected(reader, map, "backends", "a map from name to backend", map);
-  config->backends = mem_zero(map->count, sizeof *config->backends);
-  for (i = 0; i < map->count; i++) {
-    const YamlNode *key = map->pairs[i].key;
-    ConfigBackend *backend = &config->backends[config->backend_count++];
-    backend->name = mem_string(key->text);
-    if (strcmp(key->text, "local") == 0)
-      return config_fail(reader, key, "backends.local: expected another name: local always exists");
-    if (!is_backend_name(key->text))
-      return config_expected(reader, key, "backends", "names of letters, digits, '_', '.' or '-'",
-                             key);
-    if (read_backend(reader, map->pairs[i].value, backend) != 0)
-      return UV_EINVAL;
-  }
-  return 0;
 }
 
 // --- apps ----------------------------------------------------------------------------------------
@@ -204,10 +40,10 @@ static int check_app_model(const Reader *reader, const YamlNode *model, const ch
   if (config_check_keys(reader, model, what, known) != 0)
     return UV_EINVAL;
   snprintf(what, sizeof what, "%s.model.provider", section);
-  if (!want_text(reader, model, "provider", what, "a backend's name"))
+  if (!config_text(reader, model, "provider", what, "a backend's name"))
     return UV_EINVAL;
   snprintf(what, sizeof what, "%s.model.model", section);
-  if (!want_text(reader, model, "model", what, "a model's name"))
+  if (!config_text(reader, model, "model", what, "a model's name"))
     return UV_EINVAL;
   snprintf(what, sizeof what, "%s.model.completion_params", section);
   if (params && params->type != YAML_NULL && params->type != YAML_MAP)
@@ -236,7 +72,7 @@ static int check_app(const Reader *reader, const YamlNode *app, const char *sect
   if (!mode || mode->type != YAML_STRING || i == 3)
     return config_expected(reader, mode ? mode : app, what, "chat, completion or workflow", mode);
   snprintf(what, sizeof what, "%s.name", section);
-  if (yaml_get(app, "name") && !want_text(reader, app, "name", what, "a name"))
+  if (yaml_get(app, "name") && !config_text(reader, app, "name", what, "a name"))
     return UV_EINVAL;
   snprintf(what, sizeof what, "%s.prompt", section);
   if (prompt && !prompt->text)
@@ -250,7 +86,7 @@ static int check_app(const Reader *reader, const YamlNode *app, const char *sect
   snprintf(what, sizeof what, "%s.source", section);
   if (strcmp(words[i], "workflow") != 0 && !yaml_get(app, "source"))
     return 0;
-  path = want_text(reader, app, "source", what, "the path of a Lua file");
+  path = config_text(reader, app, "source", what, "the path of a Lua file");
   if (!path)
     return UV_EINVAL;
   *source = config_path(reader, path);
@@ -369,11 +205,11 @@ static int read_endpoint(const Reader *reader, const YamlNode *map, ConfigEndpoi
     return config_expected(reader, map, "endpoints", "a map with plugin, name and settings", map);
   if (config_check_keys(reader, map, "endpoints", known) != 0)
     return UV_EINVAL;
-  plugin = want_text(reader, map, "plugin", "endpoints.plugin", "a plugin's name or author/name");
+  plugin = config_text(reader, map, "plugin", "endpoints.plugin", "a plugin's name or author/name");
   if (!plugin)
     return UV_EINVAL;
   endpoint->plugin = mem_string(plugin);
-  if (name && !want_text(reader, map, "name", "endpoints.name", "a name"))
+  if (name && !config_text(reader, map, "name", "endpoints.name", "a name"))
     return UV_EINVAL;
   endpoint->name = mem_string(name ? name->text : plugin);
   if (hook_id && hook_id->type != YAML_NULL) {

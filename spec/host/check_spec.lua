@@ -212,7 +212,7 @@ plugins:
       ["spec/a.lua"] = "is not served: hidden files and spec/ are left out",
     } do
       local fields = ("path: /a, method: GET, extra: { lua: { source: %q } }"):format(source)
-      assert_problem("extra.lua.source: expected a file of the package, got [^,]+, which " .. reason,
+      assert_problem("extra.lua.source: expected a file .*, got [^,]+, which " .. reason,
         check_endpoints(declaration(fields)))
     end
   end)
