@@ -17,17 +17,11 @@ typedef struct {
   Worker *worker;
   Keeper *keeper;
   Admin *admin;
+  Config *config; // until the keeper takes it
   const RunOptions *options;
   uv_signal_t term, interrupt, hangup;
   uint32_t stops; // how often a signal asked
 } Host;
-
-static int give_up(const Err *err)
-{
-  log_flush();
-  fprintf(stderr, "moonhook: %s\n", err->text);
-  return 1;
-}
 
 // --- stopping ------------------------------------------------------------------------------------
 
@@ -40,7 +34,10 @@ static void on_admin_closed(void *context)
 static void on_stopped(void *context)
 {
   Host *host = context;
-  admin_close(host->admin, on_admin_closed, host);
+  if (host->admin)
+    admin_close(host->admin, on_admin_closed, host);
+  else
+    loop_stop(host->loop);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int number)
@@ -66,18 +63,22 @@ static void watch_signal(Host *host, uv_signal_t *handle, uv_signal_cb on_signal
   uv_unref((uv_handle_t *)handle);
 }
 
+// Frees everything, however far the start came; the worker has stopped.
 static void close_down(Host *host)
 {
   uint32_t tasks = worker_live_tasks(host->worker), states = worker_live_states(host->worker);
-  keeper_free(host->keeper);
+  if (host->keeper)
+    keeper_free(host->keeper);
+  config_free(host->config);
   worker_free(host->worker);
-  store_close(host->store);
+  if (host->store)
+    store_close(host->store);
   uv_close((uv_handle_t *)&host->term, NULL);
   uv_close((uv_handle_t *)&host->interrupt, NULL);
   uv_close((uv_handle_t *)&host->hangup, NULL);
   uv_run(loop_uv(host->loop), UV_RUN_NOWAIT); // close callbacks
-  log_event(LOG_INFO, "closed", LOG_I("open_handles", loop_open_handles(host->loop)), LOG_I("live_tasks", tasks),
-            LOG_I("live_states", states));
+  log_event(LOG_INFO, "closed", LOG_I("open_handles", loop_open_handles(host->loop)),
+            LOG_I("live_tasks", tasks), LOG_I("live_states", states));
   log_flush();
   loop_free(host->loop);
 }
@@ -130,47 +131,71 @@ static int make_data_dir(const char *path, Err *err)
   return rc;
 }
 
+// Everything that may fail, in order; what was made stays in `host` for close_down.
+static int start(Host *host, const ConfigSources *sources, Err *err)
+{
+  const Config *config = host->config;
+  bool is_dev = host->options->is_dev;
+  int rc = make_data_dir(config->data_dir, err);
+  if (rc < 0)
+    return rc;
+  host->store = store_open(host->loop, config->data_dir, err);
+  if (!host->store)
+    return err->code;
+  host->worker = worker_new(host->loop, host->store, is_dev);
+  rc = worker_start(host->worker, config, err);
+  if (rc == 0)
+    rc = worker_listen(host->worker, &config->public_listen, &config->limits,
+                       is_dev && !config->public_listen.is_asked, err);
+  if (rc < 0)
+    return rc;
+  host->admin = admin_new(host->loop, &config->admin_listen,
+                          is_dev && !config->admin_listen.is_asked, err);
+  if (!host->admin)
+    return err->code;
+  host->keeper = keeper_new(host->loop, host->worker, host->store, sources, host->config, is_dev,
+                            on_change, host);
+  host->config = NULL; // the keeper's
+  return 0;
+}
+
 int run_host(const ConfigSources *sources, const RunOptions *options)
 {
   Host host = { .options = options };
   Err err = { 0 };
-  Config *config = config_read(sources, &err);
   bool is_pretty;
-  if (!config)
-    return give_up(&err);
-  is_pretty = config->log_format == LOG_FORMAT_PRETTY ||
-              (config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
+  int rc;
+  host.config = config_read(sources, &err);
+  host.loop = host.config ? loop_new(&err) : NULL;
+  if (!host.loop) {
+    fprintf(stderr, "moonhook: %s\n", err.text);
+    config_free(host.config);
+    return 1;
+  }
+  is_pretty = host.config->log_format == LOG_FORMAT_PRETTY ||
+              (host.config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
   signal(SIGPIPE, SIG_IGN);
-  log_open(STDERR_FILENO, is_pretty, config->log_level);
-  host.loop = loop_new(&err);
-  if (!host.loop || make_data_dir(config->data_dir, &err) < 0)
-    return give_up(&err);
-  host.store = store_open(host.loop, config->data_dir, &err);
-  if (!host.store)
-    return give_up(&err);
-  host.worker = worker_new(host.loop, host.store, config, options->is_dev, &err);
-  if (!host.worker)
-    return give_up(&err);
-  if (worker_listen(host.worker, &config->public_listen, &config->limits,
-                    options->is_dev && !config->public_listen.is_asked, &err) < 0)
-    return give_up(&err);
-  host.admin = admin_new(host.loop, &config->admin_listen,
-                         options->is_dev && !config->admin_listen.is_asked, &err);
-  if (!host.admin)
-    return give_up(&err);
+  log_open(STDERR_FILENO, is_pretty, host.config->log_level);
   watch_signal(&host, &host.term, on_stop_signal, SIGTERM);
   watch_signal(&host, &host.interrupt, on_stop_signal, SIGINT);
   watch_signal(&host, &host.hangup, on_hangup, SIGHUP);
-  host.keeper = keeper_new(host.loop, host.worker, host.store, sources, config, options->is_dev,
-                           on_change, &host);
-  admin_set_ready(host.admin, true);
-  if (options->print_urls)
-    keeper_log_urls(host.keeper);
-  if (options->is_dev)
-    keeper_print_urls(host.keeper, stdout);
-  log_ready(&host);
-  log_flush();
+  rc = start(&host, sources, &err);
+  if (rc < 0) {
+    fprintf(stderr, "moonhook: %s\n", err.text);
+    log_open(STDERR_FILENO, is_pretty, LOG_ERROR); // that line says it all
+    if (!host.worker)
+      host.worker = worker_new(host.loop, NULL, false);
+    worker_stop(host.worker, true, on_stopped, &host);
+  } else {
+    admin_set_ready(host.admin, true);
+    if (options->print_urls)
+      keeper_log_urls(host.keeper);
+    if (options->is_dev)
+      keeper_print_urls(host.keeper, stdout);
+    log_ready(&host);
+    log_flush();
+  }
   loop_run(host.loop);
   close_down(&host);
-  return 0;
+  return rc < 0;
 }

@@ -15,7 +15,7 @@ struct Worker {
   Dispatch *dispatch;
   State *local;
   HttpServer *server;
-  bool is_dev, is_http_gone, is_client_gone, is_stopping;
+  bool is_dev, is_http_gone, is_stopping;
   Timer look_again; // while stopping: until the last task and state are gone
   void (*on_stopped)(void *context);
   void *context;
@@ -95,30 +95,35 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   return 0;
 }
 
-Worker *worker_new(Loop *loop, Store *store, const Config *config, bool is_dev, Err *err)
+Worker *worker_new(Loop *loop, Store *store, bool is_dev)
 {
   Worker *worker = mem_zero(1, sizeof *worker);
-  Runtime *runtime = &worker->runtime;
+  worker->loop = loop;
+  worker->is_dev = is_dev;
+  worker->runtime.loop = loop;
+  worker->runtime.store = store;
+  worker->runtime.library_path = getenv("MOONHOOK_LUA_PATH");
+  worker->runtime.local_open = open_local;
+  worker->runtime.local_context = worker;
+  return worker;
+}
+
+int worker_start(Worker *worker, const Config *config, Err *err)
+{
   StateConfig local = { .role = ROLE_LOCAL,
                         .name = "local",
                         .permissions = PERMIT_ALL,
                         .entry = "moonhook.serve_local" };
   ClientConfig client = { .ca_file = config->ca_file };
-  DispatchConfig dispatch;
-  worker->loop = loop;
-  worker->is_dev = is_dev;
-  dispatch = dispatch_config(worker, config);
-  runtime->loop = loop;
-  runtime->store = store;
-  runtime->library_path = getenv("MOONHOOK_LUA_PATH");
-  runtime->local_open = open_local;
-  runtime->local_context = worker;
-  runtime->client = client_new(loop, &client, err);
-  if (!runtime->client || worker_configure(worker, config, err) < 0)
-    return NULL; // the process ends
-  worker->dispatch = dispatch_new(runtime, &dispatch);
-  worker->local = state_new(runtime, &local, err);
-  return worker->local ? worker : NULL;
+  DispatchConfig dispatch = dispatch_config(worker, config);
+  worker->runtime.client = client_new(worker->loop, &client, err);
+  if (!worker->runtime.client)
+    return err->code;
+  if (worker_configure(worker, config, err) < 0)
+    return err->code;
+  worker->dispatch = dispatch_new(&worker->runtime, &dispatch);
+  worker->local = state_new(&worker->runtime, &local, err);
+  return worker->local ? 0 : err->code;
 }
 
 // --- what is served ------------------------------------------------------------------------------
@@ -175,22 +180,25 @@ static void on_look_again(Timer *timer)
 static void on_client_closed(void *context)
 {
   Worker *worker = context;
-  worker->is_client_gone = true;
   worker->on_stopped(worker->context);
 }
 
 static void look_again(Worker *worker)
 {
-  if (worker->runtime.live_tasks == 0 && worker->local) {
-    state_release(worker->local);
+  if (worker->runtime.live_tasks == 0) {
+    if (worker->local)
+      state_release(worker->local);
     worker->local = NULL;
-    dispatch_free(worker->dispatch);
+    if (worker->dispatch)
+      dispatch_free(worker->dispatch);
     worker->dispatch = NULL;
   }
-  if (worker->runtime.live_states == 0)
+  if (worker->runtime.live_states > 0)
+    timer_start(worker->loop, &worker->look_again, LOOK_AGAIN_MS, on_look_again);
+  else if (worker->runtime.client)
     client_close(worker->runtime.client, on_client_closed, worker);
   else
-    timer_start(worker->loop, &worker->look_again, LOOK_AGAIN_MS, on_look_again);
+    on_client_closed(worker);
 }
 
 static void on_http_closed(void *context)
@@ -219,7 +227,8 @@ void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context),
 void worker_free(Worker *worker)
 {
   task_free_unused(&worker->runtime);
-  backends_release(worker->runtime.backends);
+  if (worker->runtime.backends)
+    backends_release(worker->runtime.backends);
   mem_free(worker->runtime.catalogue_json);
   mem_free(worker->runtime.apps_json);
   mem_free(worker);

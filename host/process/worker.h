@@ -8,8 +8,10 @@
 
 typedef struct Worker Worker;
 
-// `store` may be NULL. The configuration is read, not kept.
-Worker *worker_new(Loop *loop, Store *store, const Config *config, bool is_dev, Err *err);
+Worker *worker_new(Loop *loop, Store *store, bool is_dev); // `store` may be NULL
+// Makes what it serves with. The configuration is read, not kept. After an error worker_stop and
+// worker_free are still due, as always.
+int worker_start(Worker *worker, const Config *config, Err *err);
 // Listens; with may_move the next free port is taken when the wanted one is in use.
 int worker_listen(Worker *worker, const ConfigListen *listen, const HttpLimits *limits,
                   bool may_move, Err *err);
