@@ -125,19 +125,18 @@ static uint64_t mix(uint64_t x)
   return x ^ (x >> 31);
 }
 
-// Sixteen hex digits, eight at a time: each nibble gets a byte of its own. (A request has an id
-// whether anybody looks at it or not, so this is worth being odd.)
+// Sixteen hex digits, two per look-up: this runs for every request.
 static void put_hex(char *at, uint64_t number)
 {
-  int half;
-  for (half = 0; half < 2; half++, number <<= 32, at += 8) {
-    uint64_t x = number >> 32, above_nine, i;
-    x = (x << 16 | x) & 0x0000ffff0000ffffull;
-    x = (x << 8 | x) & 0x00ff00ff00ff00ffull;
-    x = (x << 4 | x) & 0x0f0f0f0f0f0f0f0full;
-    above_nine = (x + 0x0606060606060606ull) >> 4 & 0x0101010101010101ull;
-    x += 0x3030303030303030ull + above_nine * ('a' - '0' - 10);
-    for (i = 0; i < 8; i++)
-      at[i] = (char)(x >> (56 - 8 * i));
+  static const char digits[] = "0123456789abcdef";
+  static char pairs[256][2];
+  int i;
+  if (!pairs[0][0]) {
+    for (i = 0; i < 256; i++) {
+      pairs[i][0] = digits[i / 16];
+      pairs[i][1] = digits[i % 16];
+    }
   }
+  for (i = 0; i < 8; i++)
+    memcpy(at + 2 * i, pairs[number >> (56 - 8 * i) & 255], 2);
 }

@@ -1,0 +1,5 @@
+local counter = require "counter"
+
+return function()
+  return tostring(counter.smuggled)
+end

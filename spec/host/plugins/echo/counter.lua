@@ -1,0 +1,2 @@
+-- Calls of /smuggled since the plugin was loaded.
+return { smuggled = 0 }
