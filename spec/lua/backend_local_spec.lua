@@ -186,6 +186,8 @@ describe("a chat app on a model of another backend", function()
     end)
     assert.equal("upstream_error", raised.code)
     assert.is_nil(raised.message:find "SECRET")
+    assert.same({ "warn", "upstream_error", 500, "gpt" }, { library.log[1][1],
+      library.log[1][3].code, library.log[1][3].upstream_status, library.log[1][3].backend })
   end)
 
   it("keeps nothing of an answer that broke off", function()

@@ -6,6 +6,7 @@ local bytes = require "host.bytes"
 local clock = require "host.clock"
 local coroutines = require "moonhook.coroutines"
 local json = require "host.json"
+local log = require "host.log"
 local result = require "moonhook.session.result"
 local reverse = require "host.reverse"
 local store = require "host.store"
@@ -86,6 +87,24 @@ local function messages_for(app, request, conversation_id)
   return messages
 end
 
+-- Calls a function and logs the details of an Error on its way: the caller's state gets only its
+-- code and message.
+local function logged(body)
+  local ok, value = pcall(body)
+  if ok then return value end
+  if Error.is(value) and value.code ~= "cancelled" then
+    log.write("warn", "the model of an app failed", {
+      code = value.code,
+      backend = value.backend,
+      detail = value.detail,
+      upstream_status = value.upstream_status,
+      upstream_code = value.upstream_code,
+      upstream_message = value.upstream_message,
+    })
+  end
+  error(value, 0)
+end
+
 -- An iterator of chunks: from the demo model here, from any other backend through the session.
 local function ask_model(app, messages, is_streaming)
   local config = app.model or {}
@@ -99,10 +118,13 @@ local function ask_model(app, messages, is_streaming)
       stream = is_streaming,
     }
   end
-  return require("moonhook.session.llm"):invoke {
-    model_config = config,
-    prompt_messages = messages,
-  }
+  local chunks = logged(function()
+    return require("moonhook.session.llm"):invoke {
+      model_config = config,
+      prompt_messages = messages,
+    }
+  end)
+  return function() return logged(chunks) end
 end
 
 local function text_of(content)
