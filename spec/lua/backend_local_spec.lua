@@ -198,6 +198,14 @@ describe("a chat app on a model of another backend", function()
     assert.equal("upstream_truncated", raised.code)
     assert.same({}, reverse.conversations)
   end)
+
+  it("tells where an unreadable event stood", function()
+    reverse.script { pieces = { delta "a", "{SECRET" } }
+    local raised = reverse.failure(function()
+      for _ in session.app.chat:invoke { app_id = "candy", query = "hi" } do end
+    end)
+    assert.truthy(raised.message:find("event 2", 1, true))
+  end)
 end)
 
 describe("the models of the built-in backend", function()

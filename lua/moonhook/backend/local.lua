@@ -95,6 +95,7 @@ local function logged(body)
   if Error.is(value) and value.code ~= "cancelled" then
     log.write("warn", "the model of an app failed", {
       code = value.code,
+      error = value.message,
       backend = value.backend,
       detail = value.detail,
       upstream_status = value.upstream_status,

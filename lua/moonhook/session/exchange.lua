@@ -14,8 +14,9 @@ local SAFE_MESSAGES = {
   upstream_truncated = "the upstream's answer broke off before its end",
 }
 
---- The Error for a failure that C reported.
+--- The Error for a failure that C reported. The backend `local` is ours: its words are safe.
 function exchange.failure(backend, code, message)
+  if backend == "local" then return Error.new(code, message, { backend = backend }) end
   if code == "upstream_error" and (message or ""):find("^upstream_truncated") then
     code = "upstream_truncated"
   end
