@@ -5,11 +5,12 @@
 #include <lauxlib.h>
 
 #include "../base/json.h"
+#include "../base/random.h"
 #include "json_context.h"
 
 typedef struct {
-  int array_meta; // stack index
-  const char *mark;
+  int array_meta;   // stack index
+  const char *mark; // NULL: the text had no empty array
   bool is_plain;
 } Mender;
 
@@ -19,6 +20,8 @@ static bool is_marked_array(lua_State *L, const Mender *mender)
   bool is_marked;
   size_t len;
   const char *text;
+  if (!mender->mark)
+    return false;
   lua_rawgeti(L, -1, 1);
   text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
   is_marked = text && len == JSON_MARK_LEN && memcmp(text, mender->mark, len) == 0;
@@ -64,6 +67,23 @@ static void mend(lua_State *L, const Mender *mender)
   lua_settop(L, table);
 }
 
+// A mark that the text does not hold. Stack: [] -> [mark]
+static const char *push_mark(lua_State *L, int context, const char *text, size_t len)
+{
+  char fresh[JSON_MARK_LEN + 1];
+  for (;;) {
+    const char *mark;
+    lua_rawgeti(L, context, MARK);
+    mark = lua_tostring(L, -1);
+    if (!memmem(text, len, mark, JSON_MARK_LEN))
+      return mark;
+    lua_pop(L, 1);
+    random_base32(fresh, JSON_MARK_LEN);
+    lua_pushstring(L, fresh);
+    lua_rawseti(L, context, MARK);
+  }
+}
+
 // Stack: [] -> [value]
 static void decode_valid(lua_State *L, const char *text, size_t len, const JsonFacts *facts,
                          bool is_plain)
@@ -72,8 +92,8 @@ static void decode_valid(lua_State *L, const char *text, size_t len, const JsonF
   Mender mender = { .array_meta = top + 2, .is_plain = is_plain };
   json_push_context(L);
   lua_rawgeti(L, top + 1, ARRAY_META);
-  lua_rawgeti(L, top + 1, MARK);
-  mender.mark = lua_tostring(L, -1); // kept alive by the context
+  if (facts->empty_arrays > 0)
+    mender.mark = push_mark(L, top + 1, text, len);
   lua_rawgeti(L, top + 1, CJSON_DECODE);
   if (facts->empty_arrays > 0) {
     char *marked = lua_newuserdata(L, len + facts->empty_arrays * (JSON_MARK_LEN + 2));

@@ -88,6 +88,18 @@ static Prepared splice(Encoder *e)
   return add_bytes(e, JSON_MARK_LEN + JSON_INDEX_LEN + 2) == FAILED ? FAILED : CHANGED;
 }
 
+// Whether a string of the value could pass for a marked one.
+static bool looks_spliced(const Encoder *e, const char *text, size_t len)
+{
+  bool is_alike;
+  if (len != JSON_MARK_LEN + JSON_INDEX_LEN)
+    return false;
+  lua_rawgeti(e->L, e->context, MARK);
+  is_alike = memcmp(text, lua_tostring(e->L, -1), JSON_MARK_LEN) == 0;
+  lua_pop(e->L, 1);
+  return is_alike;
+}
+
 // Stack: [string] -> [string or marked string]
 static Prepared prepare_string(Encoder *e)
 {
@@ -97,7 +109,7 @@ static Prepared prepare_string(Encoder *e)
   e->has_slash |= facts.has_slash;
   if (add_bytes(e, facts.bytes) == FAILED)
     return FAILED;
-  if (facts.is_utf8)
+  if (facts.is_utf8 && !looks_spliced(e, text, len))
     return KEPT;
   {
     char *scratch = lua_newuserdata(e->L, 6 * len + 2);

@@ -13,6 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static lua_State *L;
+
 static void must(bool claim, const char *what)
 {
   if (claim)
@@ -22,7 +24,7 @@ static void must(bool claim, const char *what)
 }
 
 // The same value, empty arrays and objects told apart. Stack: unchanged
-static bool is_same(lua_State *L, int a, int b)
+static bool is_same(int a, int b)
 {
   size_t members = 0;
   if (!lua_istable(L, a) || !lua_istable(L, b))
@@ -41,7 +43,7 @@ static bool is_same(lua_State *L, int a, int b)
     int value = lua_gettop(L);
     lua_pushvalue(L, value - 1);
     lua_rawget(L, b);
-    if (!is_same(L, value, value + 1))
+    if (!is_same(value, value + 1))
       return false;
     lua_settop(L, value - 1);
     members--;
@@ -50,7 +52,7 @@ static bool is_same(lua_State *L, int a, int b)
 }
 
 // Stack: [text] -> [text, value] by host.json's function; false when it refused.
-static bool call(lua_State *L, const char *function, int argument)
+static bool call(const char *function, int argument)
 {
   lua_getfield(L, 1, function);
   lua_pushvalue(L, argument);
@@ -63,26 +65,31 @@ static bool call(lua_State *L, const char *function, int argument)
   return false;
 }
 
+static void close_state(void)
+{
+  lua_close(L);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static lua_State *L;
   if (!L) {
     L = luaL_newstate();
     luaopen_host_json(L);
+    atexit(close_state);
   }
   lua_settop(L, 1); // [module]
   lua_pushlstring(L, (const char *)data, size);
-  if (call(L, "decode", 2)) { // [module, text, value]
-    must(call(L, "encode", 3), "what was decoded is encoded");
-    must(call(L, "decode", 4), "what was encoded is decoded");
-    must(is_same(L, 3, 5), "and is the same");
+  if (call("decode", 2)) { // [module, text, value]
+    must(call("encode", 3), "what was decoded is encoded");
+    must(call("decode", 4), "what was encoded is decoded");
+    must(is_same(3, 5), "and is the same");
     lua_settop(L, 3);
-    must(call(L, "decode_plain", 2), "both decoders take the same texts");
-    must(call(L, "encode", 4), "nulls are put back");
-    must(call(L, "decode", 5), "into a document");
-    must(is_same(L, 3, 6), "that is the same");
+    must(call("decode_plain", 2), "both decoders take the same texts");
+    must(call("encode", 4), "nulls are put back");
+    must(call("decode", 5), "into a document");
+    must(is_same(3, 6), "that is the same");
   } else {
-    must(!call(L, "decode_plain", 2), "both decoders refuse the same texts");
+    must(!call("decode_plain", 2), "both decoders refuse the same texts");
   }
   return 0;
 }
