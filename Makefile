@@ -87,7 +87,7 @@ $B/library.o: build/library.c host/script/library.h
 	mkdir -p $(@D)
 	$(COMPILE) -I. -c -o $@ $<
 
-build/library.c: host/script/library.awk $(LIBRARY) $(sort $(dir $(LIBRARY)))
+build/library.c: host/script/library.awk $(LIBRARY) $(filter-out ./,$(sort $(dir $(LIBRARY))))
 	mkdir -p $(@D)
 	LC_ALL=C awk -f $< $(LIBRARY) > $@
 

@@ -39,7 +39,8 @@ const Verb verbs[] = {
     "  moonhook serve --plugins ./plugins --data /var/lib/moonhook --listen 0.0.0.0:8080\n"
     "  MOONHOOK_LOG_LEVEL=warn moonhook serve\n"
     "\n"
-    "SIGTERM stops: active requests end, then it exits with 0; a second one breaks them off.\n"
+    "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one breaks\n"
+    "them off.\n"
     "SIGHUP reads the configuration and the plugins again.\n"
     "\n" SERVE_FLAGS "  --print-urls         a log record with the URL of each endpoint\n",
     cmd_serve },

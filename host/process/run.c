@@ -20,8 +20,11 @@ typedef struct {
   Config *config; // until the keeper takes it
   const RunOptions *options;
   uv_signal_t term, interrupt, hangup;
+  Timer drain;    // while stopping
   uint32_t stops; // how often a signal asked
 } Host;
+
+enum { DRAIN_MS = 30000 };
 
 // --- stopping ------------------------------------------------------------------------------------
 
@@ -40,11 +43,20 @@ static void on_stopped(void *context)
     loop_stop(host->loop);
 }
 
+static void on_drain_over(Timer *timer)
+{
+  Host *host = (Host *)((char *)timer - offsetof(Host, drain));
+  log_event(LOG_WARN, "not everything ended in time, breaking it off", LOG_I("drain_ms", DRAIN_MS));
+  worker_stop(host->worker, true, on_stopped, host);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
   Host *host = handle->data;
   log_event(LOG_INFO, "stopping", LOG_S("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
   admin_set_ready(host->admin, false);
+  if (host->stops == 0)
+    timer_start(host->loop, &host->drain, DRAIN_MS, on_drain_over);
   worker_stop(host->worker, host->stops++ > 0, on_stopped, host);
 }
 
@@ -67,6 +79,7 @@ static void watch_signal(Host *host, uv_signal_t *handle, uv_signal_cb on_signal
 static void close_down(Host *host)
 {
   uint32_t tasks = worker_live_tasks(host->worker), states = worker_live_states(host->worker);
+  timer_stop(&host->drain);
   if (host->keeper)
     keeper_free(host->keeper);
   config_free(host->config);

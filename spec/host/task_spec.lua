@@ -322,7 +322,7 @@ describe("a task", function()
     end
     local before = memory()
     for _ = 1, 20 do assert.equal("mx123", get("/iterator").body) end
-    assert.is_true(memory() - before < 8 * 1024 * 1024)
+    assert.is_true(memory() - before < 64 * 1024 * 1024)
     reply:close()
   end)
 

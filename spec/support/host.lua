@@ -76,7 +76,7 @@ local function append(list, more)
 end
 
 local function environment(options)
-  local env = { ASAN_OPTIONS = "exitcode=99:detect_leaks=1" }
+  local env = { ASAN_OPTIONS = "exitcode=99:detect_leaks=1:quarantine_size_mb=8" }
   for name, value in pairs(options.env or {}) do env[name] = value end
   return env
 end
@@ -100,6 +100,7 @@ end
 ---@field verb? string  "serve"
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
+---@field under? string[]  a command to run it under, as { "nice" }
 ---@field env? table<string, string|false>
 
 --- Starts the host and waits until it listens. Raises with its output if it does not.
@@ -113,6 +114,7 @@ function host.start(options)
   local command = append({ host.binary(), options.verb or "serve", "--config", "moonhook.yaml",
     "--data", "data", "--listen", options.listen or "127.0.0.1:0", "--admin", "127.0.0.1:0" }, options.args)
   if command[2] == "serve" then append(command, { "--print-urls" }) end
+  command = append(append({}, options.under), command)
   command.cwd, command.env = dir, environment(options)
   command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"
   local self = setmetatable({ dir = dir, process = process.start(command) }, Host)
