@@ -10,15 +10,16 @@ local MAX_CACHED_BYTES = 24
 
 -- Words that say little about a text's subject.
 local STOP_WORDS = {}
-for word in ([[a about am an and any are as at be been but by can could did do does for from get
-    give had has have he her him his how i if in into is it its just let like may me more my no not
-    of on or our please she should show so some tell than that the their them then there these they
-    this those to us use used using was we were what when where which while who why will with would
-    you your]]):gmatch "%a+" do
+for word in ([[a about am an and any are as at be been but by can could day did do does for from get
+    give good had has have he her him his how i if in into is it its just let like long many may me
+    more much my new no not now of old on or our please she should show so some tell than that the
+    their them then there these they this those time to today us use used using was we were what
+    when where which while who why will with would you your]]):gmatch "%a+" do
   STOP_WORDS[word] = true
 end
 
 --- The words of a text in lower case, at most 8,000; stop words are left out where others remain.
+---@return string[] words, boolean are_telling  false: there are only stop words and numbers
 function embedding.words(text)
   local all, telling = {}, {}
   for word in text:lower():gmatch "[%w_\128-\255]+" do
@@ -26,7 +27,8 @@ function embedding.words(text)
     all[#all + 1] = word:sub(1, MAX_WORD_BYTES)
     if not STOP_WORDS[word] then telling[#telling + 1] = word end
   end
-  return #telling > 0 and telling or all
+  if #telling == 0 then return all, false end
+  return telling, table.concat(telling):find "[%a\128-\255]" ~= nil
 end
 
 -- Stays below 2^53, so that it is exact in doubles.
@@ -82,7 +84,7 @@ end
 
 --- The vector of a text: 384 numbers whose squares sum to one.
 function embedding.embed(text)
-  return embedding.vector(embedding.words(text))
+  return embedding.vector((embedding.words(text)))
 end
 
 --- How near two vectors are: 1 for the same direction, about 0 for unrelated texts.

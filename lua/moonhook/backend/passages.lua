@@ -10,8 +10,9 @@ local MAX_INDEXED_BYTES = 2000
 -- What nearness is made of: the question's direction compared with that of the passage's title,
 -- page and body, and the share of its words that stand in the passage.
 local TITLE_SHARE, PAGE_SHARE, BODY_SHARE, COVERAGE_SHARE = 0.35, 0.1, 0.25, 0.3
--- Below these a passage is about something else.
-local MIN_SCORE, MIN_COVERAGE = 0.2, 0.4
+-- Below these a passage is about something else; little coverage asks for a better score.
+local MIN_SCORE, GOOD_SCORE = 0.2, 0.26
+local MIN_COVERAGE, GOOD_COVERAGE = 0.25, 0.4
 
 local function is_for_readers(path)
   return path:find "%.md$" and not path:find "^docs/decisions/" and not path:find "changelog"
@@ -122,7 +123,7 @@ end
 ---@param pause? fun()  called now and then, because the first search reads everything
 ---@return { passage: table, score: number, is_near: boolean }[]
 function passages.search(question, count, pause)
-  local words, all = embedding.words(question), passages.all()
+  local all, words, are_telling = passages.all(), embedding.words(question)
   local vector, found = embedding.vector(words, weight_of), {}
   for i, passage in ipairs(all) do
     if pause and not passage.body_vector and i % 8 == 0 then pause() end
@@ -133,7 +134,8 @@ function passages.search(question, count, pause)
       + PAGE_SHARE * embedding.similarity(vector, page)
       + BODY_SHARE * embedding.similarity(vector, body)
     found[i] = { passage = passage, score = score, order = i }
-    found[i].is_near = score >= MIN_SCORE and coverage >= MIN_COVERAGE
+    found[i].is_near = are_telling and coverage >= MIN_COVERAGE
+      and score >= (coverage < GOOD_COVERAGE and GOOD_SCORE or MIN_SCORE)
   end
   table.sort(found, function(a, b)
     if a.score ~= b.score then return a.score > b.score end
