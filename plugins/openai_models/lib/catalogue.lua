@@ -9,34 +9,28 @@ catalogue.EMBEDDING = { setting = "text_embedding", model_type = "text-embedding
 
 local function full_name(entry) return entry.provider .. "/" .. entry.model end
 
--- An item of the setting `models`: a model selector, or "provider/model".
-local function read_item(item, known)
-  local entry = {}
-  if type(item) == "string" then
-    entry.provider, entry.model = item:match "^([^/]+)/(.+)$"
-  else
-    for name, value in pairs(item) do entry[name] = value end
-  end
-  for _, model in ipairs(known) do
-    if entry.model_type then break end
-    if model.provider == entry.provider and model.model == entry.model then
-      entry.model_type = model.model_type
+-- The models that the setting `models` names: "provider/model", or "*" for all of the backends'. A
+-- model that no backend declares is taken for a chat model.
+local function listed(session, names)
+  local known, by_name, entries = session.model:list(), {}, {}
+  for _, model in ipairs(known) do by_name[full_name(model)] = model end
+  for _, name in ipairs(names) do
+    if name == "*" then
+      for _, model in ipairs(known) do entries[#entries + 1] = model end
+    else
+      local provider, model = name:match "^([^/]+)/(.+)$"
+      if not provider then
+        error(("settings.models: expected provider/model or *, got %q"):format(name), 0)
+      end
+      entries[#entries + 1] = by_name[name]
+        or { provider = provider, model = model, model_type = "llm" }
     end
   end
-  entry.model_type = entry.model_type or "llm"
-  return entry
-end
-
-local function listed(session, models)
-  local known = session.model:list()
-  if models == "*" then return known end
-  local entries = {}
-  for i, item in ipairs(models) do entries[i] = read_item(item, known) end
   return entries
 end
 
 local function has_models(settings)
-  return settings.models ~= nil and (type(settings.models) == "string" or #settings.models > 0)
+  return settings.models ~= nil and #settings.models > 0
 end
 
 --- Every model on offer, each once. Its `id` is the model's name; where two providers have a model

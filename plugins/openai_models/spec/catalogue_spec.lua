@@ -56,19 +56,19 @@ describe("GET /v1/models", function()
   end)
 
   it("lists all models for *, with the provider where a name is not enough", function()
-    assert.same({ "chat", "a/both", "b/both", "vectors" }, ids { models = "*" })
+    assert.same({ "chat", "a/both", "b/both", "vectors" }, ids { models = { "*" } })
   end)
 
-  it("lists selectors and names of the setting, each once", function()
+  it("lists what the settings name, each once", function()
     assert.same({ "chat", "vectors", "org/new" }, ids {
       llm = { provider = "a", model = "chat" },
-      models = { "a/chat", { provider = "b", model = "vectors" }, "c/org/new" },
+      models = { "a/chat", "b/vectors", "c/org/new" },
     })
   end)
 
   it("gives one model, or 404", function()
-    assert.equal("a", select(2, get({ models = "*" }, { model = "chat" })).owned_by)
-    local reply, body = get({ models = "*" }, { model = "none" })
+    assert.equal("a", select(2, get({ models = { "*" } }, { model = "chat" })).owned_by)
+    local reply, body = get({ models = { "*" } }, { model = "none" })
     assert.equal(404, reply.status)
     assert.equal("model_not_found", body.error.code)
   end)
@@ -76,11 +76,11 @@ end)
 
 describe("POST /v1/embeddings", function()
   it("picks the model by its name and type", function()
-    local _, body, asked = embed({ model = "vectors", input = "x" }, { models = "*" })
+    local _, body, asked = embed({ model = "vectors", input = "x" }, { models = { "*" } })
     assert.equal("vectors", body.model)
     assert.same({ "x" }, asked[1].texts)
     assert.equal("b", asked[1].model_config.provider)
-    assert.equal(404, embed({ model = "chat", input = "x" }, { models = "*" }).status)
+    assert.equal(404, embed({ model = "chat", input = "x" }, { models = { "*" } }).status)
   end)
 
   it("packs floats in little-endian base64", function()
