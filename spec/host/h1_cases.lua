@@ -1,7 +1,7 @@
 --- HTTP/1.1 byte by byte: what is sent, and the statuses that must come back, in order.
 ---
---- `closes`: the last reply says `Connection: close` and the connection is closed; nothing behind the
---- case is parsed. Otherwise the connection stays usable. /smuggled must never run, in no case.
+--- `closes`: the last reply says `Connection: close` and the connection is closed; nothing behind
+--- the case is parsed. Otherwise the connection stays usable. /smuggled must never run, in no case.
 --- Where the statuses of RFC 9110 leave a choice, the case has the one that this host takes.
 local PREFIX = "/e/echo-hook"
 

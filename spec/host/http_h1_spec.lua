@@ -1,5 +1,5 @@
--- Every case of h1_cases.lua on the real binary: whole, byte by byte, and in three random splits. The
--- seed is in the suite's name; MOONHOOK_H1_SEED repeats it.
+-- Every case of h1_cases.lua on the real binary: whole, byte by byte, and in three random splits.
+-- The seed is in the suite's name; MOONHOOK_H1_SEED repeats it.
 local cjson = require "cjson"
 local echo = require "spec.host.echo"
 local replies = require "spec.host.replies"

@@ -11,6 +11,7 @@ return function(_, _, values)
         sent = sent + 1
       end
     end)
-    moonhook.log.info("big is over", { pieces = sent, ok = ok, code = not ok and problem.code or "" })
+    local code = not ok and problem.code or ""
+    moonhook.log.info("big is over", { pieces = sent, ok = ok, code = code })
   end, { content_type = "application/octet-stream" })
 end
