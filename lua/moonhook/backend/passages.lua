@@ -6,10 +6,12 @@ local library = require "host.library"
 local passages = {}
 
 local MAX_PASSAGE_BYTES = 900 -- then it ends with the paragraph
+local MIN_PASSAGE_BYTES = 300
 local MAX_INDEXED_BYTES = 2000
 -- What nearness is made of: the question's direction compared with that of the passage's title,
 -- page and body, and the share of its words that stand in the passage.
 local TITLE_SHARE, PAGE_SHARE, BODY_SHARE, COVERAGE_SHARE = 0.35, 0.1, 0.25, 0.3
+local CONTINUED_COST = 0.05 -- the beginning of a section says what it is about
 -- Below these a passage is about something else; little coverage asks for a better score.
 local MIN_SCORE, GOOD_SCORE = 0.2, 0.26
 local MIN_COVERAGE, GOOD_COVERAGE = 0.25, 0.4
@@ -18,25 +20,27 @@ local function is_for_readers(path)
   return path:find "%.md$" and not path:find "^docs/decisions/" and not path:find "changelog"
 end
 
-local function add(list, page, title, text)
-  text = text:gsub("^%s+", ""):gsub("%s+$", "")
-  if text ~= "" then
-    list[#list + 1] = { page = page.path, page_title = page.title, title = title, text = text }
-  end
-end
-
--- A long section makes several passages, cut between paragraphs; a code block stays whole.
+-- A long section makes several passages, cut between paragraphs; a code block stays whole, and a
+-- short rest stays with what it belongs to.
 local function add_section(list, page, title, lines)
-  local kept, bytes, is_code = {}, 0, false
+  local first, kept, bytes, is_code = #list + 1, {}, 0, false
+  local function add(is_rest)
+    local text = table.concat(kept, "\n"):gsub("^%s+", ""):gsub("%s+$", "")
+    kept, bytes = {}, 0
+    if is_rest and #list >= first and #text < MIN_PASSAGE_BYTES then
+      list[#list].text = (list[#list].text .. "\n\n" .. text):gsub("%s+$", "")
+    elseif text ~= "" then
+      local passage = { page = page.path, page_title = page.title, title = title, text = text }
+      passage.is_continued = #list >= first
+      list[#list + 1] = passage
+    end
+  end
   for _, line in ipairs(lines) do
     if line:find "^```" then is_code = not is_code end
-    if line == "" and not is_code and bytes > MAX_PASSAGE_BYTES then
-      add(list, page, title, table.concat(kept, "\n"))
-      kept, bytes = {}, 0
-    end
+    if line == "" and not is_code and bytes > MAX_PASSAGE_BYTES then add(false) end
     kept[#kept + 1], bytes = line, bytes + #line + 1
   end
-  add(list, page, title, table.concat(kept, "\n"))
+  add(true)
 end
 
 --- Cuts one page at its headings; a `#` inside a code block is none.
@@ -133,6 +137,7 @@ function passages.search(question, count, pause)
       + TITLE_SHARE * embedding.similarity(vector, title)
       + PAGE_SHARE * embedding.similarity(vector, page)
       + BODY_SHARE * embedding.similarity(vector, body)
+      - (passage.is_continued and CONTINUED_COST or 0)
     found[i] = { passage = passage, score = score, order = i }
     found[i].is_near = are_telling and coverage >= MIN_COVERAGE
       and score >= (coverage < GOOD_COVERAGE and GOOD_SCORE or MIN_SCORE)
