@@ -3,8 +3,6 @@
 #include "check.h"
 
 #include <dirent.h>
-#include <lauxlib.h>
-#include <lua.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +13,7 @@
 #include "../base/memory.h"
 #include "../plugin/package.h"
 #include "../plugin/snapshot.h"
+#include "../script/syntax.h"
 #include "verbs.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
@@ -28,78 +27,15 @@ typedef struct {
 
 // --- Lua sources ---------------------------------------------------------------------------------
 
-// LuaJIT gives a line and the token it stopped at. Where that token stands in the line only once,
-// its column is known; else the line's first character is named.
-static int column_of(const Buffer *source, int line, const char *message)
-{
-  const char *near = strstr(message, " near '"), *at = source->bytes, *found, *end;
-  const char *stop = source->bytes + source->len;
-  char token[80];
-  size_t len, indent;
-  while (line-- > 1 && at) {
-    at = memchr(at, '\n', (size_t)(stop - at));
-    at = at ? at + 1 : NULL;
-  }
-  if (!at)
-    return 1;
-  end = memchr(at, '\n', (size_t)(stop - at));
-  if (!end)
-    end = stop;
-  indent = strspn(at, " \t");
-  if (!near)
-    return (int)indent + 1;
-  near += strlen(" near '");
-  len = strlen(near);
-  len -= len > 0 && near[len - 1] == '\'';
-  if (strcmp(near, "<eof>'") == 0)
-    return (int)(end - at) + 1;
-  if (len == 0 || len >= sizeof token)
-    return (int)indent + 1;
-  memcpy(token, near, len);
-  token[len] = '\0';
-  found = memmem(at, (size_t)(end - at), token, len);
-  if (!found || memmem(found + 1, (size_t)(end - found - 1), token, len))
-    return (int)indent + 1;
-  return (int)(found - at) + 1;
-}
-
-// "'=' expected near 'x'" says "expected '=', got 'x'" as our own messages do.
-static void add_syntax_error(Problems *problems, const char *file, const Buffer *source,
-                             const char *message)
-{
-  const char *text = strchr(message, ':'), *expected, *near;
-  int line = text ? atoi(text + 1) : 0;
-  text = text ? strchr(text + 1, ':') : NULL;
-  text = text ? text + 1 + (text[1] == ' ') : message;
-  expected = strstr(text, " expected");
-  near = strstr(text, " near ");
-  if (expected && near && near > expected) {
-    const char *rest = expected + strlen(" expected");
-    problems_add(problems, file, line, column_of(source, line, text),
-                 "syntax: expected %.*s%.*s, got %s", (int)(expected - text), text,
-                 (int)(near - rest), rest, near + strlen(" near "));
-  } else {
-    problems_add(problems, file, line, column_of(source, line, text), "syntax: %s", text);
-  }
-}
-
 static void check_source(const char *dir, const char *file, Problems *problems)
 {
   Buffer source = { 0 };
   Err why = { 0 };
-  lua_State *L;
-  if (file_read_inside(dir, file, MAX_SOURCE_BYTES, &source, &why) != 0) {
+  int line = 0, column = 0;
+  if (file_read_inside(dir, file, MAX_SOURCE_BYTES, &source, &why) != 0)
     problems_add(problems, file, 0, 0, "%s", why.text);
-  } else if (source.len > 0 && source.bytes[0] == '\x1b') {
-    problems_add(problems, file, 1, 1, "expected Lua source text, got bytecode");
-  } else {
-    L = luaL_newstate();
-    if (!L)
-      abort(); // no memory: crash-only
-    if (luaL_loadbufferx(L, source.len > 0 ? source.bytes : "", source.len, "=lua", "t") != 0)
-      add_syntax_error(problems, file, &source, lua_tostring(L, -1));
-    lua_close(L);
-  }
+  else if (syntax_check(source.bytes, source.len, &line, &column, &why) != 0)
+    problems_add(problems, file, line, column, "%s", why.text);
   buffer_free(&source);
 }
 

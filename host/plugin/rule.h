@@ -8,8 +8,15 @@
 
 #include "../base/error.h"
 
-typedef enum { PART_STATIC, PART_STRING, PART_INT, PART_FLOAT, PART_PATH, PART_ANY, PART_UUID }
-    PartType;
+typedef enum {
+  PART_STATIC,
+  PART_STRING,
+  PART_INT,
+  PART_FLOAT,
+  PART_PATH,
+  PART_ANY,
+  PART_UUID
+} PartType;
 
 typedef struct {
   PartType type;
@@ -27,8 +34,8 @@ typedef struct {
   char *text; // as declared
 } Rule;
 
-// Returns NULL and err->text "expected ..., got ..." with err->code UV_EINVAL. `*column_offset` (may
-// be NULL) gets the offset in `text` where the problem is.
+// Returns NULL and err->text "expected ..., got ..." with err->code UV_EINVAL. `*column_offset`
+// (may be NULL) gets the offset in `text` where the problem is.
 Rule *rule_parse(const char *text, int *column_offset, Err *err);
 void rule_free(Rule *rule);
 // Whether both match the same paths, whatever their variables are called.

@@ -74,24 +74,28 @@ int config_plugins_flag(const Reader *reader, const char *const *dirs)
   return 0;
 }
 
-// ./plugins beside the file; without one, the working folder if it is a plugin itself.
+// Whether the folder of the file (without one, the working folder) is a plugin itself.
+static bool is_in_plugin(const Reader *reader)
+{
+  return package_is_plugin(reader->dir ? reader->dir : ".");
+}
+
+// ./plugins beside the file, else the folder itself if it is a plugin.
 void config_default_plugins(const Reader *reader)
 {
-  Config *config = reader->config;
   char *beside = config_path(reader, "plugins");
   if (is_folder(beside))
-    config_add_text(&config->plugin_dirs, &config->plugin_dir_count, beside);
-  else if (!config->file && package_is_plugin("."))
-    config_add_text(&config->plugin_dirs, &config->plugin_dir_count, ".");
+    add_plugin_dir(reader, "plugins");
+  else if (is_in_plugin(reader))
+    add_plugin_dir(reader, ".");
   mem_free(beside);
 }
 
 // Inside a plugin's own folder the data must not become part of the plugin: hidden folders are not.
 void config_default_data(const Reader *reader)
 {
-  bool is_inside = !reader->config->file && package_is_plugin(".");
   if (!reader->config->data_dir)
-    reader->config->data_dir = config_path(reader, is_inside ? ".moonhook" : "data");
+    reader->config->data_dir = config_path(reader, is_in_plugin(reader) ? ".moonhook" : "data");
 }
 
 static int by_text(const void *a, const void *b)

@@ -1,6 +1,7 @@
 // apps and endpoints: sections that hold things the operator names (see config.h).
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "../base/memory.h"
@@ -90,6 +91,9 @@ static int check_app(const Reader *reader, const YamlNode *app, const char *sect
   if (!path)
     return UV_EINVAL;
   *source = config_path(reader, path);
+  if (access(*source, R_OK) != 0)
+    return config_expected(reader, yaml_get(app, "source"), what, "a file that can be read",
+                           yaml_get(app, "source"));
   config_watch(reader->config, *source);
   return 0;
 }

@@ -238,8 +238,8 @@ plugins:
   end)
 
   it("points out a slip of the pen, and leaves other unknown keys alone", function()
-    assert_problem("manifest.yaml:7:%d+: metod: unknown key, did you mean method%?",
-      check_endpoints(declaration("path: /a, metod: GET, " .. SOURCE)))
+    assert_problem("manifest.yaml:7:%d+: mehtood: unknown key, did you mean method%?",
+      check_endpoints(declaration("path: /a, mehtood: GET, " .. SOURCE)))
     assert_fine(check_endpoints(declaration("path: /a, method: GET, whatever: 1, " .. SOURCE)))
   end)
 
@@ -291,8 +291,8 @@ plugins:
         "settings.a.default: expected one of x, got \"y\"",
       ["name: a, type: boolean, default: 5"] = "settings.a.default: expected true or false, got 5",
       ["name: a, type: app-selector, scope: robots"] = "settings.a.scope: expected all, chat",
-      ["name: a, type: text-input, requird: true"] =
-        "settings.a.requird: unknown key, did you mean required%?",
+      ["name: a, type: text-input, requiredd: true"] =
+        "settings.a.requiredd: unknown key, did you mean required%?",
       ["name: a, type: text-input, required: maybe"] =
         "settings.a.required: expected true or false, got \"maybe\"",
       ["name: a, type: text-input, label: [x]"] =

@@ -61,10 +61,10 @@ describe("moonhook.yaml", function()
       ["nothing_like_it: 1"] = "moonhook.yaml:1:1: nothing_like_it: unknown key",
       ["backends: { gpt: { type: openai, url: http://127.0.0.1:1/v1, api_key: sk-1 } }"] =
         "moonhook.yaml:1:62: backends.gpt.api_key: unknown key, did you mean api_key_file?",
-      ["apps: { c: { mode: chat, promt: x } }"] =
-        "moonhook.yaml:1:26: apps.c.promt: unknown key, did you mean prompt?",
-      ["endpoints: [ { plugin: a, setings: {} } ]"] =
-        "moonhook.yaml:1:27: endpoints.setings: unknown key, did you mean settings?",
+      ["apps: { c: { mode: chat, prompd: x } }"] =
+        "moonhook.yaml:1:26: apps.c.prompd: unknown key, did you mean prompt?",
+      ["endpoints: [ { plugin: a, settingz: {} } ]"] =
+        "moonhook.yaml:1:27: endpoints.settingz: unknown key, did you mean settings?",
     } do
       assert.equal(message, serve_in_vain(text))
     end
@@ -111,6 +111,8 @@ describe("moonhook.yaml", function()
         "apps.c.memory: expected a number of turns from 0 to 1000",
       ["apps: { c: { mode: chat, model: { provider: local } } }"] =
         "apps.c.model.model: expected a model's name",
+      ["apps: { c: { mode: workflow, source: nowhere.lua } }"] =
+        "apps.c.source: expected a file that can be read, got \"nowhere.lua\"",
       ["apps: { c: { mode: workflow } }"] = "apps.c.source: expected the path of a Lua file",
       ["endpoints: [ { name: a } ]"] = "endpoints.plugin: expected a plugin's name",
       ["endpoints: [ { plugin: a, hook_id: No } ]"] =
@@ -149,6 +151,19 @@ describe("moonhook.yaml", function()
       args = { "--config", "sub/other.yaml" },
     })
     assert.equal("sub/other.yaml:1:71: backends.g.api_key_file: sub/g.key: does not exist", message)
+  end)
+
+  it("may stand in a plugin's folder, which is then served without its data", function()
+    local files = { ["manifest.yaml"] = ECHO["plugins/echo/manifest.yaml"],
+      ["echo.lua"] = ECHO["plugins/echo/echo.lua"] }
+    local config = with_settings { key = "k" }
+    config.plugins = nil
+    local dir = host.folder { config = config, files = files }
+    local result = host.run { "check", ".", dir = dir }
+    assert.equal(0, result.code)
+    local server = host.start { dir = dir }
+    assert.equal(200, server:request({ target = "/e/echo-spec/" }).status)
+    server:stop()
   end)
 
   it("is named when it does not exist", function()
@@ -243,7 +258,7 @@ describe("settings", function()
 
   it("that do not fit are reported with their place, each one", function()
     local bad = {
-      wrod = "x", size = "medium", is_open = "true", llm = { model = "m" }, app = {}, word = { 1 },
+      worrd = "x", size = "medium", is_open = "true", llm = { model = "m" }, app = {}, word = { 1 },
       any_model = "gpt", rerank = { provider = "p", model = "m" },
       models = {
         { provider = "p", model = "m" }, { provider = "p", model = "m", model_type = "tts" },
@@ -254,7 +269,7 @@ describe("settings", function()
     assert.equal(404, server:request({ target = "/e/echo-spec/" }).status)
     server:stop()
     for _, text in ipairs {
-      "settings.wrod: echo has no such setting, did you mean word?",
+      "settings.worrd: echo has no such setting, did you mean word?",
       "settings.key: expected a value (it is required), got nothing",
       "settings.size: expected one of small, large, got \\\"medium\\\"",
       "settings.is_open: expected true or false, got \\\"true\\\"",
