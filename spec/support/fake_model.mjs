@@ -4,7 +4,7 @@
 //
 // prints one line, {"port":N}, with --tls also "ca_file", "tls_port", "wrong_name_port", "expired_port",
 // "self_signed_port" and "proxy_port" (a proxy that takes CONNECT to any host and leads to tls_port).
-// Ends when its standard input does.
+// Lives until it is ended.
 //
 // Orders come in the model's name, "fake;head_ms=200;n=5", or for all requests by POST /_control with a
 // JSON object (which replaces the one before; {} ends it). An order's members:
@@ -13,9 +13,12 @@
 //   say                 the answer's text
 //   status, retry_after a refusal in OpenAI's shape; `times`: only so often per model name
 //   cut=fin|rst, after  end the connection after so many events (streams) or bytes of the body
+//   silent_after        say nothing more after so many events
 //   split               every so many bytes in a segment of their own
 //   framing=close       no length: the end of the connection ends the body
 //   never               never answer
+//   drop_ms             close the connection so long after a reply that let it live
+//   stale               close the connection instead of answering when it is not the request's first
 //   endless             pieces without end, as fast as they are taken
 //   raw                 see `raws`
 // GET /_seen tells what came: [{ id, connection, nth, method, path, headers, body, at_ms, sent_events,
@@ -139,6 +142,7 @@ async function sendStream(socket, order, body, record) {
   list.push("data: [DONE]\n\n");
   for (const event of list) {
     if (order.cut && record.sent_events === (order.after ?? 3)) return cut(socket, order.cut);
+    if (record.sent_events === order.silent_after) await new Promise(() => {});
     if (order.piece_ms) await sleep(order.piece_ms);
     await out.send(event);
   }
@@ -262,6 +266,8 @@ async function serveModel(socket, request, record) {
   record.body = body;
   const order = orderOf(body);
   if (order.never) return new Promise(() => {});
+  if (order.stale && record.nth > 1) return cut(socket, "fin");
+  if (order.drop_ms) setTimeout(() => cut(socket, "fin"), order.drop_ms);
   if (order.head_ms) await sleep(order.head_ms);
   if (order.status) {
     const headers = order.retry_after !== undefined ? { "Retry-After": order.retry_after } : {};
@@ -378,7 +384,6 @@ async function main() {
     where.proxy_port = await listen(net.createServer(onProxyConnection(where.tls_port)));
   }
   process.stdout.write(JSON.stringify(where) + "\n");
-  process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0)).resume();
 }
 
 await main();
