@@ -188,8 +188,8 @@ describe("an exchange", function()
 
   it("reads multipart forms with files", function()
     local body = table.concat({ "--b", 'Content-Disposition: form-data; name="a"', "", "1\r\n2",
-      "--b", 'Content-Disposition: form-data; name="f"; filename="小.txt"', "Content-Type: text/x", "",
-      "file\r\n--bb", "--b--", "" }, "\r\n")
+      "--b", 'Content-Disposition: form-data; name="f"; filename="小.txt"', "Content-Type: text/x",
+      "", "file\r\n--bb", "--b--", "" }, "\r\n")
     local reply = request { target = "/form", body = body,
       headers = { ["Content-Type"] = 'multipart/form-data; boundary="b"' } }
     assert.equal("a=1\r\n2\nf: 小.txt (text/x) file\r\n--bb", reply.body)
