@@ -267,6 +267,15 @@ describe("local/demo", function()
       assert.equal("1, ", (answer(request)))
     end)
 
+    it("survives parameters of the wrong type", function()
+      for _, wrong in ipairs { 5, "x", true, {}, { {} }, json.null } do
+        local request = conversation "count to 3"
+        request.completion_params = { stop = wrong, seed = wrong, max_tokens = wrong,
+          response_format = wrong, json_schema = wrong, parallel_tool_calls = wrong }
+        assert.equal("string", type((answer(request))))
+      end
+    end)
+
     it("answers an empty conversation", function()
       assert.is_true(#say "" > 0)
       assert.is_true(#answer { prompt_messages = { { role = "system", content = "x" } } } > 0)

@@ -172,10 +172,9 @@ end
 -- Cuts at the first stop string, then at max_tokens; gives the tokens and the finish_reason.
 local function limit(text, request)
   local params = request.completion_params or {}
-  local stops = request.stop or params.stop
-  local cut
-  for _, stop in ipairs(type(stops) == "string" and { stops } or stops or {}) do
-    local at = stop ~= "" and text:find(stop, 1, true)
+  local stops, cut = request.stop or params.stop, nil
+  for _, stop in ipairs(type(stops) == "table" and stops or { stops }) do
+    local at = type(stop) == "string" and stop ~= "" and text:find(stop, 1, true)
     if at and (not cut or at < cut) then cut = at end
   end
   local tokens = demo.tokens(cut and text:sub(1, cut - 1) or text)

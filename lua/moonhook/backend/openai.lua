@@ -249,7 +249,7 @@ function openai.completion(answer, model)
 end
 
 local function count_of(usage, name)
-  local count = usage and usage[name]
+  local count = type(usage) == "table" and usage[name]
   return type(count) == "number" and count or nil
 end
 

@@ -34,9 +34,9 @@ local function chunk_source(call)
     end
     position = position + 1
     local chunk = json.decode_plain(piece)
-    local delta = type(chunk) == "table" and chunk.delta
-    if type(delta) == "table" and type(delta.message) == "table" then return chunk end
-    return nil, Stream.malformed(call.backend, position, "not a chunk of a model's answer")
+    local problem = result.chunk_problem(chunk)
+    if problem then return nil, Stream.malformed(call.backend, position, problem) end
+    return chunk
   end
   return { read = read, close = function() exchange.close(call) end, collect = result.collect }
 end

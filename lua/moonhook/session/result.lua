@@ -68,8 +68,33 @@ local function join_usage(sum, usage)
   if not sum then return usage end
   local joined = {}
   for name, value in pairs(usage) do joined[name] = value end
-  for _, name in ipairs(COUNTS) do joined[name] = (sum[name] or 0) + (usage[name] or 0) end
+  for _, name in ipairs(COUNTS) do
+    joined[name] = (tonumber(sum[name]) or 0) + (tonumber(usage[name]) or 0)
+  end
   return joined
+end
+
+local function is_a(value, first, second)
+  return value == nil or type(value) == first or type(value) == second
+end
+
+--- What is wrong with a chunk, or nil.
+function result.chunk_problem(chunk)
+  local delta = type(chunk) == "table" and chunk.delta
+  local message = type(delta) == "table" and delta.message
+  if type(message) ~= "table" then return "not a chunk of a model's answer" end
+  if not is_a(message.content, "string", "table") then
+    return "the content is neither a text nor an array"
+  end
+  if not is_a(message.reasoning_content, "string") then return "reasoning_content is not a text" end
+  if not is_a(delta.usage, "table") then return "usage is not an object" end
+  if not is_a(message.tool_calls, "table") then return "tool_calls is not an array" end
+  for _, call in ipairs(message.tool_calls or {}) do
+    local target = type(call) == "table" and call["function"]
+    if type(target) ~= "table" or not is_a(target.arguments, "string") then
+      return "a tool call is not an object"
+    end
+  end
 end
 
 --- Joins chunks into the result that the blocking call gives.

@@ -23,8 +23,8 @@ end
 function Stream:_read()
   local value, failure = self._source.read()
   if value ~= nil then return value end
-  self._failure = failure
-  self:close()
+  self._failure, self._is_over = failure, true
+  self._source.close()
   if failure then error(failure, 0) end
 end
 
@@ -36,14 +36,13 @@ function Stream:__call()
     return first
   end
   if self._failure then error(self._failure, 0) end
-  if self._is_closed then return nil end
+  if self._is_over then return nil end
   return self:_read()
 end
 
 --- Stops the call. The upstream learns at once; later iterations give nothing.
 function Stream:close()
-  if self._is_closed then return end
-  self._is_closed, self._first = true, nil
+  self._is_begun, self._is_over, self._first = true, true, nil
   self._source.close()
 end
 
@@ -52,7 +51,7 @@ function Stream:collect()
   if getmetatable(self) ~= Stream then
     Error.blame("collect: called with '.', expected chunks:collect()")
   end
-  if self._is_begun or self._is_closed then
+  if self._is_begun then
     Error.blame("collect: expected a stream that nobody has read from or closed")
   end
   local result = self._source.collect(self)
