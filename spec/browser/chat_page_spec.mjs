@@ -112,7 +112,7 @@ describe("the chat page", () => {
 
   it("shows where the focus is, on everything that takes it", async () => {
     const ringed = [];
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 5; i++) {
       await page.keyboard.press("Tab");
       ringed.push(await page.evaluate(() => {
         const style = getComputedStyle(document.activeElement);
@@ -136,7 +136,7 @@ describe("the chat page", () => {
   });
 
   it("says that an answer failed, and Retry asks again", async () => {
-    server.answer = (call) => call.json(500, { error: { message: "SECRET" } });
+    server.answer = (call) => call.json(500, { error: { message: "SECRET" } }, { "Retry-After": "3600" });
     await send("Hi");
     await page.waitForSelector(".failure");
     const text = await page.locator(".failure").innerText();
@@ -251,7 +251,7 @@ describe("the chat page", () => {
 });
 
 describe("the chat page without a name", () => {
-  it("is Candy's, in the heading and before each answer, and knows a name until Reset", async () => {
+  it("is Candy's, finds the docs, and knows the visitor's name until Reset", async () => {
     const host = await Host.start(bundledConfig({ demo: { pause_ms: 0 } }));
     const browser = await launch();
     try {
@@ -264,12 +264,12 @@ describe("the chat page without a name", () => {
       };
       assert.equal(await page.locator("h1").innerText(), "Candy");
       await ask("My name is Ada");
-      await ask("Tell me something");
+      assert.match(await ask("How do I write a plugin?"), /docs\/[a-z-]+/);
+      await screenshot(page, "chat-demo");
       assert.match(await ask("What is my name?"), /Ada/);
+      assert.deepEqual([...new Set(await page.locator(".bot .name").allInnerTexts())], ["Candy"]);
       await page.click("#reset");
       assert.doesNotMatch(await ask("What is my name?"), /Ada/);
-      assert.equal(await page.locator(".bot .name").first().innerText(), "Candy");
-      await screenshot(page, "chat-demo");
     } finally {
       await browser.close();
       await host.stop();
