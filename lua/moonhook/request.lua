@@ -60,6 +60,11 @@ function load.cookies(handle)
   return require("moonhook.request.cookies").parse(http.headers(handle) or closed())
 end
 
+---@class JsonOptions
+---@field [1]? "object"|"array"
+---@field force? boolean  read it whatever its content type
+---@field silent? boolean  nil instead of an Error
+
 --- The body as it came.
 ---@return string
 function Request:get_data()
@@ -71,10 +76,12 @@ end
 --- The body read as JSON. `"object"` or `"array"` also asks for that shape; `force` ignores the
 --- content type; `silent` gives nil instead of raising. A null member is nil, in arrays json.null.
 --- Raises Error coded "unsupported_media_type" (415), "bad_request" (400).
----@param options? "object"|"array"|{ [1]?: "object"|"array", force?: boolean, silent?: boolean }
+--- `get_json { "object", force = true }` and `get_json("object", { force = true })` are the same.
+---@param shape? "object"|"array"|JsonOptions
+---@param options? JsonOptions  behind a shape
 ---@return any
-function Request:get_json(options)
-  return require("moonhook.request.body_json")(self, self._handle, options)
+function Request:get_json(shape, options)
+  return require("moonhook.request.body_json")(self, self._handle, shape, options)
 end
 
 local meta = {}

@@ -44,7 +44,7 @@ describe("moonhook", function()
   it("reads files of the package", function()
     library.files["data/words.txt"] = "a\nb\n"
     assert.equal("a\nb\n", moonhook.read "data/words.txt")
-    assert.equal("not_found", raised(moonhook.read, "../x").code)
+    assert.equal("no_such_file", raised(moonhook.read, "../x").code)
     assert.matches("moonhook_spec%.lua:%d+: moonhook%.read: path: expected a string",
       raised(function()
         local bytes = moonhook.read(nil)

@@ -206,6 +206,8 @@ describe("request:get_json", function()
   it("ignores the content type when forced", function()
     assert.same({ a = 1 }, posted('{"a":1}', "text/plain"):get_json { force = true })
     assert.same({ a = 1 }, posted('{"a":1}'):get_json { "object", force = true })
+    assert.same({ a = 1 }, posted('{"a":1}'):get_json("object", { force = true }))
+    assert.same({ a = 1 }, posted('{"a":1}'):get_json(nil, { force = true }))
     assert.equal(400, raised(function() return posted("x"):get_json { force = true } end).status)
   end)
 

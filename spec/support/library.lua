@@ -1,5 +1,5 @@
 --- The Lua library outside of the host: `require` finds lua/moonhook/** and the C modules host.*.
---- host.json and host.bytes are the real ones (build/host_modules.so); the others are fakes
+--- host.json and host.bytes are the real ones (build/spec/host_modules.so); the others are fakes
 --- that a spec fills in.
 ---
 ---   local library = require "spec.support.library"
@@ -7,7 +7,7 @@
 ---   local request = library.request { method = "POST", body = "{}",
 ---                                     headers = { { "Content-Type", "application/json" } } }
 ---   library.fake("host.store", { ... })                          -- any other C module
-local MODULES = os.getenv "MOONHOOK_SPEC_MODULES" or "build/host_modules.so"
+local MODULES = os.getenv "MOONHOOK_SPEC_MODULES" or "build/spec/host_modules.so"
 
 local library = {
   files = {}, -- [path] = bytes

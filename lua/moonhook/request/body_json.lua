@@ -18,8 +18,17 @@ local function is_json_type(content_type)
   return kind == "application/json" or (kind and kind:find "^application/.*%+json$" ~= nil)
 end
 
-local function check_options(options)
-  if type(options) == "string" then options = { options } end
+local function check_options(shape, more)
+  local options = shape
+  if type(shape) == "string" then
+    options = { shape }
+    if more ~= nil and type(more) ~= "table" then
+      blame("get_json: expected a table of options behind the shape, got " .. type(more))
+    end
+    if more then
+      for name, value in next, more do options[name] = value end
+    end
+  end
   if type(options) ~= "table" then
     blame('get_json: expected "object", "array" or a table of options, got ' .. type(options))
   end
@@ -59,10 +68,13 @@ local function check_shape(value, shape)
   return type(value) == "table" and not is_array(value)
 end
 
----@param options? "object"|"array"|{ [1]?: "object"|"array", force?: boolean, silent?: boolean }
-return function(self, handle, options)
-  if options ~= nil then options = check_options(options) end
-  local shape = options and options[1]
+return function(self, handle, shape, options)
+  if shape ~= nil then
+    options = check_options(shape, options)
+    shape = options[1]
+  elseif options ~= nil then
+    options = check_options(options)
+  end
   local value, status, code, message = read(self, handle, options and options.force)
   if not status and shape and not check_shape(value, shape) then
     status, code = 400, "bad_request"
