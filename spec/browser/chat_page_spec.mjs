@@ -98,6 +98,27 @@ describe("the chat page", () => {
     assert.deepEqual(await overflow(), [0, 0]);
   });
 
+  it("follows a long answer to its end, unless the reader has scrolled up", async () => {
+    const isAtEnd = () => page.locator("main").evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2);
+    server.answer = (call) => call.words(Array(40).fill("word\n\n"), 5);
+    await send("Long");
+    await idle();
+    assert.ok(await isAtEnd());
+    await send("Longer");
+    await page.waitForSelector("#stop");
+    await page.locator("main").evaluate((node) => { node.scrollTop = 0; });
+    await idle();
+    assert.equal(await isAtEnd(), false);
+  });
+
+  it("keeps short lines apart and joins wrapped ones", async () => {
+    const long = "A line that somebody has wrapped where a hundred columns were full goes on";
+    server.answer = (call) => call.words([`Roses\nViolets\n\n${long}\nhere.`]);
+    await send("A poem");
+    await idle();
+    assert.deepEqual(await answers(), [`Roses\nViolets\n\n${long} here.`]);
+  });
+
   it("adds a line with Shift+Enter and sends with Enter", async () => {
     await page.focus("textarea");
     await page.keyboard.type("one");
