@@ -1,18 +1,14 @@
-// See exchange.h. An exchange is pulled: what arrives is put aside (`arrived`), and parsed only
-// when somebody reads (`inbox`), because a piece may be borrowed from the inbox until the next
-// read. Only the head is parsed as it comes, since a retry may depend on it.
+// See exchange.h. An exchange is pulled: what arrives is put into the inlet, and parsed only when
+// somebody reads. Only the head is parsed as it comes, since a retry may depend on it.
 #include "exchange.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../base/memory.h"
+#include "decoder.h"
+#include "inlet.h"
 #include "request.h"
-#include "response.h"
-#include "sse.h"
-
-enum { KEEP_BUFFER_BYTES = 2048 }; // an empty buffer that is larger is given back
 
 typedef enum {
   EXCHANGE_PAUSED,     // between two attempts
@@ -30,27 +26,19 @@ typedef struct {
   uint32_t *streams;
   Wire *wire;     // NULL: none now
   Buffer request; // until the reply's head is there
-  Response response;
-  Buffer inbox, arrived;
-  size_t inbox_at;
-  Span body; // of the inbox, not decoded yet
-  Buffer whole;
-  SseDecoder sse;
+  Inlet inlet;
+  Span body; // of the inlet, not decoded yet
+  Decoder decoder;
   Timer timer;
   uint64_t total_due_ms; // 0: none
   size_t unsent;         // when the timer was started
   ClientTimes times;
   uint32_t retries;
-  uint8_t state;   // ExchangeState
-  uint8_t decoder; // BodyDecoder
+  uint8_t state; // ExchangeState
   bool is_head, may_repeat;
   bool is_waiting; // for on_ready
   bool is_reused;  // the wire came from the pool
   bool was_stale;  // a pooled wire failed already
-  bool has_piece;  // the whole body was handed out
-  bool has_ended;  // the wire did; end_* tell
-  int end_code;
-  char end_text[160];
 } Exchange;
 
 static void attempt(Exchange *exchange);
@@ -150,15 +138,16 @@ static void on_due(Timer *timer)
 
 // --- attempts ------------------------------------------------------------------------------------
 
+static void forget_request(Exchange *exchange)
+{
+  if (exchange->request.bytes)
+    explicit_bzero(exchange->request.bytes, exchange->request.len); // a key is in it
+  buffer_free(&exchange->request);
+}
+
 static void forget_reply(Exchange *exchange)
 {
-  bool is_head = exchange->is_head;
-  response_free(&exchange->response);
-  response_init(&exchange->response, is_head ? RESPONSE_TO_HEAD : RESPONSE_TO_OTHER);
-  buffer_clear(&exchange->inbox);
-  buffer_clear(&exchange->arrived);
-  exchange->inbox_at = 0;
-  exchange->has_ended = false;
+  inlet_reset(&exchange->inlet, exchange->is_head ? RESPONSE_TO_HEAD : RESPONSE_TO_OTHER);
 }
 
 // Another attempt, if that is worth it. The wire is given up in any case when it is.
@@ -171,7 +160,7 @@ static bool try_again(Exchange *exchange, int status, bool was_sent)
                        .longest_ms = exchange->times.first_byte_ms };
   int64_t delay_ms;
   if (status)
-    facts.retry_after = header_list_get(&exchange->response.headers, "Retry-After");
+    facts.retry_after = header_list_get(&exchange->inlet.response.headers, "Retry-After");
   delay_ms = retry_decide(origin_budget(exchange->origin), &facts);
   if (delay_ms < 0)
     return false;
@@ -240,92 +229,55 @@ static void attempt(Exchange *exchange)
 
 static size_t ready_bytes(const Exchange *exchange)
 {
-  return exchange->body.len + exchange->inbox.len - exchange->inbox_at + exchange->arrived.len;
-}
-
-static void empty(Buffer *buffer)
-{
-  if (buffer->cap > KEEP_BUFFER_BYTES)
-    buffer_free(buffer);
-  else if (buffer->len)
-    buffer_clear(buffer);
-}
-
-// One step of the parser. Between two steps the inbox may be replaced.
-static ResponseStep next_step(Exchange *exchange)
-{
-  for (;;) {
-    ResponseStep step = response_step(&exchange->response, exchange->inbox.bytes,
-                                      exchange->inbox.len, &exchange->inbox_at);
-    if (step != RESPONSE_MORE)
-      return step;
-    if (exchange->inbox_at < exchange->inbox.len)
-      continue;
-    if (exchange->arrived.len) {
-      Buffer emptied = exchange->inbox;
-      exchange->inbox = exchange->arrived;
-      exchange->arrived = emptied;
-      exchange->inbox_at = 0;
-      empty(&exchange->arrived);
-      continue;
-    }
-    empty(&exchange->inbox);
-    exchange->inbox_at = 0;
-    if (!exchange->has_ended)
-      return RESPONSE_MORE;
-    if (exchange->end_code == UV_EOF)
-      return response_end(&exchange->response);
-    return RESPONSE_BAD;
-  }
+  return exchange->body.len + inlet_ready_bytes(&exchange->inlet);
 }
 
 static StreamStatus fail_bad(Exchange *exchange)
 {
-  if (exchange->has_ended && exchange->inbox_at >= exchange->inbox.len && !exchange->arrived.len)
-    return fail(exchange, "upstream_error", exchange->end_text);
-  return fail_protocol(exchange, exchange->response.problem);
+  char text[160];
+  inlet_problem(&exchange->inlet, text, sizeof text);
+  return fail(exchange, "upstream_error", text);
 }
 
 // The head is complete: what is to be done with the body?
 static void take_head(Exchange *exchange)
 {
-  const HeaderList *headers = &exchange->response.headers;
+  const HeaderList *headers = &exchange->inlet.response.headers;
   Span encoding = header_list_get(headers, "Content-Encoding");
   Span type = header_list_get(headers, "Content-Type");
-  int status = exchange->response.status;
+  int status = exchange->inlet.response.status;
   if (status >= 400 && try_again(exchange, status, true))
     return;
   exchange->state = EXCHANGE_ANSWERING;
-  buffer_free(&exchange->request);
+  forget_request(exchange);
   if (exchange->total_due_ms)
     start_timer(exchange, exchange->times.total_ms);
   else
     timer_stop(&exchange->timer);
-  if (encoding.len && !span_is_ignoring_case(encoding, "identity")) {
+  if (encoding.len && !span_is_ignoring_case(encoding, "identity"))
     fail_protocol(exchange, "a content encoding that was not asked for");
-  } else if (status < 200 || status > 299) {
-    exchange->decoder = BODY_WHOLE;
-  } else if (exchange->decoder == BODY_SSE && type.len >= 16 &&
-             span_is_ignoring_case((Span){ type.at, 16 }, "application/json")) {
-    exchange->decoder = BODY_WHOLE;
-  }
+  else if (status < 200 || status > 299)
+    decoder_init(&exchange->decoder, BODY_WHOLE, EXCHANGE_MAX_REFUSAL_BYTES);
+  else if (exchange->decoder.kind == BODY_SSE && type.len >= 16 &&
+           span_is_ignoring_case((Span){ type.at, 16 }, "application/json"))
+    decoder_init(&exchange->decoder, BODY_WHOLE, EXCHANGE_MAX_BODY_BYTES);
   wake(exchange);
 }
 
 static void look_for_head(Exchange *exchange)
 {
-  switch (next_step(exchange)) {
+  switch (inlet_step(&exchange->inlet)) {
   case RESPONSE_MORE:
     break;
   case RESPONSE_HEAD:
     take_head(exchange);
     break;
   default:
-    if (exchange->response.has_started || !exchange->has_ended) {
+    if (exchange->inlet.response.has_started || !exchange->inlet.has_ended) {
       fail_bad(exchange);
       wake(exchange);
     } else {
-      lost(exchange, exchange->end_code, exchange->end_text);
+      lost(exchange, exchange->inlet.end_code, exchange->inlet.end_text);
     }
   }
 }
@@ -333,7 +285,7 @@ static void look_for_head(Exchange *exchange)
 static void on_bytes(Wire *wire, const char *bytes, size_t len)
 {
   Exchange *exchange = wire_owner(wire);
-  buffer_append(&exchange->arrived, bytes, len);
+  inlet_put(&exchange->inlet, bytes, len);
   if (exchange->state == EXCHANGE_ASKING) {
     look_for_head(exchange);
     if (exchange->wire != wire)
@@ -352,9 +304,7 @@ static void on_end(Wire *wire, int code, const char *text)
     lost(exchange, code, text);
     return;
   }
-  exchange->has_ended = true;
-  exchange->end_code = code;
-  snprintf(exchange->end_text, sizeof exchange->end_text, "%s", text);
+  inlet_end(&exchange->inlet, code, text);
   if (exchange->state == EXCHANGE_ASKING)
     look_for_head(exchange);
   else
@@ -374,8 +324,8 @@ static StreamStatus wait(Exchange *exchange)
 // The reply is complete: its wire may serve the next call.
 static void finish(Exchange *exchange)
 {
-  bool is_clean = !exchange->has_ended && exchange->inbox_at == exchange->inbox.len &&
-                  exchange->arrived.len == 0 && response_keeps_alive(&exchange->response);
+  bool is_clean = !exchange->inlet.has_ended && inlet_ready_bytes(&exchange->inlet) == 0 &&
+                  response_keeps_alive(&exchange->inlet.response);
   timer_stop(&exchange->timer);
   exchange->state = EXCHANGE_DONE;
   if (is_clean && exchange->wire) {
@@ -392,51 +342,22 @@ static StreamStatus stream_head(Stream *stream, int *status)
     return STREAM_ERROR;
   if (exchange->state < EXCHANGE_ANSWERING)
     return wait(exchange);
-  *status = exchange->response.status;
+  *status = exchange->inlet.response.status;
   return STREAM_PIECE;
 }
 
 // Body bytes into the decoder. STREAM_WAIT: they were not enough for a piece.
 static StreamStatus decode(Exchange *exchange, Span *piece)
 {
-  bool is_refusal = exchange->response.status < 200 || exchange->response.status > 299;
-  size_t used = 0;
-  switch (exchange->decoder) {
-  case BODY_SSE:
-    switch (sse_feed(&exchange->sse, exchange->body.at, exchange->body.len, &used)) {
-    case SSE_MORE:
-      exchange->body = (Span){ NULL, 0 };
-      return STREAM_WAIT;
-    case SSE_EVENT:
-      exchange->body = (Span){ exchange->body.at + used, exchange->body.len - used };
-      *piece = exchange->sse.out_data;
-      return STREAM_PIECE;
-    case SSE_TOO_LARGE:
-      break;
-    }
-    return fail(exchange, "upstream_error", "event_too_large: an event of more than 1 MiB");
-  case BODY_WHOLE:
-    if (exchange->whole.len + exchange->body.len >
-        (is_refusal ? EXCHANGE_MAX_REFUSAL_BYTES : EXCHANGE_MAX_BODY_BYTES))
-      return fail_protocol(exchange, is_refusal ? "an error's body of more than 1 MiB"
-                                                : "a body of more than 32 MiB");
-    buffer_append(&exchange->whole, exchange->body.at, exchange->body.len);
-    exchange->body = (Span){ NULL, 0 };
-    return STREAM_WAIT;
-  default:
-    *piece = exchange->body;
-    exchange->body = (Span){ NULL, 0 };
+  const char *problem = NULL;
+  switch (decoder_feed(&exchange->decoder, &exchange->body, piece, &problem)) {
+  case DECODE_PIECE:
     return STREAM_PIECE;
+  case DECODE_BAD:
+    return fail(exchange, "upstream_error", problem);
+  default:
+    return STREAM_WAIT;
   }
-}
-
-static StreamStatus stream_end(Exchange *exchange, Span *piece)
-{
-  if (exchange->decoder != BODY_WHOLE || exchange->has_piece)
-    return STREAM_END;
-  exchange->has_piece = true;
-  *piece = (Span){ exchange->whole.len ? exchange->whole.bytes : "", exchange->whole.len };
-  return STREAM_PIECE;
 }
 
 static StreamStatus stream_read(Stream *stream, Span *piece)
@@ -450,9 +371,9 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
       status = decode(exchange, piece);
       continue;
     }
-    switch (next_step(exchange)) {
+    switch (inlet_step(&exchange->inlet)) {
     case RESPONSE_BODY:
-      exchange->body = exchange->response.body;
+      exchange->body = exchange->inlet.response.body;
       break;
     case RESPONSE_COMPLETE:
       finish(exchange);
@@ -468,7 +389,7 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
   if (status != STREAM_WAIT)
     return status;
   if (exchange->state == EXCHANGE_DONE)
-    return stream_end(exchange, piece);
+    return decoder_end(&exchange->decoder, piece) == DECODE_PIECE ? STREAM_PIECE : STREAM_END;
   return exchange->state == EXCHANGE_FAILED ? STREAM_ERROR : wait(exchange);
 }
 
@@ -478,7 +399,7 @@ static void stream_close(Stream *stream)
   if (exchange->state == EXCHANGE_ANSWERING && exchange->wire) {
     ResponseStep step;
     do
-      step = next_step(exchange);
+      step = inlet_step(&exchange->inlet);
     while (step == RESPONSE_BODY);
     if (step == RESPONSE_COMPLETE)
       finish(exchange);
@@ -487,14 +408,9 @@ static void stream_close(Stream *stream)
   timer_stop(&exchange->timer);
   if (exchange->origin)
     origin_release(exchange->origin);
-  if (exchange->request.bytes)
-    explicit_bzero(exchange->request.bytes, exchange->request.len);
-  buffer_free(&exchange->request);
-  buffer_free(&exchange->inbox);
-  buffer_free(&exchange->arrived);
-  buffer_free(&exchange->whole);
-  response_free(&exchange->response);
-  sse_free(&exchange->sse);
+  forget_request(exchange);
+  inlet_free(&exchange->inlet);
+  decoder_free(&exchange->decoder);
   --*exchange->streams;
   mem_free(exchange);
 }
@@ -506,13 +422,12 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
   Exchange *exchange = mem_zero(1, sizeof *exchange);
   const char *why = NULL;
   Url url;
-  assert(call->decoder != BODY_FRAMES);
   ++*streams;
   exchange->stream.class = &stream_class;
   exchange->stream.error.retry_after_s = -1;
   exchange->loop = loop;
   exchange->streams = streams;
-  exchange->decoder = (uint8_t)call->decoder;
+  decoder_init(&exchange->decoder, call->decoder, EXCHANGE_MAX_BODY_BYTES);
   exchange->times = call->times;
   exchange->is_head = strcmp(call->method, "HEAD") == 0;
   exchange->may_repeat = call->may_repeat || exchange->is_head || strcmp(call->method, "GET") == 0;
@@ -538,13 +453,13 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
 const char *exchange_event_name(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
-  return exchange->sse.out_event.len ? exchange->sse.out_event.at : "";
+  return exchange->decoder.sse.out_event.len ? exchange->decoder.sse.out_event.at : "";
 }
 
 const HeaderList *exchange_headers(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
-  return exchange->response.status && exchange->state != EXCHANGE_PAUSED
-             ? &exchange->response.headers
+  return exchange->inlet.response.status && exchange->state != EXCHANGE_PAUSED
+             ? &exchange->inlet.response.headers
              : NULL;
 }

@@ -126,7 +126,7 @@ describe("a failing upstream", function()
     not_http = "^upstream_protocol: ",
     huge_head = "^upstream_protocol: a head of more than 64 KiB",
     gzip = "^upstream_protocol: a content encoding",
-    huge_body = "^upstream_protocol: a body of more than 32 MiB",
+    huge_body = "^upstream_protocol: a body that is too large",
   }
   for name, detail in pairs(garbage) do
     it("is a 502 when it sends " .. name, function()
