@@ -63,7 +63,7 @@ end
 
 -- "plugins" and "plugin", "streaming" and "stream" are one word to a search.
 local function stem(word)
-  local short = word:gsub("ing$", ""):gsub("ed$", ""):gsub("s$", ""):gsub("e$", "")
+  local short = word:gsub("s$", ""):gsub("ing$", ""):gsub("ed$", ""):gsub("e$", "")
   return #short >= 3 and short or word
 end
 
