@@ -102,7 +102,7 @@ build/deps/libllhttp.a:
 
 build/npm/ready: spec/package.json spec/package-lock.json
 	mkdir -p $(@D) && cp $^ $(@D)
-	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 -include $(SOURCES:%.c=$B/%.d) $B/host/main.d
