@@ -1,5 +1,7 @@
 // The chat page in a real browser, on the real host. Screenshots go to build/screenshots.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { accessibilityProblems, launch, openPage, screenshot } from "../support/browser.mjs";
 import { Host, bundledConfig } from "../support/host.mjs";
@@ -7,10 +9,13 @@ import { ModelServer, sleep } from "../support/model_server.mjs";
 
 const HOSTILE = "O'Neil \\ 100%1 </script><img src=x onerror=window.hacked=1> 小猫";
 const PHONE = { viewport: { width: 360, height: 740 } };
-const RICH = ["Hello! I'm **Candy**, ", "a *small* model.\n\n## A list\n", "- one with `code`\n- two, see https://example.com/a_b.\n",
-  "  - nested\n\n1. first\n2. second\n\n```lua\nlocal text = \"a rather long line of code that scrolls ", "inside its own box\"\nreturn text\n```\n\n",
-  "> quoted <img src=x onerror=window.hacked=1>\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n", "Bye 小猫 [home](https://example.com) [bad](javascript:hacked=1) ",
-  "supercalifragilisticexpialidocious".repeat(4)];
+const RICH = [
+  "Hello! I'm **Candy**, ", "a *small* model.\n\n## A list\n",
+  "- one with `code`\n- two, see https://example.com/a_b.\n", "  - nested\n\n1. first\n2. second\n\n",
+  "```lua\nlocal text = \"a rather long line of code that scrolls ", "inside its own box\"\nreturn text\n```\n\n",
+  "> quoted <img src=x onerror=window.hacked=1>\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+  "Bye 小猫 [home](https://example.com) [bad](javascript:hacked=1) ", "supercalifragilisticexpialidocious".repeat(4),
+];
 
 describe("the chat page", () => {
   let browser, server, host, page;
@@ -136,11 +141,13 @@ describe("the chat page", () => {
     for (let i = 0; i < 5; i++) {
       await page.keyboard.press("Tab");
       ringed.push(await page.evaluate(() => {
-        const style = getComputedStyle(document.activeElement);
-        return [document.activeElement.id || document.activeElement.localName, style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
+        const node = document.activeElement, style = getComputedStyle(node);
+        return [node.id || node.localName, style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
       }));
     }
-    for (const id of ["query", "send", "reset"]) assert.ok(ringed.some(([name, has]) => name === id && has), `${id} in ${ringed}`);
+    for (const id of ["query", "send", "reset"]) {
+      assert.ok(ringed.some(([name, has]) => name === id && has), `${id} in ${ringed}`);
+    }
     assert.ok(ringed.every(([name, has]) => has || name === "body"), String(ringed));
   });
 
@@ -241,6 +248,27 @@ describe("the chat page", () => {
     await send("and now?");
     await idle();
     assert.ok(server.lastCall.body.messages.some((message) => message.content === "remember this"));
+  });
+
+  it("reads events that arrive byte by byte", async () => {
+    const html = await (await fetch(host.page)).text();
+    const slow = http.createServer(async (request, response) => {
+      response.writeHead(200, { "Content-Type": request.method === "GET" ? "text/html" : "text/event-stream" });
+      if (request.method === "GET") return response.end(html);
+      const events = ["小", "猫 \n\n", "🌸"].map((answer) => JSON.stringify({ event: "message", answer }) + "\n\n");
+      for (const byte of Buffer.from(events.join(""))) {
+        response.write(Buffer.from([byte]));
+        await sleep(1);
+      }
+      response.end();
+    }).listen(0, "127.0.0.1");
+    await once(slow, "listening");
+    await page.goto(`http://127.0.0.1:${slow.address().port}/pink`);
+    await send("Hi");
+    await idle();
+    assert.deepEqual(await answers(), ["小猫\n\n🌸"]);
+    slow.close();
+    slow.closeAllConnections();
   });
 
   it("needs nothing from elsewhere", async () => {

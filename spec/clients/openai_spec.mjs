@@ -222,8 +222,14 @@ for (const name of ["openai6", "openai7"]) {
         response_format: { type: "json_object" }, user: "someone",
         messages: [
           { role: "developer", content: "Be brief." },
-          { role: "user", content: [{ type: "text", text: "See" }, { type: "image_url", image_url: { url: image, detail: "low" } }] },
-          { role: "assistant", content: null, tool_calls: [{ id: "c1", type: "function", function: { name: "get_weather", arguments: "{}" } }] },
+          {
+            role: "user",
+            content: [{ type: "text", text: "See" }, { type: "image_url", image_url: { url: image, detail: "low" } }],
+          },
+          {
+            role: "assistant", content: null,
+            tool_calls: [{ id: "c1", type: "function", function: { name: "get_weather", arguments: "{}" } }],
+          },
           { role: "tool", tool_call_id: "c1", content: "sunny" },
         ],
       });
@@ -255,7 +261,8 @@ for (const name of ["openai6", "openai7"]) {
       const stream = client.chat.completions.stream({ model: "fake", messages: hello, tools: [WEATHER] });
       const { message, finish_reason } = (await stream.finalChatCompletion()).choices[0];
       assert.equal(finish_reason, "tool_calls");
-      assert.deepEqual(message.tool_calls.map((call) => [call.id, JSON.parse(call.function.arguments).city]), [["a", "Paris"], ["b", "Rome"]]);
+      const asked = message.tool_calls.map((call) => [call.id, JSON.parse(call.function.arguments).city]);
+      assert.deepEqual(asked, [["a", "Paris"], ["b", "Rome"]]);
     });
 
     it("picks the model by its name, of all backends", async () => {
