@@ -24,8 +24,8 @@ enum {
   FLUSH_BYTES = 16 * 1024,
   FLUSH_MS = 100,
   MAX_MESSAGE_BYTES = 2048,
-  LONGEST_ESCAPE = 6, // \\u001f
-  TAIL_BYTES = 16, // kept free for what ends a cut line
+  TAIL_BYTES = 16,      // kept free for what ends a cut line
+  MIN_VALUE_BYTES = 32, // a field is left out where its value would have less room
 };
 
 typedef enum { SINK_FILE, SINK_PIPE, SINK_SOCKET } SinkType;
@@ -37,8 +37,6 @@ static struct {
   bool is_pretty, has_colour, is_urgent;
   LogLevel least;
   Buffer lines; // whole lines only
-  Buffer line;  // the one being made
-  Buffer field; // the field being made
   uint64_t dropped, dropped_told;
   uint64_t flushed_ms;
   time_t stamp_second;
@@ -50,9 +48,9 @@ static const char *const level_names[] = { "debug", "info", "warn", "error" };
 static void add_line(LogLevel level, const char *message, const LogField *fields);
 static void begin_json(LogLevel level, const char *message);
 static void begin_pretty(LogLevel level, const char *message);
-static bool add_field(const LogField *field);
-static void format_field(Buffer *out, const LogField *field, size_t max_text);
-static void add_value(Buffer *out, const char *text, size_t len);
+static void add_field(const LogField *field);
+static void put_value(const LogField *field);
+static void put_text(const char *text);
 static bool write_out(const char *bytes, size_t len, size_t *written);
 static void tell_dropped(void);
 
@@ -182,32 +180,198 @@ static bool write_out(const char *bytes, size_t len, size_t *written)
 }
 
 // --- making a line -------------------------------------------------------------------------------
+//
+// A line is written where it will stay, behind the lines before it. What does not fit is cut, and
+// the line says so: so nothing here needs to know lengths beforehand.
+
+static struct {
+  char *at, *end;
+  bool is_cut;
+} out;
 
 static void add_line(LogLevel level, const char *message, const LogField *fields)
 {
-  bool is_cut = false;
-  buffer_clear(&the_log.line);
+  buffer_reserve(&the_log.lines, MAX_LINE_BYTES);
+  out.at = the_log.lines.bytes + the_log.lines.len;
+  out.end = out.at + MAX_LINE_BYTES - TAIL_BYTES;
+  out.is_cut = false;
   if (the_log.is_pretty)
     begin_pretty(level, message);
   else
     begin_json(level, message);
   for (; fields && fields->type != LOG_END; fields++)
-    is_cut |= !add_field(fields);
-  if (is_cut)
-    buffer_string(&the_log.line, the_log.is_pretty ? " cut=true" : ",\"cut\":true");
-  buffer_string(&the_log.line, the_log.is_pretty ? "\n" : "}\n");
-  buffer_append(&the_log.lines, the_log.line.bytes, the_log.line.len);
+    add_field(fields);
+  out.end += TAIL_BYTES;
+  if (out.is_cut)
+    put_text(the_log.is_pretty ? " cut=true" : ",\"cut\":true");
+  put_text(the_log.is_pretty ? "\n" : "}\n");
+  the_log.lines.len = (size_t)(out.at - the_log.lines.bytes);
+  *out.at = '\0';
 }
 
-// The length of the longest beginning of `text` within `max` bytes that does not end inside a
-// character.
-static size_t cut_text(const char *text, size_t len, size_t max)
+// Whole, or not at all.
+static void put(const char *bytes, size_t len)
 {
-  if (len <= max)
+  if (len > (size_t)(out.end - out.at)) {
+    out.is_cut = true;
+    return;
+  }
+  memcpy(out.at, bytes, len);
+  out.at += len;
+}
+
+static void put_text(const char *text)
+{
+  put(text, strlen(text));
+}
+
+static void put_escaped(unsigned char c)
+{
+  static const char digits[] = "0123456789abcdef";
+  char text[] = { '\\', 'u', '0', '0', digits[c >> 4], digits[c & 15] };
+  if (the_log.is_pretty) {
+    put("\\x", 2);
+    put(text + 4, 2);
+  } else {
+    put(text, sizeof text);
+  }
+}
+
+static void put_odd_json(char c)
+{
+  char text[] = { '\\', c };
+  if (c == '\n')
+    put("\\n", 2);
+  else if (c == '\t')
+    put("\\t", 2);
+  else if (c == '"' || c == '\\')
+    put(text, 2);
+  else
+    put_escaped((unsigned char)c);
+}
+
+// For a terminal: as it is, but nothing that the terminal would obey.
+static void put_odd_pretty(const char *character, size_t len)
+{
+  unsigned char c = (unsigned char)character[0];
+  if (c == '\n')
+    put("\n    ", 5); // tracebacks stay readable
+  else if (c == '\t' || c == '"' || c == '\\')
+    put(character, 1);
+  else if (len == 1)
+    put_escaped(c);
+  else if (c == 0xc2 && (unsigned char)character[1] < 0xa0) // C1: a terminal obeys these too
+    put_escaped((unsigned char)character[1]);
+  else
+    put(character, len);
+}
+
+// Copies what needs no escape, at most `len` bytes; returns how many. There must be room for seven
+// bytes more, which TAIL_BYTES gives.
+// Eight at a time: a byte's high bit is set in `odd` when it is a control character, a quote, a
+// backslash, DEL or above (the borrow of a lower byte can set it too, never clear it).
+static size_t copy_plain(char *to, const char *from, size_t len)
+{
+  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+  size_t i = 0;
+  for (; i < len; i += 8) {
+    uint64_t word = ones * ' ', quote, slash;
+    if (len - i >= 8)
+      memcpy(&word, from + i, 8);
+    else if (len >= 8)
+      memcpy(&word, from + (i = len - 8), 8); // some of them once more
+    else
+      memcpy(&word, from, len);
+    quote = word ^ ones * '"';
+    slash = word ^ ones * '\\';
+    if ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) & highs)
+      break;
+    memcpy(to + i, &word, 8);
+  }
+  if (i >= len)
     return len;
-  while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
-    max--;
-  return max;
+  while (i < len && (unsigned char)(from[i] - 0x20) < 0x5f && from[i] != '"' && from[i] != '\\') {
+    to[i] = from[i];
+    i++;
+  }
+  return i;
+}
+
+// Text, as the content of a JSON string or for a terminal. Leaves room for a closing quote.
+static void put_content(const char *text, size_t len)
+{
+  bool was_cut = out.is_cut;
+  size_t i = 0, n, room;
+  if (out.at == out.end) {
+    out.is_cut = true;
+    return;
+  }
+  out.end--;
+  out.is_cut = false;
+  for (;;) {
+    room = (size_t)(out.end - out.at);
+    n = copy_plain(out.at, text + i, len - i < room ? len - i : room);
+    out.at += n;
+    i += n;
+    if (i == len || out.is_cut)
+      break;
+    if (n == room) {
+      out.is_cut = true;
+      break;
+    }
+    n = utf8_length(text + i, len - i);
+    if (n == 0)
+      put("\xef\xbf\xbd", 3);
+    else if (the_log.is_pretty)
+      put_odd_pretty(text + i, n);
+    else if (n > 1)
+      put(text + i, n);
+    else
+      put_odd_json(text[i]);
+    i += n ? n : 1;
+  }
+  out.end++;
+  out.is_cut |= was_cut;
+}
+
+static void put_number(uint64_t number, unsigned least_digits)
+{
+  char digits[20];
+  size_t i = sizeof digits;
+  do
+    digits[--i] = (char)('0' + number % 10);
+  while ((number /= 10) > 0 || sizeof digits - i < least_digits);
+  put(digits + i, sizeof digits - i);
+}
+
+static void put_integer(int64_t number)
+{
+  if (number < 0)
+    put("-", 1);
+  put_number(number < 0 ? -(uint64_t)number : (uint64_t)number, 1);
+}
+
+// Most are durations, which have two places at most and need no printf.
+static void put_real(double number)
+{
+  double hundredths = number * 100 + (number < 0 ? -0.5 : 0.5);
+  char text[32];
+  if (number - number != 0) {
+    put("null", 4); // JSON has neither NaN nor infinity
+  } else if (hundredths > 9e15 || hundredths < -9e15 ||
+             (double)(int64_t)hundredths / 100 != number) {
+    snprintf(text, sizeof text, "%.14g", number);
+    put_text(text);
+  } else {
+    uint64_t n = (uint64_t)(int64_t)(number < 0 ? -hundredths : hundredths);
+    if (number < 0)
+      put("-", 1);
+    put_number(n / 100, 1);
+    if (n % 100 > 0) {
+      put(".", 1);
+      put_number(n % 10 ? n % 100 : n / 10 % 10, n % 10 ? 2 : 1);
+    }
+  }
 }
 
 static const char *stamp(unsigned *ms)
@@ -226,125 +390,105 @@ static const char *stamp(unsigned *ms)
   return the_log.stamp;
 }
 
+static void put_message(const char *message)
+{
+  char *end = out.end;
+  if (out.end - out.at > MAX_MESSAGE_BYTES)
+    out.end = out.at + MAX_MESSAGE_BYTES; // so that fields have room too
+  put_content(message, strlen(message));
+  out.end = end;
+}
+
 static void begin_json(LogLevel level, const char *message)
 {
-  Buffer *line = &the_log.line;
   unsigned ms;
-  const char *second = stamp(&ms);
-  size_t len = strlen(message), kept = cut_text(message, len, MAX_MESSAGE_BYTES);
-  buffer_clear(&the_log.field);
-  buffer_json_string(&the_log.field, message, kept);
-  while (the_log.field.len > MAX_MESSAGE_BYTES) { // escapes made it longer
-    kept = cut_text(message, len, kept * 3 / 4);
-    buffer_clear(&the_log.field);
-    buffer_json_string(&the_log.field, message, kept);
-  }
-  buffer_string(line, "{\"time\":\"");
-  buffer_string(line, second);
-  buffer_char(line, '.');
-  buffer_char(line, (char)('0' + ms / 100));
-  buffer_char(line, (char)('0' + ms / 10 % 10));
-  buffer_char(line, (char)('0' + ms % 10));
-  buffer_string(line, "Z\",\"level\":\"");
-  buffer_string(line, level_names[level]);
-  buffer_string(line, "\",\"msg\":");
-  buffer_append(line, the_log.field.bytes, the_log.field.len);
+  put_text("{\"time\":\"");
+  put_text(stamp(&ms));
+  put(".", 1);
+  put_number(ms, 3);
+  put_text("Z\",\"level\":\"");
+  put_text(level_names[level]);
+  put_text("\",\"msg\":\"");
+  put_message(message);
+  put("\"", 1);
+}
+
+static void put_colour(const char *sequence)
+{
+  if (the_log.has_colour)
+    put_text(sequence);
 }
 
 static void begin_pretty(LogLevel level, const char *message)
 {
   static const char *const colours[] = { "\033[2m", "\033[32m", "\033[33m", "\033[31m" };
   unsigned ms;
-  const char *second = stamp(&ms);
-  Buffer *line = &the_log.line;
-  buffer_printf(line, "%s%s.%03u%s ", the_log.has_colour ? "\033[2m" : "", second, ms,
-                the_log.has_colour ? "\033[0m" : "");
-  buffer_printf(line, "%s%-5s%s ", the_log.has_colour ? colours[level] : "", level_names[level],
-                the_log.has_colour ? "\033[0m" : "");
-  add_value(line, message, cut_text(message, strlen(message), MAX_MESSAGE_BYTES));
+  put_colour("\033[2m");
+  put_text(stamp(&ms));
+  put(".", 1);
+  put_number(ms, 3);
+  put_colour("\033[0m");
+  put(" ", 1);
+  put_colour(colours[level]);
+  put_text(level_names[level]);
+  put("     ", 6 - strlen(level_names[level]));
+  put_colour("\033[0m");
+  put_message(message);
 }
 
-// False: the field was cut, or left out.
-static bool add_field(const LogField *field)
+static void add_field(const LogField *field)
 {
-  size_t room = MAX_LINE_BYTES - TAIL_BYTES - the_log.line.len;
-  size_t len = field->type == LOG_BYTES ? field->len : field->text ? strlen(field->text) : 0;
-  size_t kept = cut_text(field->text, len, room);
-  bool is_whole = kept == len;
-  if ((strlen(field->key) + len) * LONGEST_ESCAPE + 64 < room) { // it fits, whatever it holds
-    format_field(&the_log.line, field, len);
-    return true;
-  }
-  for (;;) {
-    buffer_clear(&the_log.field);
-    format_field(&the_log.field, field, kept);
-    if (the_log.field.len <= room) {
-      buffer_append(&the_log.line, the_log.field.bytes, the_log.field.len);
-      return is_whole;
-    }
-    if (kept < 8)
-      return false;
-    kept = cut_text(field->text, len, kept * 3 / 4); // escapes made it longer
-    is_whole = false;
-  }
-}
-
-static void format_field(Buffer *out, const LogField *field, size_t max_text)
-{
+  char *start = out.at;
+  bool was_cut = out.is_cut;
+  out.is_cut = false;
   if (the_log.is_pretty) {
-    buffer_printf(out, " %s%s=%s", the_log.has_colour ? "\033[2m" : "", field->key,
-                  the_log.has_colour ? "\033[0m" : "");
+    put(" ", 1);
+    put_colour("\033[2m");
+    put_content(field->key, strlen(field->key));
+    put("=", 1);
+    put_colour("\033[0m");
+  } else if (field->label) {
+    put(field->label, field->label_len);
   } else {
-    buffer_append(out, ",\"", 2);
-    buffer_string(out, field->key);
-    buffer_append(out, "\":", 2);
+    put(",\"", 2);
+    put_content(field->key, strlen(field->key));
+    put("\":", 2);
   }
+  if (out.end - out.at < MIN_VALUE_BYTES)
+    out.is_cut = true;
+  if (out.is_cut)
+    out.at = start; // left out
+  else
+    put_value(field);
+  out.is_cut |= was_cut;
+}
+
+static void put_value(const LogField *field)
+{
+  size_t len = field->type == LOG_BYTES ? field->len : field->text ? strlen(field->text) : 0;
   switch (field->type) {
   case LOG_STRING:
   case LOG_BYTES:
-    if (!field->text)
-      buffer_string(out, "null");
-    else if (the_log.is_pretty)
-      add_value(out, field->text, max_text);
-    else
-      buffer_json_string(out, field->text, max_text);
+    if (!field->text) {
+      put("null", 4);
+      break;
+    }
+    if (!the_log.is_pretty)
+      put("\"", 1);
+    put_content(field->text, len);
+    if (!the_log.is_pretty)
+      put("\"", 1);
     break;
   case LOG_INTEGER:
-    buffer_integer(out, field->integer);
+    put_integer(field->integer);
     break;
   case LOG_REAL:
-    if (field->number - field->number == 0)
-      buffer_decimal(out, field->number);
-    else
-      buffer_string(out, "null"); // JSON has neither NaN nor infinity
+    put_real(field->number);
     break;
   case LOG_BOOL:
-    buffer_string(out, field->integer ? "true" : "false");
+    put_text(field->integer ? "true" : "false");
     break;
   case LOG_END:
     break;
-  }
-}
-
-// For a terminal: as it is, but nothing that the terminal would obey.
-static void add_value(Buffer *out, const char *text, size_t len)
-{
-  size_t i = 0, n;
-  while (i < len) {
-    unsigned char c = (unsigned char)text[i];
-    n = utf8_length(text + i, len - i);
-    if (n == 0) {
-      buffer_string(out, "\xef\xbf\xbd");
-      n = 1;
-    } else if (c == '\n' && the_log.is_pretty) {
-      buffer_string(out, "\n    "); // tracebacks stay readable
-    } else if ((c < 0x20 && c != '\t') || c == 0x7f) {
-      buffer_printf(out, "\\x%02x", c);
-    } else if (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0) { // C1: a terminal obeys these too
-      buffer_printf(out, "\\x%02x", (unsigned char)text[i + 1]);
-    } else {
-      buffer_append(out, text + i, n);
-    }
-    i += n;
   }
 }

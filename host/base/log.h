@@ -14,6 +14,8 @@ typedef enum { LOG_END, LOG_STRING, LOG_BYTES, LOG_INTEGER, LOG_REAL, LOG_BOOL }
 
 typedef struct {
   LogFieldType type;
+  uint32_t label_len;
+  const char *label; // ,"KEY": made beforehand by the macros below; NULL: made from the key
   const char *key;
   const char *text; // LOG_STRING, LOG_BYTES
   size_t len;       // LOG_BYTES
@@ -21,10 +23,12 @@ typedef struct {
   int64_t integer;  // LOG_INTEGER, LOG_BOOL
 } LogField;
 
-#define LOG_S(k, v) { .type = LOG_STRING, .key = (k), .text = (v) }
-#define LOG_B(k, v, n) { .type = LOG_BYTES, .key = (k), .text = (v), .len = (n) }
-#define LOG_I(k, v) { .type = LOG_INTEGER, .key = (k), .integer = (int64_t)(v) }
-#define LOG_R(k, v) { .type = LOG_REAL, .key = (k), .number = (v) }
+// The key is a literal.
+#define LOG_KEY(k) .key = "" k "", .label = ",\"" k "\":", .label_len = sizeof(",\"" k "\":") - 1
+#define LOG_S(k, v) { .type = LOG_STRING, LOG_KEY(k), .text = (v) }
+#define LOG_B(k, v, n) { .type = LOG_BYTES, LOG_KEY(k), .text = (v), .len = (n) }
+#define LOG_I(k, v) { .type = LOG_INTEGER, LOG_KEY(k), .integer = (int64_t)(v) }
+#define LOG_R(k, v) { .type = LOG_REAL, LOG_KEY(k), .number = (v) }
 #define LOG_LAST { .type = LOG_END }
 
 // Process-wide: the log is the one thing that everybody may reach.
