@@ -67,7 +67,8 @@ def markdown(result):
     machine = result["machine"]
     return "\n".join([
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Linux "
-        f"{machine['kernel']}; {machine['date']}. {'; '.join(result['versions'].values())}.",
+        f"{machine['kernel']}, load before {machine['load_before']:.1f}; {machine['date']}. "
+        f"{'; '.join(result['versions'].values())}.",
         f"{result['rounds']} rounds of {result['seconds']} s each, the servers in turn; medians, in "
         "brackets the least and the most. A ratio below 1 in CPU, above 1 in rate, is in "
         "Moonhook's favour.", "", speed_table(result), "", other_table(result), ""])
