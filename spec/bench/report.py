@@ -59,6 +59,8 @@ def speed_table(result):
 
 
 def other_table(result):
+    if not result["other"]:
+        return ""
     return table(["what", "server", "measured"],
                  [[row["what"], row["peer"], row["text"]] for row in result["other"]])
 
