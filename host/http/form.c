@@ -16,6 +16,11 @@ void percent_decode(Span text, bool is_query, Buffer *out)
 {
   size_t i = 0;
   buffer_reserve(out, text.len);
+  if (text.len > 0 && !memchr(text.at, '%', text.len) &&
+      !(is_query && memchr(text.at, '+', text.len))) {
+    buffer_append(out, text.at, text.len);
+    return;
+  }
   while (i < text.len) {
     char c = text.at[i];
     int high, low;

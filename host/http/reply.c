@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "scan.h"
 
 enum {
   DIRECT_BYTES = 16 * 1024, // from here on a body is not copied before the socket had its chance
@@ -83,6 +84,7 @@ static void write_head(Conn *conn, int status, const HeaderList *headers, int64_
 static void write_error(Conn *conn, int status, const char *code, const char *message,
                         const HeaderList *headers);
 static bool is_ours(Span name);
+static bool has_control(Span text);
 
 void reply_full(Request *request, int status, const HeaderList *headers, const void *body,
                 size_t len)
@@ -208,21 +210,21 @@ void reply_refusal(Conn *conn, const Refusal *refusal)
 
 bool header_is_valid(Span name, Span value)
 {
-  static const char marks[] = "!#$%&'*+-.^_`|~";
+  // Letters, digits and !#$%&'*+-.^_`|~ as a bit each: bit n of a word is character 32 * i + n.
+  static const uint32_t token_bytes[8] = { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff };
   size_t i;
-  if (name.len == 0)
-    return false;
   for (i = 0; i < name.len; i++) {
-    unsigned char c = (unsigned char)name.at[i], lower = c | 0x20;
-    if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || (c && strchr(marks, c))))
+    unsigned char c = (unsigned char)name.at[i];
+    if (!(token_bytes[c / 32] >> (c % 32) & 1))
       return false;
   }
-  for (i = 0; i < value.len; i++) {
-    unsigned char c = (unsigned char)value.at[i];
-    if ((c < 0x20 && c != '\t') || c == 0x7f)
+  for (i = 0; i < value.len; i += 8) {
+    uint64_t word = scan_word(value, i);
+    if ((scan_has_below(word, 0x20) && has_control((Span){ value.at + i, value.len - i })) ||
+        scan_has(word, 0x7f))
       return false;
   }
-  return true;
+  return name.len > 0;
 }
 
 // --- making --------------------------------------------------------------------------------------
@@ -364,4 +366,14 @@ static bool is_ours(Span name)
   default:
     return false;
   }
+}
+
+static bool has_control(Span text)
+{
+  size_t i;
+  for (i = 0; i < text.len; i++) {
+    if ((unsigned char)text.at[i] < 0x20 && text.at[i] != '\t')
+      return true;
+  }
+  return false;
 }

@@ -5,19 +5,14 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "scan.h"
+
 static bool has_only_target_bytes(Span raw);
 static void split_query(Span rest, Target *target);
+static bool is_host_byte(unsigned char c);
 
-// Bytes above 0x7f are let through in targets: clients send raw UTF-8, and who decodes the path
-// judges it. Bit n of a word is about character 32 * i + n.
-static const uint32_t no_target_bytes[8] = { 0xffffffff, 1u | 1u << ('#' - 32), 0, 1u << 31 };
-// Letters, digits and -._~%!$&'()*+,;=
+// Letters, digits and -._~%!$&'()*+,;= as a bit each: bit n of a word is character 32 * i + n.
 static const uint32_t host_bytes[8] = { 0, 0x2bff7ff2, 0x87fffffe, 0x47fffffe };
-
-static bool is_in(const uint32_t set[8], char c)
-{
-  return set[(unsigned char)c / 32] >> ((unsigned char)c % 32) & 1;
-}
 
 bool target_split(Span raw, Target *target)
 {
@@ -65,7 +60,7 @@ bool host_is_valid(Span host)
       return false;
     i++;
   } else {
-    while (i < host.len && is_in(host_bytes, host.at[i]))
+    while (i < host.len && is_host_byte((unsigned char)host.at[i]))
       i++;
     if (i == 0)
       return false;
@@ -82,13 +77,16 @@ bool host_is_valid(Span host)
   return port <= 65535;
 }
 
+// Bytes above 0x7f are let through: clients send raw UTF-8, and who decodes the path judges it.
 static bool has_only_target_bytes(Span raw)
 {
-  bool is_good = true;
   size_t i;
-  for (i = 0; i < raw.len; i++)
-    is_good &= !is_in(no_target_bytes, raw.at[i]);
-  return is_good;
+  for (i = 0; i < raw.len; i += 8) {
+    uint64_t word = scan_word(raw, i);
+    if (scan_has_below(word, 0x21) || scan_has(word, 0x7f) || scan_has(word, '#'))
+      return false;
+  }
+  return true;
 }
 
 static void split_query(Span rest, Target *target)
@@ -99,4 +97,9 @@ static void split_query(Span rest, Target *target)
     return;
   target->path.len = (size_t)(mark - rest.at);
   target->query = (Span){ mark + 1, rest.len - target->path.len - 1 };
+}
+
+static bool is_host_byte(unsigned char c)
+{
+  return host_bytes[c / 32] >> (c % 32) & 1;
 }
