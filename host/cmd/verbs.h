@@ -6,9 +6,9 @@
 
 typedef struct {
   const char *name;
-  const char *arguments; // "[--config FILE] ..."
-  const char *summary;   // one line
-  const char *help;      // examples first, then the flags; lines end with \n
+  const char *arguments;             // "[--config FILE] ..."
+  const char *summary;               // one line
+  const char *help;                  // examples first, then the flags; lines end with \n
   int (*run)(int argc, char **argv); // argv[0] is the verb; returns the exit code
 } Verb;
 

@@ -1,5 +1,6 @@
 // host.http: the request as Lua reads it, and the reply as Lua gives it. The handle is a userdata
-// that holds the HookRequest; it is emptied when the request is over, then every call says "closed".
+// that holds the HookRequest; it is emptied when the request is over, then every call says
+// "closed".
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,8 +46,9 @@ static void push_settings(lua_State *L, const HookRequest *hook)
   lua_createtable(L, 2, 0); // [all, entry]
   lua_pushnumber(L, hook->endpoint->serial);
   lua_rawseti(L, -2, 1);
-  if (json_decode_plain(L, hook->endpoint->settings_json, strlen(hook->endpoint->settings_json), &err) < 0)
-    lua_newtable(L); // cannot be: they were checked and encoded by us
+  if (json_decode_plain(L, hook->endpoint->settings_json, strlen(hook->endpoint->settings_json),
+                        &err) < 0)
+    lua_newtable(L);    // cannot be: they were checked and encoded by us
   lua_pushvalue(L, -1); // [all, entry, settings, settings]
   lua_rawseti(L, -3, 2);
   lua_insert(L, -3); // [settings, all, entry]
@@ -200,12 +202,12 @@ static int l_field(lua_State *L)
 // it went. A name with '_' could pass for one with '-' in code that compares loosely.
 static bool is_hidden(Span name)
 {
-  static const char *const hidden[] = { "X-Forwarded-For",          "X-Forwarded-Host",
-                                        "X-Forwarded-Proto",        "X-Forwarded-Port",
-                                        "X-Forwarded",              "Forwarded",
-                                        "X-Real-IP",                "X-Original-Host",
-                                        "X-Original-Url",           "X-Original-Forwarded-For",
-                                        "Dify-Hook-Id",             "Dify-Hook-Url" };
+  static const char *const hidden[] = { "X-Forwarded-For",   "X-Forwarded-Host",
+                                        "X-Forwarded-Proto", "X-Forwarded-Port",
+                                        "X-Forwarded",       "Forwarded",
+                                        "X-Real-IP",         "X-Original-Host",
+                                        "X-Original-Url",    "X-Original-Forwarded-For",
+                                        "Dify-Hook-Id",      "Dify-Hook-Url" };
   size_t i;
   if (memchr(name.at, '_', name.len))
     return true;
@@ -425,9 +427,9 @@ static int l_begin(lua_State *L)
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "field", l_field }, { "header", l_header }, { "headers", l_headers }, { "args", l_args },
-    { "body", l_body },   { "form", l_form },     { "reply", l_reply },     { "begin", l_begin },
-    { NULL, NULL },
+    { "field", l_field }, { "header", l_header }, { "headers", l_headers },
+    { "args", l_args },   { "body", l_body },     { "form", l_form },
+    { "reply", l_reply }, { "begin", l_begin },   { NULL, NULL },
   };
   const luaL_Reg *function;
   luaL_newmetatable(L, HANDLE_TYPE);

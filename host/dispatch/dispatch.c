@@ -219,8 +219,8 @@ static void on_request(void *context, Request *request)
   Dispatch *dispatch = context;
   HookRequest *hook = request->user;
   timer_start(dispatch->runtime->loop, &hook->deadline, dispatch->config.head_ms, on_deadline);
-  hook->task = task_start(generation_state(hook->generation), &hook_task_events, hook,
-                          hook_request_push);
+  hook->task =
+      task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
 }
 
 static void on_drain(void *context, Request *request)

@@ -8,10 +8,10 @@ struct Dispatch {
   Runtime *runtime;
   EndpointTable *endpoints;
   char *public_url, *base_domain;
-  DispatchConfig config; // its strings are the two above
+  DispatchConfig config;          // its strings are the two above
   struct HookRequest *free_hooks; // used ones, to be used again; at most MAX_FREE_HOOKS
   uint32_t free_hook_count;
-  char refusal[200];     // text of the last refused yield, borrowed until the task runs again
+  char refusal[200]; // text of the last refused yield, borrowed until the task runs again
 };
 
 #endif

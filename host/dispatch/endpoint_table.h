@@ -42,7 +42,8 @@ PluginSlot *endpoint_table_plugin(EndpointTable *table, const char *name); // ma
 // Makes `generation` the live one (takes it); NULL removes the plugin.
 void plugin_slot_set(PluginSlot *plugin, Generation *generation);
 
-// Adds or replaces by hook id and marks it; copies its arguments. The same settings keep their serial.
+// Adds or replaces by hook id and marks it; copies its arguments. The same settings keep their
+// serial.
 void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
                         PluginSlot *plugin, const char *settings_json, bool is_enabled);
 // Removes every endpoint that was not set since the last sweep, and takes the marks off.

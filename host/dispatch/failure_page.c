@@ -113,7 +113,8 @@ void failure_page(const TaskFailure *failure, const State *state, const char *re
     append_source(html, state, file, line);
   }
   append_frames(html, failure->traceback);
-  buffer_printf(html, "<p>Code <code>%s</code>, request <code>%s</code>. Only <code>moonhook dev</code> "
-                      "shows this page.</p></html>",
+  buffer_printf(html,
+                "<p>Code <code>%s</code>, request <code>%s</code>. Only <code>moonhook dev</code> "
+                "shows this page.</p></html>",
                 failure->code, request_id);
 }

@@ -25,7 +25,7 @@ struct HookRequest {
   HookRequest **box;      // Lua's userdata; emptied when the request is over
   Generation *generation; // held
   Endpoint *endpoint;     // held: it may change meanwhile
-  Buffer path; // decoded, behind the hook id
+  Buffer path;            // decoded, behind the hook id
   RouteMatch match;
   ReplyMode mode;
   bool is_begun;      // the head is out

@@ -209,6 +209,7 @@ static void log_failure(const HookRequest *hook, const TaskFailure *failure)
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", package->declarations[hook->match.declaration].rule->text),
             LOG_S("code", failure->code), LOG_B("error", failure->message.at, failure->message.len),
+            LOG_B("details", failure->details.at ? failure->details.at : "", failure->details.len),
             LOG_B("traceback", failure->traceback.at,
                   failure->traceback.len > 3000 ? 3000 : failure->traceback.len));
 }

@@ -401,3 +401,9 @@ static int refuse_error(RequestParser *parser, llhttp_errno_t error)
     return refuse(parser, 505, "version_not_supported", "this server speaks HTTP/1.1 and 1.0");
   return refuse(parser, 400, "bad_request", llhttp_get_error_reason(&parser->http));
 }
+
+void http_parser_version(char *text, size_t size)
+{
+  snprintf(text, size, "%d.%d.%d", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+           LLHTTP_VERSION_PATCH);
+}

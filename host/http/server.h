@@ -33,6 +33,7 @@ typedef struct {
 } HttpLimits;
 
 HttpLimits http_limits_default(void);
+void http_parser_version(char *text, size_t size); // "9.2.1", of llhttp
 
 typedef struct {
   // The head is complete, no body byte was buffered yet. The handler may reply at once (the body is

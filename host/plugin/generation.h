@@ -1,5 +1,6 @@
 // One loaded version of a plugin: its package, its lua_State, its handlers. Reference-counted:
-// requests in flight keep the generation that they started with; the state is closed after the last.
+// requests in flight keep the generation that they started with; the state is closed after the
+// last.
 #ifndef MOONHOOK_PLUGIN_GENERATION_H
 #define MOONHOOK_PLUGIN_GENERATION_H
 
@@ -8,8 +9,8 @@
 
 typedef struct Generation Generation;
 
-// Loads every source of the package from the snapshot folder `dir`. Takes `package` on success only.
-// The error text names file and line. `entry` and `modules` as in StateConfig.
+// Loads every source of the package from the snapshot folder `dir`. Takes `package` on success
+// only. The error text names file and line. `entry` and `modules` as in StateConfig.
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
                             const char *entry, const HostModule *modules, Err *err);
 Generation *generation_hold(Generation *generation);

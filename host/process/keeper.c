@@ -298,10 +298,9 @@ static void apply_endpoints(Keeper *keeper)
     count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
   // While a plugin is being written it has an address without being asked for one.
   for (served = keeper->served; served && keeper->watches; served = served->next) {
-    const ConfigEndpoint endpoint = { .plugin = served->name,
-                                      .name = served->name,
-                                      .is_enabled = true,
-                                      .settings = &no_settings };
+    const ConfigEndpoint endpoint = {
+      .plugin = served->name, .name = served->name, .is_enabled = true, .settings = &no_settings
+    };
     if (served->name && !has_endpoint(kept, count, served->name))
       count += keep_endpoint(keeper, &endpoint, &kept[count]);
   }
@@ -362,8 +361,7 @@ static void watch_all(Keeper *keeper)
   unwatch(keeper);
   if (!keeper->watches)
     return;
-  keeper->watch =
-      mem_zero(config->plugin_dir_count + config->watched_count, sizeof *keeper->watch);
+  keeper->watch = mem_zero(config->plugin_dir_count + config->watched_count, sizeof *keeper->watch);
   for (i = 0; i < config->plugin_dir_count; i++)
     add_watch(keeper, config->plugin_dirs[i], on_plugins_change);
   for (i = 0; i < config->watched_count; i++)
@@ -442,7 +440,7 @@ static void append_base(const Keeper *keeper, const char *hook_id, Buffer *url)
   if (config->base_domain)
     buffer_printf(url, "%s%s.%s",
                   config->public_url && strncmp(config->public_url, "https:", 6) == 0 ? "https://"
-                                                                                       : "http://",
+                                                                                      : "http://",
                   hook_id, config->base_domain);
   else if (config->public_url)
     buffer_printf(url, "%s/e/%s", config->public_url, hook_id);

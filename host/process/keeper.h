@@ -1,7 +1,7 @@
 // The keeper: all that happens once per host. Reads packages, checks them, copies them to
 // snapshots, hands them to the worker; gives endpoints their hook ids and settings; watches the
-// folders and the configuration and does it again when they change. What is broken is logged and the
-// last good version goes on.
+// folders and the configuration and does it again when they change. What is broken is logged and
+// the last good version goes on.
 #ifndef MOONHOOK_PROCESS_KEEPER_H
 #define MOONHOOK_PROCESS_KEEPER_H
 

@@ -162,8 +162,8 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
                        is_dev && !config->public_listen.is_asked, err);
   if (rc < 0)
     return rc;
-  host->admin = admin_new(host->loop, &config->admin_listen,
-                          is_dev && !config->admin_listen.is_asked, err);
+  host->admin =
+      admin_new(host->loop, &config->admin_listen, is_dev && !config->admin_listen.is_asked, err);
   if (!host->admin)
     return err->code;
   host->keeper = keeper_new(host->loop, host->worker, host->store, sources, host->config, is_dev,

@@ -110,10 +110,9 @@ Worker *worker_new(Loop *loop, Store *store, bool is_dev)
 
 int worker_start(Worker *worker, const Config *config, Err *err)
 {
-  StateConfig local = { .role = ROLE_LOCAL,
-                        .name = "local",
-                        .permissions = PERMIT_ALL,
-                        .entry = "moonhook.serve_local" };
+  StateConfig local = {
+    .role = ROLE_LOCAL, .name = "local", .permissions = PERMIT_ALL, .entry = "moonhook.serve_local"
+  };
   ClientConfig client = { .ca_file = config->ca_file };
   DispatchConfig dispatch = dispatch_config(worker, config);
   worker->runtime.client = client_new(worker->loop, &client, err);
@@ -149,8 +148,8 @@ int worker_port(const Worker *worker)
 int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
                        Err *err)
 {
-  Generation *generation = generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY,
-                                           dispatch_modules, err);
+  Generation *generation =
+      generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err);
   if (!generation)
     return err->code;
   plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), package->name), generation);

@@ -1,4 +1,5 @@
-// host.log: write(level, message, fields?) - a record under the plugin's name; lines are cut at 4 KiB.
+// host.log: write(level, message, fields?) - a record under the plugin's name; lines are cut at 4
+// KiB.
 #include <string.h>
 
 #include "../base/log.h"
@@ -28,8 +29,7 @@ static int l_log_write(lua_State *L)
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (count <= MAX_FIELDS && lua_next(L, 3)) {
-      if (lua_type(L, -2) == LUA_TSTRING &&
-          is_plain_name(lua_tostring(L, -2), lua_objlen(L, -2))) {
+      if (lua_type(L, -2) == LUA_TSTRING && is_plain_name(lua_tostring(L, -2), lua_objlen(L, -2))) {
         LogField *field = &fields[count];
         field->key = lua_tostring(L, -2);
         if (lua_type(L, -1) == LUA_TSTRING) {

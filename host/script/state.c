@@ -3,8 +3,8 @@
 // builds. The allocator's user data is the State, so that any thread finds it in one call.
 #include "state.h"
 
-#include <lualib.h>
 #include <luajit.h>
+#include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,7 +248,8 @@ int state_load_handler(State *state, const char *file, Err *err)
   lua_pushstring(L, file);
   if (lua_pcall(L, 1, 1, 0) != 0) {
     const char *text = lua_tostring(L, -1);
-    rc = err_set(err, UV_EINVAL, "%s", text ? text : "the file raised an error that is not a string");
+    rc = err_set(err, UV_EINVAL, "%s",
+                 text ? text : "the file raised an error that is not a string");
   } else {
     rc = luaL_ref(L, LUA_REGISTRYINDEX);
   }
@@ -257,6 +258,11 @@ int state_load_handler(State *state, const char *file, Err *err)
 }
 
 // --- what others ask -----------------------------------------------------------------------------
+
+const char *script_version(void)
+{
+  return LUAJIT_VERSION;
+}
 
 lua_State *state_lua(State *state)
 {

@@ -22,11 +22,11 @@ typedef struct State State;
 typedef struct Runtime {
   Loop *loop;
   Client *client;
-  ClientTimes client_times; // defaults of reverse calls
-  Store *store;            // NULL: local apps keep no conversations
-  Backends *backends;      // replaced when the configuration changes
-  char *catalogue_json;    // what plugins may know of backends and apps
-  char *apps_json;         // the `apps` section, for the local state
+  ClientTimes client_times;   // defaults of reverse calls
+  Store *store;               // NULL: local apps keep no conversations
+  Backends *backends;         // replaced when the configuration changes
+  char *catalogue_json;       // what plugins may know of backends and apps
+  char *apps_json;            // the `apps` section, for the local state
   uint32_t catalogue_version; // raised whenever one of the three above changed
   const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
   // Opens a call of the built-in backend `local`; never NULL when set.
@@ -50,10 +50,10 @@ typedef struct {
 
 typedef struct {
   StateRole role;
-  const char *name;    // the plugin's, for the log; copied
-  const char *root;    // folder of its files; NULL: none; copied
-  uint32_t permissions; // PERMIT_*
-  const char *entry;   // library module that returns the function each task runs
+  const char *name;          // the plugin's, for the log; copied
+  const char *root;          // folder of its files; NULL: none; copied
+  uint32_t permissions;      // PERMIT_*
+  const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
 } StateConfig;
 
@@ -74,7 +74,8 @@ const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
 StateRole state_role(const State *state);
 uint32_t state_tasks(const State *state);
-State *state_of(lua_State *L); // of any thread of it
+State *state_of(lua_State *L);    // of any thread of it
+const char *script_version(void); // of LuaJIT
 
 // Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
 int state_read_file(const State *state, const char *file, Buffer *out, Err *err);

@@ -19,7 +19,7 @@ struct Task {
   int co_ref;
   Phase phase;
   bool is_cancelled;
-  const char *refusal;  // PAUSED: what the yield must raise
+  const char *refusal; // PAUSED: what the yield must raise
   const TaskEvents *events;
   void *owner;
   Job job;
@@ -152,8 +152,23 @@ static void set_code(TaskFailure *failure, const char *code)
   snprintf(failure->code, sizeof failure->code, "%s", code);
 }
 
+// Appends the string and number fields of the table at `index`, but what an Error tells anyway.
+static void describe_fields(lua_State *co, int index, Buffer *text)
+{
+  lua_pushnil(co);
+  while (text->len < 1024 && lua_next(co, index)) {
+    const char *name = lua_type(co, -2) == LUA_TSTRING ? lua_tostring(co, -2) : NULL;
+    bool is_told = name && (strcmp(name, "message") == 0 || strcmp(name, "status") == 0);
+    if (name && !is_told && lua_type(co, -1) == LUA_TSTRING)
+      buffer_printf(text, " %s=\"%.300s\"", name, lua_tostring(co, -1));
+    else if (name && !is_told && lua_type(co, -1) == LUA_TNUMBER)
+      buffer_printf(text, " %s=%.14g", name, lua_tonumber(co, -1));
+    lua_pop(co, 1);
+  }
+}
+
 // Reads the error object at the top of `co` without running any code of the plugin's.
-static void describe(lua_State *co, TaskFailure *failure, Buffer *text)
+static void describe(lua_State *co, TaskFailure *failure, Buffer *text, Buffer *details)
 {
   int top = lua_gettop(co);
   set_code(failure, "plugin_error");
@@ -186,17 +201,10 @@ static void describe(lua_State *co, TaskFailure *failure, Buffer *text)
       message = lua_type(co, -1) == LUA_TSTRING ? lua_tolstring(co, -1, &len) : "";
       buffer_append(text, message, len > 4096 ? 4096 : len);
       lua_settop(co, top);
+      describe_fields(co, top, details);
     } else {
       buffer_string(text, "error object is a table");
-      lua_pushnil(co);
-      while (text->len < 1024 && lua_next(co, top)) {
-        if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING)
-          buffer_printf(text, " %s=\"%.200s\"", lua_tostring(co, -2), lua_tostring(co, -1));
-        else if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TNUMBER)
-          buffer_printf(text, " %s=%.14g", lua_tostring(co, -2), lua_tonumber(co, -1));
-        lua_pop(co, 1);
-      }
-      lua_settop(co, top);
+      describe_fields(co, top, text);
     }
   } else {
     buffer_printf(text, "error object is %s%s", lua_isnil(co, top) ? "" : "a ",
@@ -208,9 +216,9 @@ static void fail(Task *task)
 {
   lua_State *L = state_lua(task->state);
   TaskFailure failure = { .status = 0 };
-  Buffer text = { 0 }, trace = { 0 };
+  Buffer text = { 0 }, details = { 0 }, trace = { 0 };
   int top = lua_gettop(L);
-  describe(task->co, &failure, &text);
+  describe(task->co, &failure, &text, &details);
   // The failed stack is still intact, so the traceback shows the plugin's own lines.
   luaL_traceback(L, task->co, NULL, 0);
   buffer_string(&trace, lua_tostring(L, -1));
@@ -218,9 +226,11 @@ static void fail(Task *task)
     buffer_string(&trace, task->note);
   lua_settop(L, top);
   failure.message = (Span){ text.bytes, text.len };
+  failure.details = (Span){ details.bytes, details.len };
   failure.traceback = (Span){ trace.bytes, trace.len };
   end(task, &failure, false);
   buffer_free(&text);
+  buffer_free(&details);
   buffer_free(&trace);
 }
 

@@ -9,10 +9,11 @@ typedef struct Task Task;
 
 // How a task failed, in two tellings: the code and message that a client may see, and the log's.
 typedef struct {
-  char code[40];    // an Error's code, or "plugin_error"
-  int status;       // an Error's HTTP status, or 0
-  Span message;     // of the error object, one line or more
-  Span traceback;   // the plugin's lines
+  char code[40];  // an Error's code, or "plugin_error"
+  int status;     // an Error's HTTP status, or 0
+  Span message;   // of the error object, one line or more
+  Span details;   // further fields of an Error, for the log: "upstream_status=500 ..."
+  Span traceback; // the plugin's lines
 } TaskFailure;
 
 typedef struct {
@@ -50,14 +51,14 @@ typedef struct {
 } TaskWait;
 
 Task *task_current(lua_State *L); // NULL while a plugin loads
-// The binding must return the value that this leaves on the stack: `return task_await(...)`. Outside
-// a task, or cancelled, it gives nil, code, message instead and calls cancel itself.
+// The binding must return the value that this leaves on the stack: `return task_await(...)`.
+// Outside a task, or cancelled, it gives nil, code, message instead and calls cancel itself.
 int task_await(lua_State *L, TaskWait wait);
 void task_ready(Task *task); // the operation may have a result; from any libuv callback
 
 // Something that must not outlive the task. Zero-initialise.
 typedef struct TaskOwned {
-  struct TaskOwned *next, **link; // link: what points here; NULL when not owned
+  struct TaskOwned *next, **link;           // link: what points here; NULL when not owned
   void (*release)(struct TaskOwned *owned); // at the task's end; already taken out
 } TaskOwned;
 void task_own(Task *task, TaskOwned *owned);

@@ -319,3 +319,8 @@ int database_hook_id(Database *database, const char *plugin, const char *name, c
   snprintf(id, size, "%s", fresh);
   return 0;
 }
+
+const char *store_version(void)
+{
+  return sqlite3_libversion();
+}

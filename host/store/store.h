@@ -14,6 +14,8 @@
 
 typedef struct Store Store;
 
+const char *store_version(void); // of SQLite
+
 // Opens or creates DATA/moonhook.db, runs the migrations. Errors: unreadable, not a database, a
 // newer schema ("database is v7, this binary supports up to v1").
 Store *store_open(Loop *loop, const char *data_dir, Err *err);
