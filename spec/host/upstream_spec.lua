@@ -161,6 +161,21 @@ describe("a failing upstream", function()
     assert.is_true(process.now() - started > 3 * IDLE_MS * 0.6 / 1000)
   end)
 
+  it("is cut off at the total limit, where there is one", function()
+    local other = relay.start {
+      client = { total_ms = 500 },
+      backends = { gpt = { type = "openai", url = model.url } },
+    }
+    local started = process.now()
+    local text, ending, is_complete = other:text("gpt", "fake;n=50;piece_ms=50")
+    local seconds = process.now() - started
+    assert.truthy(text:find "^w0 w1 w2 w3")
+    assert.equal("upstream_timeout", ending)
+    assert.is_false(is_complete)
+    assert.is_true(seconds > 0.49 and seconds < 0.9, seconds)
+    other:stop()
+  end)
+
   it("leaves no trace of its data in the log", function()
     host:text("gpt", "fake;raw=bad_json_event")
     local log = host.host:log()
