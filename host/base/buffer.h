@@ -20,15 +20,15 @@ typedef struct {
   size_t cap;
 } Buffer;
 
-void buffer_free(Buffer *buffer);                   // back to empty, memory given back
-void buffer_clear(Buffer *buffer);                  // len = 0, memory kept
-void buffer_grow(Buffer *buffer, size_t extra);     // what buffer_reserve does when it must
+void buffer_free(Buffer *buffer);               // back to empty, memory given back
+void buffer_clear(Buffer *buffer);              // len = 0, memory kept
+void buffer_grow(Buffer *buffer, size_t extra); // what buffer_reserve does when it must
 void buffer_string(Buffer *buffer, const char *text);
 void buffer_integer(Buffer *buffer, int64_t number); // in decimal
 void buffer_decimal(Buffer *buffer, double number);  // rounded to two places: 1.5, 0.07, 3
 void buffer_printf(Buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buffer_consume(Buffer *buffer, size_t len);    // drops `len` bytes at the front
-char *buffer_take(Buffer *buffer);                  // NUL-terminated; the caller frees; buffer empty
+void buffer_consume(Buffer *buffer, size_t len); // drops `len` bytes at the front
+char *buffer_take(Buffer *buffer);               // NUL-terminated; the caller frees; buffer empty
 // Appends `text` as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD.
 void buffer_json_string(Buffer *buffer, const char *text, size_t len);
 

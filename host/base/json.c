@@ -138,10 +138,12 @@ JsonStringFacts json_measure_string(const char *text, size_t len)
   JsonStringFacts facts = { len + 2, true, false };
   size_t i = 0, n;
   while (i < len) {
-    switch (string_class((unsigned char)text[i])) {
-    case PLAIN:
+    i += json_plain_run(text + i, len - i);
+    while (i < len && string_class((unsigned char)text[i]) == PLAIN)
       i++;
+    if (i == len)
       break;
+    switch (string_class((unsigned char)text[i])) {
     case HIGH:
       n = utf8_length(text + i, len - i);
       if (n == 0) {
@@ -229,13 +231,11 @@ bool json_number_is_short(double number)
 
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number)
 {
-  int len = 0;
+  int len;
   if (number == floor(number) && fabs(number) <= 9007199254740992.0)
     return (size_t)snprintf(out, JSON_NUMBER_BYTES, "%.0f", number);
-  for (int digits = 15; digits <= 17; digits++) {
-    len = snprintf(out, JSON_NUMBER_BYTES, "%.*g", digits, number);
-    if (strtod(out, NULL) == number)
-      break;
-  }
+  len = snprintf(out, JSON_NUMBER_BYTES, "%.16g", number);
+  if (strtod(out, NULL) != number)
+    len = snprintf(out, JSON_NUMBER_BYTES, "%.17g", number);
   return (size_t)len;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buffer.h"
 #include "error.h"
@@ -40,6 +41,28 @@ size_t json_mark_empty_arrays(char *out, const char *text, size_t len, const cha
 size_t json_splice(char *out, const char *text, size_t len, const char *mark, const Span *raw,
                    size_t raw_count);
 
+// How many bytes at the start of a string need nothing done: printable ASCII but `"`, `\`, `/`.
+// May stop before the first that does.
+static inline size_t json_plain_run(const char *text, size_t len)
+{
+  const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
+  size_t i = 0;
+  for (; i + 8 <= len; i += 8) {
+    uint64_t bytes, found;
+    memcpy(&bytes, text + i, 8);
+    // The top bit of a byte is set where the byte is zero in one of the differences, or is below
+    // 0x20, or has its own top bit set. A borrow may set one more, never one less.
+    found = bytes | (bytes - ones * 0x20);
+    found |= (bytes ^ ones * '"') - ones;
+    found |= (bytes ^ ones * '\\') - ones;
+    found |= (bytes ^ ones * '/') - ones;
+    found |= (bytes ^ ones * 0x7f) - ones;
+    if (found & tops)
+      break;
+  }
+  return i;
+}
+
 typedef struct {
   size_t bytes; // as JSON, quotes included
   bool is_utf8;
@@ -52,8 +75,8 @@ size_t json_write_string(char *out, const char *text, size_t len);
 
 // Whether 14 significant digits without an exponent say this (finite) number.
 bool json_number_is_short(double number);
-// Writes the shortest text that reads back as the same finite number; whole numbers up to 2^53
-// without an exponent. Returns its length.
+// Writes a text of 16 or, where needed, 17 digits that reads back as the same finite number; whole
+// numbers up to 2^53 without an exponent. Returns its length.
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number);
 
 #endif

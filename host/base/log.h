@@ -25,17 +25,32 @@ typedef struct {
 
 // The key is a literal.
 #define LOG_KEY(k) .key = "" k "", .label = ",\"" k "\":", .label_len = sizeof(",\"" k "\":") - 1
-#define LOG_S(k, v) { .type = LOG_STRING, LOG_KEY(k), .text = (v) }
-#define LOG_B(k, v, n) { .type = LOG_BYTES, LOG_KEY(k), .text = (v), .len = (n) }
-#define LOG_I(k, v) { .type = LOG_INTEGER, LOG_KEY(k), .integer = (int64_t)(v) }
-#define LOG_R(k, v) { .type = LOG_REAL, LOG_KEY(k), .number = (v) }
-#define LOG_LAST { .type = LOG_END }
+#define LOG_S(k, v)                                                                                \
+  {                                                                                                \
+    .type = LOG_STRING, LOG_KEY(k), .text = (v)                                                    \
+  }
+#define LOG_B(k, v, n)                                                                             \
+  {                                                                                                \
+    .type = LOG_BYTES, LOG_KEY(k), .text = (v), .len = (n)                                         \
+  }
+#define LOG_I(k, v)                                                                                \
+  {                                                                                                \
+    .type = LOG_INTEGER, LOG_KEY(k), .integer = (int64_t)(v)                                       \
+  }
+#define LOG_R(k, v)                                                                                \
+  {                                                                                                \
+    .type = LOG_REAL, LOG_KEY(k), .number = (v)                                                    \
+  }
+#define LOG_LAST                                                                                   \
+  {                                                                                                \
+    .type = LOG_END                                                                                \
+  }
 
 // Process-wide: the log is the one thing that everybody may reach.
 void log_open(int fd, bool is_pretty, LogLevel least);
 void log_write(LogLevel level, const char *message, const LogField *fields); // fields may be NULL
-void log_flush(void);       // writes what can be written now; the loop calls it, and so does an exit
-bool log_is_pending(void);  // there are lines to flush
+void log_flush(void);      // writes what can be written now; the loop calls it, and so does an exit
+bool log_is_pending(void); // there are lines to flush
 // Whether the end of a turn shall flush: after 100 ms, 16 KiB, or a warning. The caller then does.
 bool log_is_due(uint64_t now_ms);
 uint64_t log_dropped(void);

@@ -1,8 +1,8 @@
 // One event loop: libuv, the run queue, the cork list and the one timer wheel.
 //
 // The order of a turn: libuv callbacks put work into the run queue; the idle phase runs it (at most
-// TURN_JOBS jobs or TURN_MS of it, round robin by group); the prepare phase flushes every cork; then
-// libuv polls, without waiting while the queue is not empty.
+// TURN_JOBS jobs or TURN_MS of it, round robin by group); the prepare phase flushes every cork;
+// then libuv polls, without waiting while the queue is not empty.
 #ifndef MOONHOOK_BASE_LOOP_H
 #define MOONHOOK_BASE_LOOP_H
 
@@ -21,9 +21,9 @@ void loop_free(Loop *loop); // closes its own handles; every other handle must b
 uv_loop_t *loop_uv(Loop *loop);
 void loop_run(Loop *loop); // until loop_stop
 void loop_stop(Loop *loop);
-uint32_t loop_open_handles(Loop *loop);  // libuv handles that nobody has closed, but the loop's own
-uint64_t loop_now_ms(Loop *loop);        // monotonic, of this turn
-const char *loop_http_date(Loop *loop);  // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
+uint32_t loop_open_handles(Loop *loop); // libuv handles that nobody has closed, but the loop's own
+uint64_t loop_now_ms(Loop *loop);       // monotonic, of this turn
+const char *loop_http_date(Loop *loop); // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
 
 // --- run queue -----------------------------------------------------------------------------------
 

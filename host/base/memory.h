@@ -9,8 +9,8 @@
 void *mem_alloc(size_t size);              // not cleared
 void *mem_zero(size_t count, size_t size); // cleared; overflow of the product aborts
 void *mem_resize(void *block, size_t size);
-char *mem_string(const char *text); // a copy; NULL gives NULL
+char *mem_string(const char *text);             // a copy; NULL gives NULL
 char *mem_bytes(const void *bytes, size_t len); // a copy with a NUL after it
-void mem_free(void *block);         // NULL is fine
+void mem_free(void *block);                     // NULL is fine
 
 #endif

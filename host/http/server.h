@@ -18,18 +18,18 @@ typedef struct Request Request;
 
 // Limits and times; http_limits_default() gives the documented ones.
 typedef struct {
-  uint32_t target_bytes;         // 8 KiB: 414
-  uint32_t head_bytes;           // 32 KiB of header lines together: 431
-  uint32_t header_count;         // 100: 431
-  uint64_t body_bytes;           // 10 MiB: 413
-  uint64_t worker_body_bytes;    // 256 MiB of bodies being buffered at once: 503
+  uint32_t target_bytes;          // 8 KiB: 414
+  uint32_t head_bytes;            // 32 KiB of header lines together: 431
+  uint32_t header_count;          // 100: 431
+  uint64_t body_bytes;            // 10 MiB: 413
+  uint64_t worker_body_bytes;     // 256 MiB of bodies being buffered at once: 503
   uint32_t chunk_extension_bytes; // 4 KiB per message: 400
-  uint32_t unsent_bytes;         // 64 KiB: the high-water mark of request_wants_more
-  uint32_t head_ms;              // 10 s from the first byte of a head to its end: 408
-  uint32_t body_ms;              // 30 s without progress in a body, or slower than 500 B/s: 408
-  uint32_t idle_ms;              // 75 s between requests: closed
-  uint32_t stalled_ms;           // 30 s without the client reading anything: reset
-  uint32_t max_connections;      // 10000: above it 503 and close
+  uint32_t unsent_bytes;          // 64 KiB: the high-water mark of request_wants_more
+  uint32_t head_ms;               // 10 s from the first byte of a head to its end: 408
+  uint32_t body_ms;               // 30 s without progress in a body, or slower than 500 B/s: 408
+  uint32_t idle_ms;               // 75 s between requests: closed
+  uint32_t stalled_ms;            // 30 s without the client reading anything: reset
+  uint32_t max_connections;       // 10000: above it 503 and close
 } HttpLimits;
 
 HttpLimits http_limits_default(void);
@@ -71,8 +71,8 @@ struct Request {
   // For the handler alone.
   void *user;
   // For log lines, kept by the server.
-  int status;            // of the reply, 0 before
-  uint64_t bytes_out;    // of the reply's body
+  int status;             // of the reply, 0 before
+  uint64_t bytes_out;     // of the reply's body
   uint64_t first_byte_us; // monotonic, when the head was written; 0 before
 };
 
@@ -88,8 +88,8 @@ void reply_full(Request *request, int status, const HeaderList *headers, const v
 // {"error":{"code":...,"message":...,"request_id":...}} as application/json; `headers` may be NULL.
 void reply_error(Request *request, int status, const char *code, const char *message,
                  const HeaderList *headers);
-// A streamed reply: head, pieces, end. Chunked in HTTP/1.1, until close in HTTP/1.0. `length` is the
-// body's length when it is known beforehand, else -1.
+// A streamed reply: head, pieces, end. Chunked in HTTP/1.1, until close in HTTP/1.0. `length` is
+// the body's length when it is known beforehand, else -1.
 void reply_begin(Request *request, int status, const HeaderList *headers, int64_t length);
 void reply_piece(Request *request, const void *bytes, size_t len); // len 0: nothing
 void reply_end(Request *request);

@@ -1,4 +1,5 @@
-// The request target and the Host field, as RFC 9112 section 3.2 and RFC 9110 section 7.2 have them.
+// The request target and the Host field, as RFC 9112 section 3.2 and RFC 9110 section 7.2 have
+// them.
 #ifndef MOONHOOK_HTTP_TARGET_H
 #define MOONHOOK_HTTP_TARGET_H
 
