@@ -23,6 +23,7 @@ typedef enum { KEPT, CHANGED, FAILED } Prepared;
 typedef struct {
   lua_State *L;
   int context, splices; // stack indices; splices holds nil until the first
+  const char *mark;     // kept alive by the context
   size_t splice_count, splice_bytes;
   size_t bytes, tables;
   bool has_slash;
@@ -73,50 +74,49 @@ static Prepared add_bytes(Encoder *e, size_t bytes)
 static Prepared splice(Encoder *e)
 {
   lua_State *L = e->L;
-  char index[JSON_INDEX_LEN + 1];
+  char marked[JSON_MARK_LEN + JSON_INDEX_LEN];
   if (lua_isnil(L, e->splices)) {
     lua_newtable(L);
     lua_replace(L, e->splices);
   }
   e->splice_bytes += lua_objlen(L, -1);
-  snprintf(index, sizeof index, "%08x", (unsigned)e->splice_count++);
-  lua_rawseti(L, e->splices, (int)e->splice_count);
+  memcpy(marked, e->mark, JSON_MARK_LEN);
+  for (int i = 0; i < JSON_INDEX_LEN; i++)
+    marked[JSON_MARK_LEN + i] = "0123456789abcdef"[e->splice_count >> 4 * (7 - i) & 15];
+  lua_rawseti(L, e->splices, (int)++e->splice_count);
   lua_pop(L, 1);
-  lua_rawgeti(L, e->context, MARK);
-  lua_pushlstring(L, index, JSON_INDEX_LEN);
-  lua_concat(L, 2);
+  lua_pushlstring(L, marked, JSON_MARK_LEN + JSON_INDEX_LEN);
   return add_bytes(e, JSON_MARK_LEN + JSON_INDEX_LEN + 2) == FAILED ? FAILED : CHANGED;
 }
 
 // Whether a string of the value could pass for a marked one.
 static bool looks_spliced(const Encoder *e, const char *text, size_t len)
 {
-  bool is_alike;
-  if (len != JSON_MARK_LEN + JSON_INDEX_LEN)
-    return false;
-  lua_rawgeti(e->L, e->context, MARK);
-  is_alike = memcmp(text, lua_tostring(e->L, -1), JSON_MARK_LEN) == 0;
-  lua_pop(e->L, 1);
-  return is_alike;
+  return len == JSON_MARK_LEN + JSON_INDEX_LEN && memcmp(text, e->mark, JSON_MARK_LEN) == 0;
 }
 
-// Stack: [string] -> [string or marked string]
-static Prepared prepare_string(Encoder *e)
+// Measures the string at `index`; CHANGED: replace_string has to be called for it.
+// Stack: unchanged
+static Prepared measure_string(Encoder *e, int index)
 {
   size_t len;
-  const char *text = lua_tolstring(e->L, -1, &len);
+  const char *text = lua_tolstring(e->L, index, &len);
   JsonStringFacts facts = json_measure_string(text, len);
   e->has_slash |= facts.has_slash;
   if (add_bytes(e, facts.bytes) == FAILED)
     return FAILED;
-  if (facts.is_utf8 && !looks_spliced(e, text, len))
-    return KEPT;
-  {
-    char *scratch = lua_newuserdata(e->L, 6 * len + 2);
-    size_t written = json_write_string(scratch, text, len);
-    lua_pushlstring(e->L, scratch, written);
-    lua_remove(e->L, -2);
-  }
+  return facts.is_utf8 && !looks_spliced(e, text, len) ? KEPT : CHANGED;
+}
+
+// Stack: [string] -> [marked string]
+static Prepared replace_string(Encoder *e)
+{
+  size_t len, written;
+  const char *text = lua_tolstring(e->L, -1, &len);
+  char *scratch = lua_newuserdata(e->L, 6 * len + 2);
+  written = json_write_string(scratch, text, len);
+  lua_pushlstring(e->L, scratch, written);
+  lua_remove(e->L, -2);
   return splice(e);
 }
 
@@ -153,6 +153,7 @@ static Prepared prepare_table(Encoder *e);
 // Measures the value on top; replaces it by what lua-cjson shall see. Stack: [value] -> [value]
 static Prepared prepare(Encoder *e)
 {
+  Prepared done;
   switch (lua_type(e->L, -1)) {
   case LUA_TNIL:
   case LUA_TBOOLEAN:
@@ -160,7 +161,8 @@ static Prepared prepare(Encoder *e)
   case LUA_TNUMBER:
     return prepare_number(e);
   case LUA_TSTRING:
-    return prepare_string(e);
+    done = measure_string(e, -1);
+    return done == CHANGED ? replace_string(e) : done;
   case LUA_TTABLE:
     return prepare_table(e);
   case LUA_TLIGHTUSERDATA:
@@ -197,13 +199,14 @@ static void need_copy(lua_State *L, const TableWalk *walk)
   lua_replace(L, walk->copy);
 }
 
-// Stack: [key, value] -> [key, prepared key, value]
-static Prepared prepare_key(Encoder *e, TableWalk *walk)
+// Counts the key; CHANGED: it is a name that has to be replaced. Stack: [key, value] -> the same
+static Prepared measure_key(Encoder *e, TableWalk *walk)
 {
   lua_State *L = e->L;
-  Prepared done = KEPT;
-  lua_pushvalue(L, -2);
-  lua_insert(L, -2);
+  if (lua_type(L, -2) == LUA_TSTRING) {
+    walk->names++;
+    return measure_string(e, -2);
+  }
   if (lua_type(L, -2) == LUA_TNUMBER) {
     double index = lua_tonumber(L, -2);
     if (index < 1 || index != floor(index))
@@ -212,32 +215,30 @@ static Prepared prepare_key(Encoder *e, TableWalk *walk)
     walk->last = index > walk->last ? index : walk->last;
     return KEPT;
   }
-  if (lua_type(L, -2) != LUA_TSTRING)
-    return refuse(e, "a member that has neither a name nor an index");
-  walk->names++;
-  lua_insert(L, -2);
-  done = prepare_string(e);
-  lua_insert(L, -2);
-  return done;
+  return refuse(e, "a member that has neither a name nor an index");
 }
 
 // One member of the table. Stack: [key, value] -> [key]
 static Prepared prepare_member(Encoder *e, TableWalk *walk)
 {
   lua_State *L = e->L;
-  Prepared key = prepare_key(e, walk), value;
+  Prepared key = measure_key(e, walk), value;
   if (key == FAILED || add_bytes(e, 2) == FAILED || (value = prepare(e)) == FAILED)
     return FAILED;
   if (key == KEPT && value == KEPT) {
-    lua_pop(L, 2);
+    lua_pop(L, 1);
     return KEPT;
   }
   need_copy(L, walk);
+  lua_pushvalue(L, -2);
   if (key == CHANGED) {
-    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -1);
     lua_pushnil(L);
     lua_rawset(L, walk->copy);
+    if (replace_string(e) == FAILED)
+      return FAILED;
   }
+  lua_insert(L, -2); // [key, key or what stands for it, value]
   lua_rawset(L, walk->copy);
   return CHANGED;
 }
@@ -356,17 +357,14 @@ static void finish_text(Encoder *e)
   lua_State *L = e->L;
   size_t len, written;
   const char *text = lua_tolstring(L, -1, &len);
-  const char *mark;
   Span *raw = lua_newuserdata(L, e->splice_count * sizeof *raw + 1);
   char *out = lua_newuserdata(L, len + e->splice_bytes + 1);
-  lua_rawgeti(L, e->context, MARK);
-  mark = lua_tostring(L, -1);
   for (size_t i = 0; i < e->splice_count; i++) {
     lua_rawgeti(L, e->splices, (int)i + 1);
     raw[i].at = lua_tolstring(L, -1, &raw[i].len);
     lua_pop(L, 1); // the table keeps it alive
   }
-  written = json_splice(out, text, len, mark, raw, e->splice_count);
+  written = json_splice(out, text, len, e->mark, raw, e->splice_count);
   lua_pushlstring(L, out, written);
 }
 
@@ -391,6 +389,9 @@ bool json_push_encoded(lua_State *L, int index)
   lua_insert(L, -2); // [context, splices, value]
   e.context = top + 1;
   e.splices = top + 2;
+  lua_rawgeti(L, e.context, MARK);
+  e.mark = lua_tostring(L, -1);
+  lua_pop(L, 1);
   if (prepare(&e) == FAILED) {
     lua_settop(L, top);
     lua_pushstring(L, e.error);
