@@ -97,7 +97,8 @@ async function write(socket, order, data) {
 
 function cut(socket, how) {
   socket.isOwnEnd = true;
-  if (how === "rst") socket.resetAndDestroy ? socket.resetAndDestroy() : socket.destroy();
+  if (how === "rst" && socket.encrypted) socket.destroy(); // no close_notify
+  else if (how === "rst") socket.resetAndDestroy();
   else socket.end();
 }
 
