@@ -6,8 +6,8 @@
 -- "coroutine is waiting".
 
 --- Inside a generator that a Response was made of: sends a piece, and returns when the client's
---- unsent bytes leave room for more. In a Response.sse an Event is a piece as well. Inside a coroutine
---- of the plugin's own: Lua's yield.
+--- unsent bytes leave room for more. In a Response.sse an Event is a piece as well. Inside a
+--- coroutine of the plugin's own: Lua's yield.
 --- Raises Error coded "cancelled" when the client has left.
 ---@param piece string|Event
 function coroutine.yield(piece) end
