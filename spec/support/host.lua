@@ -118,12 +118,14 @@ function host.start(options)
   command.cwd, command.env = dir, environment(options)
   command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"
   local self = setmetatable({ dir = dir, process = process.start(command) }, Host)
-  local ready = process.eventually(function()
-    local record = self:find_record { msg = "listening", listener = "public" }
-    return record or not self.process:is_running() and "ended"
+  local is_waiting, ready = pcall(process.eventually, function()
+    return self:find_record { msg = "listening", listener = "public" }
+      or not self.process:is_running() and "ended"
   end, START_SECONDS, "the host to listen")
-  if ready == "ended" then
-    error(("the host did not start (code %s):\n%s"):format(self.process.code, self:log()), 2)
+  if not is_waiting or ready == "ended" then
+    self.process:destroy()
+    error(("the host did not start (%s):\n%s"):format(
+      is_waiting and "code " .. tostring(self.process.code) or ready, self:log()), 2)
   end
   self.port = tonumber(ready.address:match ":(%d+)$")
   local admin = self:find_record { msg = "listening", listener = "admin" }
