@@ -74,6 +74,7 @@ void listener_close(Listener *listener, void (*on_closed)(void *context))
 {
   listener->on_closed = on_closed;
   uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+  close(listener->fd); // at once: libuv allows it, and clients are refused from here on
 }
 
 static int open_socket(const char *host, int port, Err *err)
@@ -162,7 +163,6 @@ static void turn_away(Listener *listener, int error)
 static void on_poll_closed(uv_handle_t *handle)
 {
   Listener *listener = (Listener *)handle;
-  close(listener->fd);
   if (listener->reserve_fd >= 0)
     close(listener->reserve_fd);
   listener->on_closed(listener->context);
