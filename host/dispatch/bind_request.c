@@ -6,7 +6,7 @@
 
 #include "../http/form.h"
 #include "../script/bind_json.h"
-#include "hook_request.h"
+#include "hook_task.h"
 
 #define HANDLE_TYPE "moonhook.request"
 
@@ -424,12 +424,23 @@ static int l_begin(lua_State *L)
   return 1;
 }
 
+// finish(handle): ends the reply; the task goes on.
+static int l_finish(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  if (!hook)
+    return push_closed(L);
+  hook_task_finish_reply(hook);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
     { "field", l_field }, { "header", l_header }, { "headers", l_headers },
     { "args", l_args },   { "body", l_body },     { "form", l_form },
-    { "reply", l_reply }, { "begin", l_begin },   { NULL, NULL },
+    { "reply", l_reply }, { "begin", l_begin }, { "finish", l_finish },   { NULL, NULL },
   };
   const luaL_Reg *function;
   luaL_newmetatable(L, HANDLE_TYPE);

@@ -207,6 +207,10 @@ static void on_head(void *context, Request *request)
 static void on_deadline(Timer *timer)
 {
   HookRequest *hook = (HookRequest *)((char *)timer - offsetof(HookRequest, deadline));
+  if (hook->is_finished) {
+    hook_task_time_is_up(hook, UNWIND_MS);
+    return;
+  }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
     timer_start(hook->dispatch->runtime->loop, timer, hook->dispatch->config.idle_ms, on_deadline);
     return;
@@ -221,6 +225,7 @@ static void on_request(void *context, Request *request)
   timer_start(dispatch->runtime->loop, &hook->deadline, dispatch->config.head_ms, on_deadline);
   hook->task =
       task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
+  task_set_request_id(hook->task, request->id);
 }
 
 static void on_drain(void *context, Request *request)
@@ -273,7 +278,8 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   if (hook->box)
     *hook->box = NULL;
   hook->box = NULL;
-  timer_stop(&hook->deadline);
+  if (!hook->is_finished)
+    timer_stop(&hook->deadline);
   if (hook->task && !is_complete)
     task_cancel(hook->task, "cancelled", "the client left", CANCEL_GRACE_MS);
   else if (hook->task && hook->is_waiting)

@@ -30,6 +30,7 @@ struct HookRequest {
   ReplyMode mode;
   bool is_begun;      // the head is out
   bool is_waiting;    // for the client to read
+  bool is_finished;   // the reply was ended before the task: session:after_response goes on
   int status;         // REPLY_RAW, REPLY_SSE: of the head to come
   int64_t length;     // of a streamed body when the plugin knows it, else -1
   HeaderList headers; // of the head to come

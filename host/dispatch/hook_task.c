@@ -7,6 +7,8 @@
 #include "../script/bind_json.h"
 #include "failure.h"
 
+enum { AFTER_MS = 60000 };
+
 static void begin(HookRequest *hook)
 {
   if (hook->is_begun)
@@ -184,6 +186,8 @@ static void break_stream(HookRequest *hook, const PublicFailure *public)
 static void send_failure(HookRequest *hook, const TaskFailure *failure)
 {
   PublicFailure public;
+  if (hook->is_finished)
+    return;
   failure_publish(failure, &public);
   if (hook->is_begun) {
     break_stream(hook, &public);
@@ -227,10 +231,23 @@ static void on_end(Task *task, const TaskFailure *failure)
   }
   if (failure) {
     send_failure(hook, failure);
-  } else if (hook->mode == REPLY_RAW || hook->mode == REPLY_SSE) {
+  } else if (!hook->is_finished && (hook->mode == REPLY_RAW || hook->mode == REPLY_SSE)) {
     begin(hook);
     reply_end(hook->request);
   }
+}
+
+void hook_task_finish_reply(HookRequest *hook)
+{
+  if (hook->is_finished || !hook->request || hook->mode == REPLY_NONE)
+    return;
+  if (hook->mode != REPLY_WHOLE) {
+    begin(hook);
+    reply_end(hook->request);
+  }
+  hook->mode = REPLY_WHOLE;
+  hook->is_finished = true;
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline, AFTER_MS, hook->deadline.on_due);
 }
 
 const TaskEvents hook_task_events = { on_piece, on_event, on_end };
@@ -240,10 +257,11 @@ void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
   static const char text[] = "no answer in time";
   TaskFailure failure = { .code = "plugin_timeout", .message = { text, sizeof text - 1 } };
   Task *task = hook->task;
-  if (!hook->request || !task)
+  if (!task || (!hook->request && !hook->is_finished))
     return;
   log_failure(hook, &failure);
-  send_failure(hook, &failure);
+  if (hook->request)
+    send_failure(hook, &failure);
   hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go
   task_cancel(task, "plugin_timeout", text, grace_ms);
 }

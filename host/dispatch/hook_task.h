@@ -9,6 +9,9 @@ extern const TaskEvents hook_task_events;
 // No head, or no piece, in time: 504 or a broken stream, and the task has grace_ms to unwind.
 void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms);
 
+// Ends the reply while the task goes on, for AFTER_MS at most.
+void hook_task_finish_reply(HookRequest *hook);
+
 // Frees the request when both of its sides are over (dispatch.c).
 void hook_request_release(HookRequest *hook);
 

@@ -7,7 +7,7 @@
 #include "../script/channel.h"
 #include "../script/task.h"
 
-enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
+enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5, NOW_GRACE_MS = 100 };
 
 struct Worker {
   Loop *loop;
@@ -212,11 +212,15 @@ static void on_http_closed(void *context)
 
 void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context), void *context)
 {
+  if (worker->is_stopping && is_now)
+    task_cancel_all(&worker->runtime, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
   if (worker->is_stopping && (!is_now || worker->is_http_gone))
     return;
   worker->is_stopping = true;
   worker->on_stopped = on_stopped;
   worker->context = context;
+  if (is_now)
+    task_cancel_all(&worker->runtime, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
   if (worker->server)
     http_server_stop(worker->server, is_now, on_http_closed, worker);
   else

@@ -4,6 +4,7 @@
 
 #include "../base/log.h"
 #include "bind.h"
+#include "task.h"
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
 
@@ -17,8 +18,9 @@ static bool is_plain_name(const char *text, size_t len)
 static int l_log_write(lua_State *L)
 {
   static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
-  LogField fields[MAX_FIELDS + 2] = { LOG_S("plugin", state_name(state_of(L))) };
-  int level = luaL_checkoption(L, 1, "info", levels), count = 1;
+  LogField fields[MAX_FIELDS + 3] = { LOG_S("plugin", state_name(state_of(L))) };
+  int level = luaL_checkoption(L, 1, "info", levels), count = 1, limit = MAX_FIELDS;
+  Task *task = task_current(L);
   size_t len;
   const char *message = luaL_checklstring(L, 2, &len);
   char text[MAX_TEXT + 1];
@@ -26,9 +28,13 @@ static int l_log_write(lua_State *L)
     len = MAX_TEXT;
   memcpy(text, message, len);
   text[len] = '\0';
+  if (task && *task_request_id(task)) {
+    fields[count++] = (LogField)LOG_S("request_id", task_request_id(task));
+    limit++;
+  }
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
-    while (count <= MAX_FIELDS && lua_next(L, 3)) {
+    while (count <= limit && lua_next(L, 3)) {
       if (lua_type(L, -2) == LUA_TSTRING && is_plain_name(lua_tostring(L, -2), lua_objlen(L, -2))) {
         LogField *field = &fields[count];
         field->key = lua_tostring(L, -2);

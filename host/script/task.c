@@ -26,6 +26,10 @@ struct Task {
   TaskWait wait;
   int (*push_start)(lua_State *co, void *owner);
   TaskOwned *owned;
+  Task *next, **link; // in runtime->tasks
+  Task *root;         // of a spawned task: the one that its request started; else itself
+  uint32_t children;  // of a root: spawned and not over
+  char request_id[33];
   Timer grace;
   char cancel_code[40];
   char cancel_message[80];
@@ -33,7 +37,7 @@ struct Task {
   Task *next_free;
 };
 
-enum { MAX_FREE_TASKS = 64 };
+enum { MAX_FREE_TASKS = 64, MAX_NOTE_BYTES = 4096, MAX_CHILDREN = 64 };
 
 static void run(Job *job);
 
@@ -98,6 +102,12 @@ Task *task_start(State *state, const TaskEvents *events, void *owner,
     task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_rawgeti(task->co, LUA_REGISTRYINDEX, state_entry_ref(state));
   }
+  task->root = task;
+  task->next = state_runtime(state)->tasks;
+  task->link = &state_runtime(state)->tasks;
+  if (task->next)
+    task->next->link = &task->next;
+  state_runtime(state)->tasks = task;
   state_task_started(state);
   job_post(loop_of(task), &task->job);
   return task;
@@ -140,6 +150,9 @@ static void end(Task *task, const TaskFailure *failure, bool can_reuse)
   }
   timer_stop(&task->grace);
   job_cancel(loop_of(task), &task->job);
+  *task->link = task->next;
+  if (task->next)
+    task->next->link = task->link;
   task->events->on_end(task, failure);
   if (!can_reuse || !state_pool_give(state, task->co, task->co_ref))
     luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
@@ -357,14 +370,36 @@ void task_ready(Task *task)
 
 void task_cancel(Task *task, const char *code, const char *message, uint32_t grace_ms)
 {
+  TaskOwned *owned;
   if (task->is_cancelled)
     return;
   task->is_cancelled = true;
+  for (owned = task->owned; owned; owned = owned->next) {
+    if (owned->cancel)
+      owned->cancel(owned, code, message);
+  }
   snprintf(task->cancel_code, sizeof task->cancel_code, "%s", code);
   snprintf(task->cancel_message, sizeof task->cancel_message, "%s", message);
   drop_wait(task);
   timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);
   job_post(loop_of(task), &task->job);
+}
+
+void task_cancel_all(Runtime *runtime, const char *code, const char *message, uint32_t grace_ms)
+{
+  Task *task;
+  for (task = runtime->tasks; task; task = task->next)
+    task_cancel(task, code, message, grace_ms);
+}
+
+void task_set_request_id(Task *task, const char *request_id)
+{
+  snprintf(task->request_id, sizeof task->request_id, "%s", request_id);
+}
+
+const char *task_request_id(const Task *task)
+{
+  return task->request_id;
 }
 
 // --- for bindings --------------------------------------------------------------------------------
@@ -418,46 +453,45 @@ void task_disown(TaskOwned *owned)
   owned->link = NULL;
 }
 
-// is_cancelled() -> boolean
-static int l_task_is_cancelled(lua_State *L)
+void task_note(Task *task, lua_State *L, lua_State *co)
 {
-  Task *task = task_current(L);
-  lua_pushboolean(L, task && task->is_cancelled);
-  return 1;
-}
-
-// note(co): keeps the traceback of an inner coroutine that raised, for the log.
-static int l_task_note(lua_State *L)
-{
-  Task *task = task_current(L);
-  lua_State *co = lua_tothread(L, 1);
   Buffer text = { 0 };
-  if (!task || !co)
-    return 0;
   luaL_traceback(L, co, NULL, 0);
   if (task->note)
     buffer_string(&text, task->note);
-  if (text.len < 4096) {
+  if (text.len < MAX_NOTE_BYTES) {
     buffer_string(&text, "\ninner coroutine: ");
     buffer_string(&text, lua_tostring(L, -1));
   }
+  lua_pop(L, 1);
   mem_free(task->note);
   task->note = buffer_take(&text);
-  return 0;
 }
 
-int luaopen_host_task(lua_State *L)
+void task_push_marks(lua_State *L)
 {
-  lua_createtable(L, 0, 5);
   lua_pushlightuserdata(L, &mark_wait);
   lua_setfield(L, -2, "WAIT");
   lua_pushlightuserdata(L, &mark_done);
   lua_setfield(L, -2, "DONE");
   lua_pushlightuserdata(L, &mark_bad);
   lua_setfield(L, -2, "BAD");
-  lua_pushcfunction(L, l_task_is_cancelled);
-  lua_setfield(L, -2, "is_cancelled");
-  lua_pushcfunction(L, l_task_note);
-  lua_setfield(L, -2, "note");
-  return 1;
+}
+
+Task *task_root(Task *task)
+{
+  return task->root;
+}
+
+void task_set_root(Task *task, Task *root)
+{
+  task->root = root;
+}
+
+bool task_count_child(Task *root, int change)
+{
+  if (change > 0 && root->children == MAX_CHILDREN)
+    return false;
+  root->children = (uint32_t)((int)root->children + change);
+  return true;
 }

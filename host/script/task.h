@@ -34,7 +34,7 @@ Task *task_start(State *state, const TaskEvents *events, void *owner,
 void task_free_unused(Runtime *runtime); // gives back what is kept for the next tasks
 void *task_owner(const Task *task);
 State *task_state(const Task *task);
-void task_continue(Task *task); // room for a piece again
+void task_continue(Task *task);   // room for a piece again
 bool task_is_cancelled(const Task *task);
 
 // The client left, or time is up: a waiting call raises an Error with this code, a yield too; later
@@ -60,11 +60,26 @@ void task_ready(Task *task); // the operation may have a result; from any libuv 
 typedef struct TaskOwned {
   struct TaskOwned *next, **link;           // link: what points here; NULL when not owned
   void (*release)(struct TaskOwned *owned); // at the task's end; already taken out
+  // When the task is cancelled: what the thing does must stop too. May be NULL.
+  void (*cancel)(struct TaskOwned *owned, const char *code, const char *message);
 } TaskOwned;
 void task_own(Task *task, TaskOwned *owned);
 void task_disown(TaskOwned *owned); // no effect when not owned
 
+// For host.task.
+void task_note(Task *task, lua_State *L, lua_State *co); // keeps co's traceback for the log
+void task_push_marks(lua_State *L);                      // into the table at the top of L
+Task *task_root(Task *task); // the request's task that spawned this one, or itself
+void task_set_root(Task *task, Task *root);
+bool task_count_child(Task *root, int change); // false: it has as many as it may
+
+// What log records of the task's code name; at most 32 characters, copied. "": none.
+void task_set_request_id(Task *task, const char *request_id);
+const char *task_request_id(const Task *task);
+// Cancels every task of the worker.
+void task_cancel_all(Runtime *runtime, const char *code, const char *message, uint32_t grace_ms);
+
 int push_failure(lua_State *L, const char *code, const char *message); // nil, code, message
-int luaopen_host_task(lua_State *L); // WAIT, DONE, BAD, is_cancelled, note
+int luaopen_host_task(lua_State *L); // WAIT, DONE, BAD, is_cancelled, note, spawn, join, key
 
 #endif

@@ -21,17 +21,19 @@ for name in ([[assert error getmetatable ipairs next pairs pcall rawequal rawget
     select setmetatable tonumber tostring type unpack xpcall _VERSION]]):gmatch "%S+" do
   globals[name] = _G[name]
 end
-globals.string = copy(string, "byte char find format gmatch gsub len lower match rep reverse sub upper")
-globals.table = copy(table, "concat foreach foreachi getn insert maxn move pack remove sort unpack new clear")
-globals.math = copy(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp
-    log log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]])
+local STRING = "byte char find format gmatch gsub len lower match rep reverse sub upper"
+globals.string = copy(string, STRING)
+globals.table = copy(table, [[concat foreach foreachi getn insert maxn move pack remove sort
+    unpack]])
+globals.math = copy(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
+    ldexp log log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]])
 globals.bit = copy(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
 globals.coroutine = require("moonhook.coroutines").public
 globals._G = globals
 
 -- The string metatable is shared by everything in the state, the library included.
 local string_meta = getmetatable ""
-string_meta.__index = copy(string, "byte char find format gmatch gsub len lower match rep reverse sub upper")
+string_meta.__index = copy(string, STRING)
 string_meta.__metatable = false
 
 --- print goes to the log, under the plugin's name.
@@ -41,7 +43,7 @@ function globals.print(...)
   log.write("info", table.concat(words, "\t"))
 end
 
---- load(text or function, name?, mode?, env?): text only, the plugin's globals unless told otherwise.
+--- load(text or function, name?, mode?, env?): text only; the plugin's globals are the default.
 function globals.load(chunk, name, _, env)
   if type(chunk) ~= "string" and type(chunk) ~= "function" then
     error("bad argument #1 to 'load' (string or function expected)", 2)
@@ -50,7 +52,9 @@ function globals.load(chunk, name, _, env)
 end
 
 function globals.loadstring(text, name)
-  if type(text) ~= "string" then error("bad argument #1 to 'loadstring' (string expected)", 2) end
+  if type(text) ~= "string" then
+    error("bad argument #1 to 'loadstring' (string expected)", 2)
+  end
   return load_text(text, name, "t", globals)
 end
 
@@ -60,7 +64,9 @@ local loading = {} -- [file] = true
 -- Runs a file of the package once. Level 3 is who called require.
 local function run_file(file, text)
   if loaded[file] then return loaded[file][1] end
-  if loading[file] then error(("%s: it requires itself, directly or in a circle"):format(file), 3) end
+  if loading[file] then
+    error(("%s: it requires itself, directly or in a circle"):format(file), 3)
+  end
   local chunk, message = load_text(text, "@" .. file, "t", globals)
   if not chunk then error(message, 0) end
   loading[file] = true
@@ -71,7 +77,7 @@ local function run_file(file, text)
   return value
 end
 
---- require "endpoints.talk", "lib/x" or "lib/x.lua": a file of the package; or a public library module.
+--- require "endpoints.talk", "lib/x", "lib/x.lua": a file of the package; or a public module.
 function globals.require(name)
   if type(name) ~= "string" then
     error(("require: expected a module's name, got a %s"):format(type(name)), 2)
@@ -89,14 +95,15 @@ function globals.require(name)
     if text then return run_file(file, text) end
     tried[#tried + 1] = file
   end
-  error(("module '%s' not found: the package has no %s"):format(name, table.concat(tried, " and no ")), 2)
+  error(("module '%s' not found: the package has no %s")
+    :format(name, table.concat(tried, " and no ")), 2)
 end
 
 local sandbox = { globals = globals }
 
 --- Loads an endpoint's source file; gives a table with `invoke`.
 ---@param file string  relative to the package
----@return { invoke: fun(self: table, request: Request, values: table, settings: table): Response|string }
+---@return { invoke: function }  invoke(self, request, values, settings): Response|string
 function sandbox.load_handler(file)
   local text, message = package.read(file)
   if not text then error(message, 0) end
@@ -105,8 +112,9 @@ function sandbox.load_handler(file)
     value = { invoke = value } -- with the same parameters: self comes first
   end
   if type(value) ~= "table" or type(value.invoke) ~= "function" then
-    error(("%s: expected the file to return a table with a function `invoke`, or a function, got %s")
-      :format(file, type(value) == "table" and "a table without `invoke`" or "a " .. type(value)), 0)
+    local got = type(value) == "table" and "a table without `invoke`" or "a " .. type(value)
+    error(("%s: expected it to return a table with a function `invoke`, or a function, got %s")
+      :format(file, got), 0)
   end
   return value
 end

@@ -47,6 +47,21 @@ local function send(handle, request, response)
   end
 end
 
+-- Work that session:after_response left for the time after the reply.
+local function run_after(handle)
+  local functions = require("moonhook.session.after").take()
+  if not functions then return end
+  http.finish(handle)
+  for i = 1, #functions do
+    local ok, problem = pcall(functions[i])
+    if not ok then
+      local text = Error.is(problem) and problem.code .. ": " .. problem.message
+        or tostring(problem)
+      require("host.log").write("error", "after_response failed", { error = text })
+    end
+  end
+end
+
 local function serve(handler, handle, values, settings)
   local meta = self_metas[handler]
   if not meta then
@@ -57,10 +72,16 @@ local function serve(handler, handle, values, settings)
   local request = new_request(handle)
   settings = settings and deep_copy(settings) or {}
   send(handle, request, rawget(handler, "invoke")(self, request, values, settings))
+  if rawget(session, "_after_count") then run_after(handle) end
 end
 
-local function loop(...)
-  serve(...)
+-- A spawned function comes alone, a request with its handler.
+local function loop(first, ...)
+  if type(first) == "function" then
+    first()
+  else
+    serve(first, ...)
+  end
   return loop(yield(DONE)) -- a tail call: nothing of the last request stays
 end
 

@@ -55,7 +55,8 @@ local handlers = {
       end
     end
     return function()
-      local out = setmetatable({}, { __index = function(_, key) moonhook.sleep(1) return "m" .. key end })
+      local function slow(_, key) moonhook.sleep(1) return "m" .. key end
+      local out = setmetatable({}, { __index = slow })
       local text = out.x
       for n in numbers() do text = text .. n end
       return text
@@ -78,7 +79,10 @@ local handlers = {
     end]],
   raises_nil = "return function() error(nil) end",
   raises_table = "return function() error({ code = 403 }) end",
-  raises_tostring = "return function() error(setmetatable({}, { __tostring = function() error 'x' end })) end",
+  raises_tostring = [[
+    return function()
+      error(setmetatable({}, { __tostring = function() error 'x' end }))
+    end]],
   yields_number = [[
     return function()
       return Response(function()
@@ -117,7 +121,9 @@ local handlers = {
   sse_bad = [[
     return function()
       return Response.sse(function()
-        local ok, message = pcall(function() coroutine.yield({ event = "a\nb", data = "x" }) end)
+        local ok, message = pcall(function()
+          coroutine.yield({ event = "a\nb", data = "x" })
+        end)
         coroutine.yield(tostring(ok) .. " " .. tostring(message))
       end)
     end]],
@@ -152,11 +158,12 @@ local handlers = {
   globals = [[
     return function()
       local names = {}
-      for _, name in ipairs { "io", "os", "debug", "ffi", "package", "jit", "newproxy", "getfenv", "setfenv",
-          "collectgarbage", "dofile", "loadfile", "gcinfo", "module" } do
+      for _, name in ipairs { "io", "os", "debug", "ffi", "package", "jit", "newproxy", "getfenv",
+          "setfenv", "collectgarbage", "dofile", "loadfile", "gcinfo", "module" } do
         if _G[name] ~= nil then names[#names + 1] = name end
       end
-      names[#names + 1] = tostring(string.dump) .. tostring(pcall(require, "ffi")) .. tostring(pcall(require, "host.task"))
+      names[#names + 1] = tostring(string.dump) .. tostring(pcall(require, "ffi"))
+        .. tostring(pcall(require, "host.task"))
       names[#names + 1] = tostring(load("\27LJ\2") == nil)
       names[#names + 1] = tostring(pcall(function() getmetatable("").__index = nil end))
       return table.concat(names, " ")
@@ -195,7 +202,10 @@ describe("a task", function()
   setup(function()
     server = host.start {
       files = package(),
-      config = { plugins = { "plugins" }, endpoints = { { plugin = "tasks", hook_id = "tasks-spec" } } },
+      config = {
+        plugins = { "plugins" },
+        endpoints = { { plugin = "tasks", hook_id = "tasks-spec" } },
+      },
     }
   end)
 
@@ -248,7 +258,7 @@ describe("a task", function()
     assert.equal("plugin_error", error_of(reply).code)
     assert.is_nil(reply.body:find("field", 1, true))
     assert.equal(reply.headers["x-request-id"], error_of(reply).request_id)
-    local record = server:wait_record({ msg = "plugin failed", request_id = reply.headers["x-request-id"] }, 2)
+    local record = server:wait_record({ msg = "plugin failed", route = "/raises" }, 2)
     assert.matches("raises.lua:5", record.error)
     assert.matches("raises.lua", record.traceback)
   end)
@@ -308,7 +318,7 @@ describe("a task", function()
   end)
 
   it("raises at a yield of an event that cannot be framed", function()
-    assert.matches("data: false sse_bad.lua:5: .*must each be one line", get("/sse_bad").body)
+    assert.matches("data: false sse_bad.lua:6: .*must each be one line", get("/sse_bad").body)
   end)
 
   it("resumes a generator only while the client reads", function()

@@ -1,0 +1,200 @@
+// host.task: the marks that coroutines.lua and serve.lua need, and tasks that a task starts.
+//   is_cancelled() -> boolean
+//   note(co): keeps the traceback of an inner coroutine that raised, for the log
+//   key() -> a value that names the request's task, the same in every task that it spawned
+//   spawn(fn) -> handle | nil, code, message: runs fn() beside the running task
+//   join(handle) -> true | WAIT: when the spawned task is over, however it ended
+#include <string.h>
+
+#include "../base/memory.h"
+#include "bind.h"
+#include "task.h"
+
+#define CHILD_TYPE "moonhook.task"
+
+enum { CANCEL_GRACE_MS = 1000 };
+
+// A spawned task, seen from the one that started it. Three hold it: the userdata that Lua sees, the
+// request's task that owns it, and the child while it runs; each may let go first.
+typedef struct {
+  TaskOwned owned; // by the request's task
+  uint32_t references;
+  Task *child;     // NULL: over
+  Task *root;      // NULL: over
+  Task *waiting;   // the task that joins, or NULL
+  int function_ref;
+} Child;
+
+static void child_release(Child *child)
+{
+  if (--child->references == 0)
+    mem_free(child);
+}
+
+static int push_start(lua_State *co, void *owner)
+{
+  Child *child = owner;
+  lua_rawgeti(co, LUA_REGISTRYINDEX, child->function_ref);
+  return 1;
+}
+
+static bool on_piece(Task *task, Span piece, const char **refusal)
+{
+  (void)task;
+  (void)piece;
+  *refusal = "coroutine.yield: a spawned function has no reply to send pieces of";
+  return true;
+}
+
+static void on_end(Task *task, const TaskFailure *failure)
+{
+  Child *child = task_owner(task);
+  (void)failure; // what fn raised was caught by the library; the rest is a cancel
+  luaL_unref(state_lua(task_state(task)), LUA_REGISTRYINDEX, child->function_ref);
+  if (child->root)
+    task_count_child(child->root, -1);
+  child->child = NULL;
+  if (child->waiting)
+    task_ready(child->waiting);
+  child_release(child);
+}
+
+static const TaskEvents child_events = { on_piece, NULL, on_end };
+
+static void on_parent_cancel(TaskOwned *owned, const char *code, const char *message)
+{
+  Child *child = (Child *)owned; // first member
+  if (child->child)
+    task_cancel(child->child, code, message, CANCEL_GRACE_MS);
+}
+
+static void on_parent_end(TaskOwned *owned)
+{
+  Child *child = (Child *)owned;
+  child->waiting = NULL;
+  child->root = NULL;
+  if (child->child) {
+    task_set_root(child->child, child->child);
+    task_cancel(child->child, "cancelled", "the task that started it is over", CANCEL_GRACE_MS);
+  }
+  child_release(child);
+}
+
+static int l_task_spawn(lua_State *L)
+{
+  Task *task = task_current(L);
+  Child *child, **box;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!task || task_is_cancelled(task) || task_is_cancelled(task_root(task)))
+    return task_await(L, (TaskWait){ 0 });
+  if (!task_count_child(task_root(task), 1))
+    return push_failure(L, "too_many_tasks", "a request may have 64 spawned functions at a time");
+  box = lua_newuserdata(L, sizeof *box);
+  *box = NULL;
+  luaL_getmetatable(L, CHILD_TYPE);
+  lua_setmetatable(L, -2);
+  child = *box = mem_zero(1, sizeof *child);
+  child->references = 3;
+  child->root = task_root(task);
+  lua_pushvalue(L, 1);
+  child->function_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  child->owned.release = on_parent_end;
+  child->owned.cancel = on_parent_cancel;
+  // Owned by the request's task: a spawned function that spawns another may end before it.
+  task_own(child->root, &child->owned);
+  child->child = task_start(task_state(task), &child_events, child, push_start);
+  task_set_root(child->child, child->root);
+  task_set_request_id(child->child, task_request_id(child->root));
+  return 1;
+}
+
+static int push_joined(lua_State *co, void *op)
+{
+  Child *child = op;
+  if (child->child)
+    return -1;
+  child->waiting = NULL;
+  lua_pushboolean(co, 1);
+  return 1;
+}
+
+static void cancel_join(void *op)
+{
+  Child *child = op;
+  if (child)
+    child->waiting = NULL;
+}
+
+static int l_task_join(lua_State *L)
+{
+  Child *child = *(Child **)luaL_checkudata(L, 1, CHILD_TYPE);
+  Task *task = task_current(L);
+  if (!task || !child->root || task_root(task) != child->root)
+    return push_failure(L, "closed", "it was spawned by another request");
+  if (!child->child) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (child->waiting)
+    return push_failure(L, "closed", "another function waits for it already");
+  child->waiting = task;
+  return task_await(L, (TaskWait){ child, push_joined, cancel_join });
+}
+
+static int l_child_gc(lua_State *L)
+{
+  Child **box = luaL_checkudata(L, 1, CHILD_TYPE);
+  if (*box)
+    child_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static int l_task_is_cancelled(lua_State *L)
+{
+  Task *task = task_current(L);
+  lua_pushboolean(L, task && task_is_cancelled(task));
+  return 1;
+}
+
+static int l_task_note(lua_State *L)
+{
+  Task *task = task_current(L);
+  lua_State *co = lua_tothread(L, 1);
+  if (task && co)
+    task_note(task, L, co);
+  return 0;
+}
+
+static int l_task_key(lua_State *L)
+{
+  Task *task = task_current(L);
+  if (!task)
+    return 0;
+  lua_pushlightuserdata(L, task_root(task));
+  return 1;
+}
+
+int luaopen_host_task(lua_State *L)
+{
+  static const luaL_Reg functions[] = {
+    { "is_cancelled", l_task_is_cancelled },
+    { "note", l_task_note },
+    { "key", l_task_key },
+    { "spawn", l_task_spawn },
+    { "join", l_task_join },
+    { NULL, NULL },
+  };
+  const luaL_Reg *function;
+  luaL_newmetatable(L, CHILD_TYPE);
+  lua_pushcfunction(L, l_child_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  task_push_marks(L);
+  for (function = functions; function->name; function++) {
+    lua_pushcfunction(L, function->func);
+    lua_setfield(L, -2, function->name);
+  }
+  return 1;
+}
