@@ -34,6 +34,7 @@ typedef struct Runtime {
   void *local_context;
   uint32_t demo_pause_ms; // of local/demo, between tokens
   uint32_t demo_seed;
+  struct Task *tasks;      // all that live
   struct Task *free_tasks; // used ones, to be used again
   uint32_t free_task_count;
   uint32_t live_tasks; // of all states
