@@ -112,12 +112,14 @@ function host.start(options)
   os.remove(dir .. "/stdout")
   os.remove(dir .. "/stderr")
   local command = append({ host.binary(), options.verb or "serve", "--config", "moonhook.yaml",
-    "--data", "data", "--listen", options.listen or "127.0.0.1:0", "--admin", "127.0.0.1:0" }, options.args)
+    "--data", "data", "--listen", options.listen or "127.0.0.1:0",
+    "--admin", "127.0.0.1:0" }, options.args)
   if command[2] == "serve" then append(command, { "--print-urls" }) end
   command = append(append({}, options.under), command)
   command.cwd, command.env = dir, environment(options)
   command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"
   local self = setmetatable({ dir = dir, process = process.start(command) }, Host)
+  self._records, self._starts, self._log_bytes = {}, {}, 0
   local is_waiting, ready = pcall(process.eventually, function()
     return self:find_record { msg = "listening", listener = "public" }
       or not self.process:is_running() and "ended"
@@ -144,12 +146,28 @@ function Host:output()
   return read_file(self.dir .. "/stdout")
 end
 
---- The log's records, as tables, in order. Lines that are no JSON are { text = line }.
+-- Takes in the lines that were written since the last time.
+function Host:_read_log()
+  local file = io.open(self.dir .. "/stderr", "rb")
+  if not file then return end
+  file:seek("set", self._log_bytes)
+  for line in file:read("*a"):gmatch "([^\n]*)\n" do
+    local ok, record = pcall(cjson.decode, line)
+    self._records[#self._records + 1] = ok and type(record) == "table" and record or { text = line }
+    self._starts[#self._records] = self._log_bytes
+    self._log_bytes = self._log_bytes + #line + 1
+  end
+  file:close()
+end
+
+--- The log's records, as tables, in order; `from`: only those after so many bytes of the log. Lines
+--- that are no JSON are { text = line }.
 function Host:records(from)
   local records = {}
-  for line in self:log(from):gmatch "([^\n]*)\n" do
-    local ok, record = pcall(cjson.decode, line)
-    records[#records + 1] = ok and type(record) == "table" and record or { text = line }
+  self:_read_log()
+  for i = #self._records, 1, -1 do
+    if self._starts[i] < (from or 0) then break end
+    table.insert(records, 1, self._records[i])
   end
   return records
 end
