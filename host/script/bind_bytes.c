@@ -164,6 +164,33 @@ static int l_hex(lua_State *L)
   return 1;
 }
 
+// The value of a hexadecimal digit, or -1.
+static int hex_value(char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static int l_hex_decode(lua_State *L)
+{
+  size_t len;
+  const char *text = check_bytes(L, 1, &len);
+  unsigned char *out = lua_newuserdata(L, len / 2 + 1);
+  if (len % 2 != 0)
+    return 0;
+  for (size_t i = 0; i < len; i += 2) {
+    int high = hex_value(text[i]), low = hex_value(text[i + 1]);
+    if (high < 0 || low < 0)
+      return 0;
+    out[i / 2] = (unsigned char)(high << 4 | low);
+  }
+  lua_pushlstring(L, (char *)out, len / 2);
+  return 1;
+}
+
 static int l_deflate(lua_State *L)
 {
   enum { GZIP_WINDOW = 15 + 16, MEMORY_LEVEL = 8 };
@@ -203,6 +230,7 @@ int luaopen_host_bytes(lua_State *L)
     { "sha256", l_sha256 },
     { "hmac_sha256", l_hmac_sha256 },
     { "hex", l_hex },
+    { "hex_decode", l_hex_decode },
     { "deflate", l_deflate },
     { NULL, NULL },
   };

@@ -9,6 +9,7 @@
 //   host.bytes.sha256(bytes)        -> 32 bytes
 //   host.bytes.hmac_sha256(key, bytes) -> 32 bytes
 //   host.bytes.hex(bytes)           -> lower-case hexadecimal
+//   host.bytes.hex_decode(text)     -> bytes | nil; both cases, nothing else
 //   host.bytes.deflate(bytes, "gzip") -> compressed bytes
 #ifndef MOONHOOK_SCRIPT_BIND_BYTES_H
 #define MOONHOOK_SCRIPT_BIND_BYTES_H

@@ -40,11 +40,17 @@ struct State {
 };
 
 static const HostModule host_modules[] = {
-  { "host.task", luaopen_host_task },       { "host.timer", luaopen_host_timer },
-  { "host.log", luaopen_host_log },         { "host.package", luaopen_host_package },
-  { "host.library", luaopen_host_library }, { "host.clock", luaopen_host_clock },
-  { "host.reverse", luaopen_host_reverse }, { "host.json", luaopen_host_json },
-  { "host.bytes", luaopen_host_bytes },     { NULL, NULL },
+  { "host.task", luaopen_host_task },
+  { "host.timer", luaopen_host_timer },
+  { "host.log", luaopen_host_log },
+  { "host.package", luaopen_host_package },
+  { "host.library", luaopen_host_library },
+  { "host.clock", luaopen_host_clock },
+  { "host.reverse", luaopen_host_reverse },
+  { "host.json", luaopen_host_json },
+  { "host.bytes", luaopen_host_bytes },
+  { "host.crypto", luaopen_host_crypto },
+  { NULL, NULL },
 };
 
 static const HostModule local_modules[] = {

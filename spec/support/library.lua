@@ -1,6 +1,6 @@
 --- The Lua library outside of the host: `require` finds lua/moonhook/** and the C modules host.*.
---- host.json and host.bytes are the real ones (build/spec/host_modules.so); the others are fakes
---- that a spec fills in.
+--- host.json, host.bytes and host.crypto are the real ones (build/spec/host_modules.so); the others
+--- are fakes that a spec fills in.
 ---
 ---   local library = require "spec.support.library"
 ---   library.files["page.html"] = "<p>{{ name }}</p>"            -- what host.package reads
@@ -49,6 +49,7 @@ end
 if not package.loaded["host.json"] then
   library.fake("host.json", open "host.json")
   library.fake("host.bytes", open "host.bytes")
+  library.fake("host.crypto", open "host.crypto")
 end
 
 -- Light userdata are what the host's marks are; any unique value does.
