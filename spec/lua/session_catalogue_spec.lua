@@ -83,6 +83,7 @@ describe("session.model:list", function()
       found[#found + 1] = ("%s/%s %s"):format(model.provider, model.model, model.model_type)
     end
     assert.same({ "gpt/b llm", "gpt/a llm", "gpt/e text-embedding", "local/demo llm",
+      "local/demo-moderation moderation", "local/demo-rerank rerank",
       "local/demo-embedding text-embedding" }, found)
   end)
 

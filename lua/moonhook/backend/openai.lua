@@ -17,6 +17,9 @@ local function data_url(part)
   return ("data:%s;base64,%s"):format(part.mime_type, part.base64_data)
 end
 
+-- What a media type calls otherwise than OpenAI.
+local AUDIO_FORMATS = { mpeg = "mp3", wave = "wav" }
+
 local PARTS = {
   text = function(part) return { type = "text", text = part.data } end,
   image = function(part)
@@ -25,6 +28,7 @@ local PARTS = {
   audio = function(part)
     if (part.base64_data or "") == "" then unsupported("audio by its address") end
     local format = part.format or part.mime_type:match "/x?%-?(%w+)"
+    format = AUDIO_FORMATS[format] or format
     return { type = "input_audio", input_audio = { data = part.base64_data, format = format } }
   end,
   video = function(part) return { type = "video_url", video_url = { url = data_url(part) } } end,
@@ -48,6 +52,10 @@ end
 local function message_of(message)
   local mapped = { role = message.role, content = content_of(message.content) }
   if (message.name or "") ~= "" then mapped.name = message.name end
+  -- What an answer had beyond Dify's entities goes back as it came.
+  for name, value in pairs(type(message.opaque_body) == "table" and message.opaque_body or {}) do
+    if mapped[name] == nil then mapped[name] = value end
+  end
   if message.role == "tool" then mapped.tool_call_id = message.tool_call_id end
   if message.tool_calls and #message.tool_calls > 0 then
     mapped.tool_calls = {}
@@ -94,7 +102,7 @@ function openai.chat_request(call)
   if (request.n or 1) ~= 1 then unsupported("a request for several answers (n)") end
   request.response_format, request.json_schema =
     response_format_of(request.response_format, request.json_schema), nil
-  request.model = call.model_config.model
+  request.model, request.user = call.model_config.model, call.user or request.user
   request.messages = {}
   for i, message in ipairs(call.prompt_messages) do request.messages[i] = message_of(message) end
   if call.stop and #call.stop > 0 then request.stop = call.stop end
@@ -118,7 +126,7 @@ function openai.embedding_request(call)
   local request = {}
   for name, value in pairs(call.model_config.completion_params or {}) do request[name] = value end
   request.model, request.input = call.model_config.model, call.texts
-  request.encoding_format = "float"
+  request.encoding_format, request.user = "float", call.user or request.user
   return request
 end
 
@@ -132,13 +140,34 @@ local function string_or(value, otherwise)
   return type(value) == "string" and value or otherwise
 end
 
-local function text_of(content)
-  if type(content) ~= "table" then return content or "" end
-  local texts = {}
-  for _, part in ipairs(content) do
-    texts[#texts + 1] = type(part) == "table" and string_or(part.text) or nil
+-- An image of an answer as Dify's part; nil for anything else.
+local function image_of(part)
+  local image = type(part) == "table" and part.image_url
+  local url = type(image) == "table" and image.url or image
+  if type(url) ~= "string" then return nil end
+  local mime_type, data = url:match "^data:([%w/+.-]+);base64,(.*)$"
+  if not mime_type then return { type = "image", url = url } end
+  local format = mime_type:match "/(%w+)"
+  return { type = "image", mime_type = mime_type, format = format, base64_data = data }
+end
+
+-- A text, or an array of Dify's parts where there are images.
+local function content_from(message)
+  local content, texts, images = message.content, {}, {}
+  if type(content) == "string" then texts[1] = content end
+  for _, list in ipairs {
+    type(content) == "table" and content or {},
+    type(message.images) == "table" and message.images or {},
+  } do
+    for _, part in ipairs(list) do
+      texts[#texts + 1] = type(part) == "table" and string_or(part.text) or nil
+      images[#images + 1] = image_of(part)
+    end
   end
-  return table.concat(texts)
+  local text = table.concat(texts)
+  if #images == 0 then return text end
+  if text ~= "" then table.insert(images, 1, { type = "text", data = text }) end
+  return json.array(images)
 end
 
 local function tool_calls_of(calls, is_delta)
@@ -158,10 +187,28 @@ local function tool_calls_of(calls, is_delta)
   return json.array(mapped)
 end
 
+local MAPPED = {
+  role = true, content = true, images = true, tool_calls = true, reasoning_content = true,
+  reasoning = true, refusal = true,
+}
+
+-- What else a server says of its message: sound, sources, signatures of its reasoning.
+local function opaque_of(message)
+  local opaque
+  for name, value in pairs(message) do
+    if not MAPPED[name] then
+      opaque = opaque or {}
+      opaque[name] = value
+    end
+  end
+  return opaque
+end
+
 local function assistant_message(message, is_delta)
   return {
     role = "assistant",
-    content = text_of(message.content),
+    content = content_from(message),
+    opaque_body = opaque_of(message),
     tool_calls = tool_calls_of(message.tool_calls, is_delta),
     reasoning_content = string_or(message.reasoning_content, string_or(message.reasoning)),
     refusal = string_or(message.refusal),
@@ -214,13 +261,26 @@ end
 function openai.has_content(chunk)
   local message = chunk.delta.message
   return message.content ~= "" or #message.tool_calls > 0
-    or message.reasoning_content ~= nil or message.refusal ~= nil
+    or message.reasoning_content ~= nil or message.refusal ~= nil or message.opaque_body ~= nil
+end
+
+local function joined_content(first, second)
+  if type(first) == "string" and type(second) == "string" then return first .. second end
+  local parts = json.array {}
+  for _, content in ipairs { first, second } do
+    if content ~= "" then
+      content = type(content) == "string" and { { type = "text", data = content } } or content
+      for _, part in ipairs(content) do parts[#parts + 1] = part end
+    end
+  end
+  return parts
 end
 
 --- Adds what came after the finish_reason to the chunk that carried it.
 function openai.append(last, chunk)
   local target, message = last.delta.message, chunk.delta.message
-  target.content = target.content .. message.content
+  target.content = joined_content(target.content, message.content)
+  target.opaque_body = result.join_opaque(target.opaque_body, message.opaque_body)
   for _, call in ipairs(message.tool_calls) do table.insert(target.tool_calls, call) end
   last.delta.finish_reason = chunk.delta.finish_reason or last.delta.finish_reason
 end

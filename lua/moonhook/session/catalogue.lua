@@ -6,7 +6,12 @@ local reverse = require "host.reverse"
 
 local catalogue = {}
 
-local LOCAL_MODELS = { llm = { "demo" }, ["text-embedding"] = { "demo-embedding" } }
+local LOCAL_MODELS = {
+  llm = { "demo" },
+  ["text-embedding"] = { "demo-embedding" },
+  rerank = { "demo-rerank" },
+  moderation = { "demo-moderation" },
+}
 
 local known, known_version
 
@@ -53,13 +58,10 @@ function catalogue.of_model(provider, model, model_type)
     local text = "the backend '%s' is of type dify-service, which carries apps but no models"
     error(Error.new("unsupported", text:format(name)), 0)
   end
-  if backend.type == "local" then
-    local models = LOCAL_MODELS[model_type] or {}
-    if model ~= models[1] then
-      local has = models[1] and "'" .. models[1] .. "'" or "none of that type"
-      not_found(("the %s model '%s' was not found: the backend 'local' has %s")
-        :format(model_type, model, has), model)
-    end
+  local models = backend.type == "local" and LOCAL_MODELS[model_type]
+  if models and model ~= models[1] then
+    not_found(("the %s model '%s' was not found: the backend 'local' has '%s'")
+      :format(model_type, model, models[1]), model)
   end
   return name, backend.type
 end
@@ -81,6 +83,66 @@ function catalogue.of_app(app_id)
       .. "backend, and there is no backend of type dify that could know it"):format(app_id), app_id)
   end
   return name, "dify"
+end
+
+local function unsupported(kind)
+  local text = "'%s' calls need a backend of type dify, and there is none among the backends (%s)"
+  error(Error.new("unsupported", text:format(kind, table.concat(current().names, ", ")),
+    { kind = kind }), 0)
+end
+
+--- The backend of type `dify`; raises "unsupported" when there is none.
+---@return string name, string type
+function catalogue.of_dify(kind)
+  return dify_backend(current()) or unsupported(kind), "dify"
+end
+
+--- The backend that a provider stands for, whatever it carries.
+---@return string name, string type
+function catalogue.of_provider(provider, kind)
+  local backend = current().backends[provider]
+  if backend then return provider, backend.type end
+  return catalogue.of_dify(kind)
+end
+
+--- The backend for what names no model: Dify, which has a model for the system; else the first
+--- model that an `openai` backend declares; else the built-in one.
+---@return string name, string type, string? model
+function catalogue.of_system(model_type)
+  local all = current()
+  local dify = dify_backend(all)
+  if dify then return dify, "dify" end
+  for _, name in ipairs(all.names) do
+    local backend = all.backends[name]
+    local models = backend.type == "openai" and backend.models and backend.models[model_type]
+    if models and models[1] then return name, "openai", models[1] end
+  end
+  return "local", "local", LOCAL_MODELS[model_type][1]
+end
+
+--- The backend that takes a file, for an app or in general.
+---@return string name, string type, string? app_id
+function catalogue.of_file(app_id)
+  if app_id then
+    local name, backend_type = catalogue.of_app(app_id)
+    return name, backend_type, app_id
+  end
+  local all = current()
+  local dify = dify_backend(all)
+  if dify then return dify, "dify" end
+  local found
+  for _, name in ipairs(all.names) do
+    local backend = all.backends[name]
+    for id in pairs(backend.type == "dify-service" and backend.apps or {}) do
+      if found then
+        error(Error.new("unsupported", "there are several apps that could take the file: give the "
+          .. "app_id of the one that it is for"), 0)
+      end
+      found = { name, id }
+    end
+  end
+  if not found then unsupported "upload_file" end
+  return found[1], "dify-service", found[2]
 end
 
 --- Every model that the backends declare, in the order of the backends' names.

@@ -51,12 +51,15 @@ check.expected = expected
 
 local KINDS = {
   string = function(value) return type(value) == "string" end,
+  number = function(value) return type(value) == "number" and value == value end,
   boolean = function(value) return type(value) == "boolean" end,
   table = function(value) return type(value) == "table" end,
+  string_or_table = function(value) return type(value) == "string" or type(value) == "table" end,
   list = function(value) return type(value) == "table" and (#value > 0 or next(value) == nil) end,
 }
 local KIND_NAMES = {
-  string = "a string", boolean = "a boolean", table = "a table", list = "an array",
+  string = "a string", number = "a number", boolean = "a boolean", table = "a table",
+  list = "an array",
 }
 
 local function problem_with(value, rule)
@@ -66,7 +69,9 @@ local function problem_with(value, rule)
     local hint = rule.hint and rule.hint(value)
     return expected(rule.name, what, value) .. (hint and " (" .. hint .. ")" or "")
   end
-  if rule.required and value == "" then return expected(rule.name, "a text", value) end
+  if rule.required and value == "" and not rule.may_be_empty then
+    return expected(rule.name, "a text", value)
+  end
   return rule.test and rule.test(value, rule.name)
 end
 
@@ -92,7 +97,8 @@ local function problem_of(call, rules)
 end
 
 --- Checks the arguments of a method that takes one table; errors point at the plugin's line.
----@param rules table[]  { name, kind, required?, what?, test?(value, path) -> problem, hint? }
+---@param rules table[]  { name, kind, required?, may_be_empty?, what?, hint?,
+---  test?(value, path) -> problem }
 function check.call(title, owner, self, call, rules)
   local problem
   if self ~= owner then
@@ -110,6 +116,18 @@ function check.one_of(...)
   for _, value in ipairs(known) do known[value] = true end
   return function(value, path)
     if not known[value] then return expected(path, "one of " .. what, value) end
+  end
+end
+
+--- A test for a rule: each item of the array is of this kind.
+---@param what? string  how to call it
+function check.each(kind, what)
+  return function(values, path)
+    for i, value in ipairs(values) do
+      if not KINDS[kind](value) then
+        return expected(("%s[%d]"):format(path, i), what or KIND_NAMES[kind], value)
+      end
+    end
   end
 end
 

@@ -1,11 +1,22 @@
--- session.model: calls to models, one file per type of model, loaded when first used.
-local MODULES = { llm = "moonhook.session.llm", text_embedding = "moonhook.session.embedding" }
+-- session.model: calls to models, loaded when first used.
+local MODULES = {
+  llm = "moonhook.session.llm",
+  llm_structured_output = "moonhook.session.structured_output",
+  text_embedding = "moonhook.session.embedding",
+  rerank = "moonhook.session.rerank",
+}
+local SHARED = { -- two in one file
+  tts = "moonhook.session.audio",
+  speech2text = "moonhook.session.audio",
+  moderation = "moonhook.session.judge",
+  summary = "moonhook.session.judge",
+}
 
 local model = {}
 
 --- The models that the configured backends declare, `local` included.
----@param model_type? "llm"|"text-embedding"  nil: all
----@return { provider: string, model: string, model_type: string }[]
+---@param model_type? "llm"|"text-embedding"|"rerank"|"tts"|"speech2text"|"moderation"  nil: all
+---@return ListedModel[]
 function model:list(model_type)
   local problem
   if self ~= model then
@@ -19,7 +30,12 @@ end
 
 return setmetatable(model, {
   __index = function(_, name)
-    local namespace = MODULES[name] and require(MODULES[name])
+    local namespace
+    if MODULES[name] then
+      namespace = require(MODULES[name])
+    elseif SHARED[name] then
+      namespace = require(SHARED[name])[name]
+    end
     rawset(model, name, namespace)
     return namespace
   end,

@@ -5,10 +5,13 @@ local Stream = require "moonhook.session.stream"
 local exchange = require "moonhook.session.exchange"
 local openai = require "moonhook.backend.openai"
 local result = require "moonhook.session.result"
+local transport = require "moonhook.session.transport"
 local clock = require "host.clock"
 local json = require "host.json"
 
 local calls = {}
+
+local function ranking() return require "moonhook.backend.openai_ranking" end
 
 -- The server refused: its words stay in the fields.
 local function refusal(call, status)
@@ -20,8 +23,8 @@ local function refusal(call, status)
 end
 
 -- Opens a call and waits for its status; raises unless it is a success.
-local function open(backend, kind, body, is_streaming)
-  local call = exchange.open(backend, kind, body, { stream = is_streaming })
+local function open(backend, kind, body, options)
+  local call = exchange.open(backend, kind, body, options or {})
   local status, failure = exchange.head(call)
   if status and (status < 200 or status > 299) then failure = refusal(call, status) end
   if failure then
@@ -29,6 +32,11 @@ local function open(backend, kind, body, is_streaming)
     error(failure, 0)
   end
   return call
+end
+
+local function ask(backend, kind, request, title)
+  local call = open(backend, kind, transport.encode(title, request))
+  return json.decode_plain(exchange.whole(call))
 end
 
 -- An iterator's source over the server's events. The chunk with the finish_reason is kept back
@@ -90,33 +98,164 @@ local function chunk_source(call, model, started_s)
   return { read = read, close = function() exchange.close(call) end, collect = result.collect }
 end
 
---- Gives a Stream of LLMResultChunk, or an LLMResult.
-function calls.llm(backend, model, body, is_streaming)
+-- ---- chat models --------------------------------------------------------------------------------
+
+local function stream_llm(backend, call, title)
+  local started_s, body = clock.now(), transport.encode(title, openai.chat_request(call))
+  local exchanged = open(backend, "llm", body, { stream = true })
+  return chunk_source(exchanged, call.model_config.model, started_s)
+end
+
+local function ask_llm(backend, call, title, kind)
   local started_s = clock.now()
-  local call = open(backend, "llm", body, is_streaming)
-  if is_streaming then
-    local chunks = Stream.new(chunk_source(call, model, started_s))
-    return chunks
-  end
-  local answer = json.decode_plain(exchange.whole(call))
+  local answer = ask(backend, kind or "llm", openai.chat_request(call), title)
   local problem = openai.completion_problem(answer)
   if problem then error(Stream.malformed(backend, 1, problem), 0) end
-  local joined = openai.completion(answer, model)
+  local joined = openai.completion(answer, call.model_config.model)
   joined.usage = openai.usage(answer.usage, clock.now() - started_s)
   return joined
 end
 
+--- Gives a Stream of LLMResultChunk, or an LLMResult.
+function calls.llm(backend, call, title)
+  if call.stream == false then return ask_llm(backend, call, title) end
+  local chunks = Stream.new(stream_llm(backend, call, title))
+  return chunks
+end
+
+--- The same with `structured_output`, in the last chunk and in the result.
+function calls.llm_structured_output(backend, call, title)
+  local structured = require "moonhook.session.structured"
+  local changed = structured.as_llm_call(call)
+  if call.stream == false then
+    return structured.complete(ask_llm(backend, changed, title), backend)
+  end
+  local chunks = Stream.new(structured.source(stream_llm(backend, changed, title), backend))
+  return chunks
+end
+
+local SUMMARIZE = "Summarize the user's text in its own language. Keep what matters, leave out the "
+  .. "rest, add nothing, and answer with the summary alone."
+
+--- Gives the shortened text, by a chat model.
+function calls.summary(backend, call, title)
+  local instruction = call.instruction == "" and SUMMARIZE or SUMMARIZE .. "\n" .. call.instruction
+  local answer = ask_llm(backend, {
+    model_config = { provider = backend, model = call.model },
+    prompt_messages = {
+      { role = "system", content = instruction }, { role = "user", content = call.text },
+    },
+    user = call.user,
+    stream = false,
+  }, title, "summary")
+  local text = answer.message.content
+  if type(text) ~= "string" or text == "" then
+    error(Stream.malformed(backend, 1, "a summary without text"), 0)
+  end
+  return text
+end
+
+-- ---- vectors, order, judgement ------------------------------------------------------------------
+
 --- Gives a TextEmbeddingResult.
-function calls.text_embedding(backend, call, body)
+function calls.text_embedding(backend, call, title)
   local started_s = clock.now()
-  local answer = json.decode_plain(exchange.whole(open(backend, "text_embedding", body, false)))
+  local answer = ask(backend, "text_embedding", openai.embedding_request(call), title)
   local vectors = openai.embeddings(answer, #call.texts)
   if not vectors then error(Stream.malformed(backend, 1, "not one vector for each text"), 0) end
   return {
-    model = answer.model or call.model_config.model,
+    model = type(answer.model) == "string" and answer.model or call.model_config.model,
     embeddings = vectors,
     usage = openai.embedding_usage(answer.usage, clock.now() - started_s),
   }
+end
+
+-- Their shapes have no place for images.
+local function texts_of(documents, path)
+  local texts = {}
+  for i, document in ipairs(documents) do
+    if document.content_type ~= "text" then
+      error(Error.new("unsupported", "an image cannot be sent there to an OpenAI-compatible server",
+        { param = path }), 0)
+    end
+    texts[i] = document.content
+  end
+  return texts
+end
+
+function calls.multimodal_embedding(backend, call, title)
+  return calls.text_embedding(backend, {
+    model_config = call.model_config,
+    texts = texts_of(call.documents, "documents"),
+    user = call.user,
+  }, title)
+end
+
+local function rerank(backend, call, query, docs, title)
+  local answer = ask(backend, "rerank", ranking().rerank_request(call, query, docs), title)
+  local ranked = ranking().reranked(answer, call, docs)
+  if not ranked then
+    error(Stream.malformed(backend, 1, "not an index and a score for each result"), 0)
+  end
+  return ranked
+end
+
+function calls.rerank(backend, call, title)
+  return rerank(backend, call, call.query, call.docs, title)
+end
+
+function calls.multimodal_rerank(backend, call, title)
+  local query = texts_of({ call.query }, "query")[1]
+  return rerank(backend, call, query, texts_of(call.docs, "docs"), title)
+end
+
+function calls.moderation(backend, call, title)
+  local answer = ask(backend, "moderation", ranking().moderation_request(call), title)
+  local is_flagged = ranking().is_flagged(answer)
+  if is_flagged == nil then
+    error(Stream.malformed(backend, 1, "no result that says whether it is flagged"), 0)
+  end
+  return is_flagged
+end
+
+-- ---- sound --------------------------------------------------------------------------------------
+
+local function sound_source(call)
+  local has_sound = false
+  local function read()
+    local piece, failure = exchange.read(call)
+    if piece then
+      has_sound = true
+      return piece
+    end
+    if not failure and not has_sound then failure = Stream.truncated(call.backend, 0) end
+    return nil, failure
+  end
+  local function collect(pieces)
+    local joined = {}
+    for piece in pieces do joined[#joined + 1] = piece end
+    return table.concat(joined)
+  end
+  return { read = read, close = function() exchange.close(call) end, collect = collect }
+end
+
+--- Gives a Stream of the sound's bytes.
+function calls.tts(backend, call, title)
+  local request = require("moonhook.backend.openai_audio").speech_request(call)
+  local exchanged = open(backend, "tts", transport.encode(title, request), { stream = true })
+  local sound = Stream.new(sound_source(exchanged))
+  return sound
+end
+
+function calls.speech2text(backend, call)
+  local audio, bytes = require "moonhook.backend.openai_audio", require "host.bytes"
+  local boundary = "moonhook-" .. bytes.hex(bytes.random(16))
+  local body = audio.transcription_form(call, boundary)
+  local options = { content_type = "multipart/form-data; boundary=" .. boundary }
+  local exchanged = open(backend, "speech2text", body, options)
+  local text = audio.transcript(json.decode_plain(exchange.whole(exchanged)))
+  if not text then error(Stream.malformed(backend, 1, "no text"), 0) end
+  return text
 end
 
 return calls

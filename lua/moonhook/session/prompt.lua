@@ -13,12 +13,20 @@ local function a_string(value, path)
   if type(value) ~= "string" then return expected(path, "a string", value) end
 end
 
+prompt.a_string = a_string
+
 --- { provider, model, completion_params? }
 function prompt.model_config(config, path)
   return a_string(config.provider, path .. ".provider") or a_string(config.model, path .. ".model")
     or (config.completion_params ~= nil and type(config.completion_params) ~= "table"
       and expected(path .. ".completion_params", "a table", config.completion_params)) or nil
 end
+
+prompt.MODEL_CONFIG = {
+  name = "model_config", kind = "table", required = true, what = "a table { provider, model }",
+  test = prompt.model_config,
+}
+prompt.USER = { name = "user", kind = "string" }
 
 function prompt.strings(values, path)
   for i, value in ipairs(values) do
@@ -30,6 +38,26 @@ end
 function prompt.texts(values, path)
   if #values == 0 then return path .. ": expected at least one text, got none" end
   return prompt.strings(values, path)
+end
+
+local is_content_type = check.one_of("text", "image")
+
+--- { content, content_type }: a text, or an image as base64 or by its address
+function prompt.document(document, path)
+  return a_string(document.content, path .. ".content")
+    or is_content_type(document.content_type, path .. ".content_type")
+end
+
+function prompt.documents(documents, path)
+  if #documents == 0 then return path .. ": expected at least one document, got none" end
+  for i, document in ipairs(documents) do
+    local at = ("%s[%d]"):format(path, i)
+    if type(document) ~= "table" then
+      return expected(at, "a table { content, content_type }", document)
+    end
+    local problem = prompt.document(document, at)
+    if problem then return problem end
+  end
 end
 
 local function part_problem(part, path)
@@ -100,5 +128,17 @@ function prompt.tool_choice(choice, path)
   return is_tool_mode(choice.mode, path .. ".mode")
     or (choice.mode == "tool" and a_string(choice.name, path .. ".name")) or nil
 end
+
+--- The arguments of a call to a chat model.
+prompt.LLM_RULES = {
+  prompt.MODEL_CONFIG,
+  { name = "prompt_messages", kind = "list", required = true, what = "an array of messages",
+    test = prompt.messages },
+  { name = "tools", kind = "list", test = prompt.tools },
+  { name = "tool_choice", kind = "table", test = prompt.tool_choice },
+  { name = "stop", kind = "list", test = prompt.strings },
+  { name = "stream", kind = "boolean" },
+  prompt.USER,
+}
 
 return prompt

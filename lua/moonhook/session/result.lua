@@ -1,4 +1,6 @@
--- Dify's LLMResult and usage: built from numbers, and joined from a stream's chunks.
+-- Dify's results: usage built from numbers, LLMResult joined from a stream's chunks, the shapes of
+-- what other models give.
+local Stream = require "moonhook.session.stream"
 local json = require "host.json"
 
 local result = {}
@@ -62,6 +64,34 @@ local function finished_tool_calls(calls)
   return json.array(calls.order)
 end
 
+local NAMES_A_THING = { id = true, type = true, format = true }
+
+--- Joins what streamed messages carry beyond Dify's entities: texts grow, lists too, the rest is
+--- replaced. Neither argument is changed.
+function result.join_opaque(first, second)
+  if type(first) ~= "table" or type(second) ~= "table" then
+    if second == nil then return first end
+    return second
+  end
+  local joined = {}
+  for name, value in pairs(first) do joined[name] = value end
+  if json.is_array(first) or json.is_array(second) then
+    for _, value in ipairs(second) do joined[#joined + 1] = value end
+    return json.array(joined)
+  end
+  for name, value in pairs(second) do
+    local before = joined[name]
+    if type(before) == "string" and type(value) == "string" and not NAMES_A_THING[name] then
+      joined[name] = before .. value
+    elseif type(before) == "table" then
+      joined[name] = result.join_opaque(before, value)
+    else
+      joined[name] = value
+    end
+  end
+  return joined
+end
+
 local COUNTS = { "prompt_tokens", "completion_tokens", "total_tokens" }
 
 local function join_usage(sum, usage)
@@ -117,11 +147,14 @@ function result.collect(chunks)
       calls = join_tool_calls(calls, message.tool_calls)
     end
     joined.message.refusal = message.refusal or joined.message.refusal
+    joined.message.opaque_body =
+      result.join_opaque(joined.message.opaque_body, message.opaque_body)
     joined.model = chunk.model or joined.model
     joined.system_fingerprint = chunk.system_fingerprint or joined.system_fingerprint
     if delta.finish_reason ~= "" then
       joined.finish_reason = delta.finish_reason or joined.finish_reason
     end
+    if chunk.structured_output ~= nil then joined.structured_output = chunk.structured_output end
     if delta.usage then joined.usage = join_usage(joined.usage, delta.usage) end
   end
   local text = table.concat(texts)
@@ -131,6 +164,32 @@ function result.collect(chunks)
   if #thoughts > 0 then joined.message.reasoning_content = table.concat(thoughts) end
   joined.usage = joined.usage or result.usage(0, 0, 0)
   return joined
+end
+
+--- The TextEmbeddingResult, when it holds one vector for each text; raises otherwise.
+function result.embeddings(answer, count, backend)
+  local vectors = type(answer) == "table" and answer.embeddings
+  if type(vectors) ~= "table" or #vectors ~= count then
+    error(Stream.malformed(backend, 1, "not one vector for each text"), 0)
+  end
+  for _, vector in ipairs(vectors) do
+    if type(vector) ~= "table" then
+      error(Stream.malformed(backend, 1, "a vector is not an array"), 0)
+    end
+  end
+  return answer
+end
+
+--- The RerankResult, when its documents have indexes and scores; raises otherwise.
+function result.reranked(answer, backend)
+  local docs = type(answer) == "table" and answer.docs
+  if type(docs) ~= "table" then error(Stream.malformed(backend, 1, "docs is not an array"), 0) end
+  for _, doc in ipairs(docs) do
+    if type(doc) ~= "table" or type(doc.index) ~= "number" or type(doc.score) ~= "number" then
+      error(Stream.malformed(backend, 1, "a document has no index or no score"), 0)
+    end
+  end
+  return answer
 end
 
 return result

@@ -1,0 +1,157 @@
+-- Calls to apps in Dify's shapes: the request, the events of a stream, the answer of a blocking
+-- call, and the joining of events into that answer. Pure but for the exchange that it reads.
+local Error = require "moonhook.error"
+local Stream = require "moonhook.session.stream"
+local exchange = require "moonhook.session.exchange"
+local json = require "host.json"
+
+local app_events = {}
+
+---@alias AppType "chat"|"completion"|"workflow"
+
+--- Whether a call wants events: chat apps stream unless told otherwise, the others do not.
+---@param app_type AppType
+function app_events.is_streaming(call, app_type)
+  return (call.response_mode or (app_type == "chat" and "streaming")) == "streaming"
+end
+
+--- Dify's request for a call, without what the transport adds.
+---@param app_type AppType
+function app_events.request(call, app_type)
+  return {
+    app_id = call.app_id,
+    query = call.query or "",
+    inputs = call.inputs or {},
+    response_mode = app_events.is_streaming(call, app_type) and "streaming" or "blocking",
+    conversation_id = call.conversation_id or "",
+    user = call.user or "",
+    files = call.files and #call.files > 0 and call.files or nil,
+  }
+end
+
+-- An `error` event ends a stream. Its text is an upstream's, so it stays in the fields.
+local function error_of(event, backend)
+  local is_missing = event.status == 404 or event.code == "not_found"
+  local message = is_missing and "the app or the conversation does not exist"
+    or "the app ended with an error"
+  return Error.new(is_missing and "not_found" or "upstream_error", message, {
+    backend = backend,
+    upstream_code = event.code,
+    upstream_message = event.message,
+    upstream_status = event.status,
+  })
+end
+
+local function decode_event(piece, backend, position)
+  local event = json.decode_plain(piece)
+  if type(event) ~= "table" or type(event.event) ~= "string" then
+    return nil, Stream.malformed(backend, position, "not a JSON object with an event's name")
+  end
+  if event.event == "error" then return nil, error_of(event, backend) end
+  return event
+end
+
+-- ---- what the blocking call gives --------------------------------------------------------------
+
+local MODES = { -- events that tell what kind of chat app answers
+  agent_message = "agent-chat", agent_thought = "agent-chat", workflow_started = "advanced-chat",
+}
+
+local function collect_answer(events, app_type)
+  local texts, last = {}, { event = "message", mode = app_type, metadata = {} }
+  for event in events do
+    local name = event.event
+    if app_type == "chat" and MODES[name] then last.mode = MODES[name] end
+    if name == "message" or name == "agent_message" then
+      texts[#texts + 1] = type(event.answer) == "string" and event.answer or ""
+      last.id = event.id or last.id
+    elseif name == "message_replace" then
+      texts = { type(event.answer) == "string" and event.answer or "" }
+    elseif name == "message_end" then
+      last.metadata, last.id = event.metadata or last.metadata, event.id or last.id
+      last.files = event.files
+    end
+    for _, field in ipairs { "task_id", "message_id", "conversation_id", "created_at" } do
+      last[field] = event[field] or last[field]
+    end
+  end
+  last.answer = table.concat(texts)
+  return last
+end
+
+local function collect_run(events)
+  local run = {}
+  for event in events do
+    run.task_id = event.task_id or run.task_id
+    run.workflow_run_id = event.workflow_run_id or run.workflow_run_id
+    if event.event == "workflow_finished" or event.event == "workflow_paused" then
+      run.data = event.data
+    end
+  end
+  return run
+end
+
+-- The event after which a stream may end.
+local LAST_EVENTS = {
+  chat = { message_end = true },
+  completion = { message_end = true },
+  workflow = { workflow_finished = true, workflow_paused = true },
+}
+
+--- A Stream of the app's events.
+---@param call table  of exchange.open
+---@param app_type AppType
+---@return Stream
+function app_events.stream(call, app_type)
+  local position, has_ended = 0, false
+  local is_last = LAST_EVENTS[app_type]
+  local function read()
+    local piece, failure = exchange.read(call)
+    if not piece then
+      if failure or has_ended then return nil, failure end
+      return nil, Stream.truncated(call.backend, position)
+    end
+    position = position + 1
+    local event
+    event, failure = decode_event(piece, call.backend, position)
+    has_ended = has_ended or (event and is_last[event.event])
+    return event, failure
+  end
+  local function collect(events)
+    if app_type == "workflow" then return collect_run(events) end
+    return collect_answer(events, app_type)
+  end
+  local events = Stream.new {
+    read = read, close = function() exchange.close(call) end, collect = collect,
+  }
+  return events
+end
+
+--- The answer of a blocking call, as the upstream sent it.
+---@param call table  of exchange.open
+---@param app_type AppType
+function app_events.answer(call, app_type)
+  local piece, backend = exchange.whole(call), call.backend
+  if app_type ~= "workflow" then
+    local answer, failure = decode_event(piece, backend, 1)
+    if failure then error(failure, 0) end
+    return answer
+  end
+  local run = json.decode_plain(piece)
+  if type(run) == "table" and run.event == "error" then error(error_of(run, backend), 0) end
+  if type(run) ~= "table" or type(run.data) ~= "table" then
+    error(Stream.malformed(backend, 1, "not a JSON object with a run's data"), 0)
+  end
+  return run
+end
+
+--- A Stream or an answer, as the call asks.
+function app_events.result(call, exchanged, app_type)
+  if app_events.is_streaming(call, app_type) then
+    local events = app_events.stream(exchanged, app_type)
+    return events
+  end
+  return app_events.answer(exchanged, app_type)
+end
+
+return app_events

@@ -1,0 +1,60 @@
+-- Calls to chat models in Dify's shapes: the request, and a stream whose pieces are its chunks.
+local Stream = require "moonhook.session.stream"
+local exchange = require "moonhook.session.exchange"
+local result = require "moonhook.session.result"
+local json = require "host.json"
+
+local llm_chunks = {}
+
+local function unless_empty(list)
+  return list and #list > 0 and list or nil
+end
+
+--- Dify's request for a call of session.model.llm or llm_structured_output.
+function llm_chunks.request(call)
+  local config = call.model_config
+  return {
+    provider = config.provider,
+    model = config.model,
+    mode = config.mode or "chat",
+    completion_params = config.completion_params or {},
+    prompt_messages = call.prompt_messages,
+    tools = unless_empty(call.tools),
+    tool_choice = call.tool_choice,
+    stop = unless_empty(call.stop),
+    structured_output_schema = call.structured_output_schema,
+    stream = call.stream ~= false,
+  }
+end
+
+--- An iterator's source over pieces that are chunks.
+---@param call table  of exchange.open
+---@return StreamSource
+function llm_chunks.source(call)
+  local position, failure = 0, nil
+  local function read()
+    local piece
+    piece, failure = exchange.read(call)
+    if not piece then
+      if not failure and position == 0 then failure = Stream.truncated(call.backend, position) end
+      return nil, failure
+    end
+    position = position + 1
+    local chunk = json.decode_plain(piece)
+    local problem = result.chunk_problem(chunk)
+    if problem then return nil, Stream.malformed(call.backend, position, problem) end
+    return chunk
+  end
+  return { read = read, close = function() exchange.close(call) end, collect = result.collect }
+end
+
+--- A Stream of the source's chunks, or the one result that they make.
+---@param source StreamSource
+function llm_chunks.result(call, source)
+  local chunks = Stream.new(source)
+  if call.stream ~= false then return chunks end
+  local joined = chunks:collect()
+  return joined
+end
+
+return llm_chunks
