@@ -135,8 +135,12 @@ static int read_backend(const Reader *reader, const YamlNode *map, ConfigBackend
     return config_expected(reader, map, what, "the file with Dify's inner API key", key);
   if (key && key->type != YAML_NULL && !backend->key)
     return UV_EINVAL;
-  if (tenant && tenant->text && tenant->type != YAML_NULL)
+  snprintf(what, sizeof what, "%s.tenant_id", section);
+  if (tenant && tenant->text && tenant->len > 0 && tenant->type != YAML_NULL)
     backend->tenant_id = mem_string(tenant->text);
+  else if (backend->type == BACKEND_DIFY)
+    return config_expected(reader, tenant ? tenant : map, what, "the id of a workspace of Dify",
+                           tenant);
   return 0;
 }
 

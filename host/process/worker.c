@@ -29,14 +29,24 @@ static Stream *open_local(void *context, const char *kind, Span body)
 
 // --- configuration -------------------------------------------------------------------------------
 
+static int add_backend(Backends *backends, const ConfigBackend *backend, Err *err)
+{
+  uint32_t i;
+  int rc = backends_add(backends, backend->type, backend->name, backend->url, backend->key,
+                        backend->models_json, err);
+  if (rc == 0 && backend->tenant_id)
+    backends_set_tenant(backends, backend->tenant_id);
+  for (i = 0; i < backend->app_count && rc == 0; i++)
+    rc = backends_add_app(backends, backend->apps[i].app_id, backend->apps[i].key, err);
+  return rc;
+}
+
 static Backends *make_backends(const Config *config, Err *err)
 {
   Backends *backends = backends_new();
   uint32_t i;
   for (i = 0; i < config->backend_count; i++) {
-    const ConfigBackend *backend = &config->backends[i];
-    if (backends_add(backends, backend->type, backend->name, backend->url, backend->key,
-                     backend->models_json, err) < 0) {
+    if (add_backend(backends, &config->backends[i], err) < 0) {
       backends_release(backends);
       return NULL;
     }
@@ -44,7 +54,19 @@ static Backends *make_backends(const Config *config, Err *err)
   return backends;
 }
 
-// What plugins may know: names, types and models, no address and no key.
+static void append_app_ids(Buffer *json, const Backend *backend)
+{
+  uint32_t i;
+  buffer_string(json, ",\"apps\":{");
+  for (i = 0; i < backend->app_count; i++) {
+    buffer_string(json, i ? "," : "");
+    buffer_json_string(json, backend->apps[i].app_id, strlen(backend->apps[i].app_id));
+    buffer_string(json, ":true");
+  }
+  buffer_char(json, '}');
+}
+
+// What plugins may know: names, types, models and app ids, no address and no key.
 static char *make_catalogue(const Backends *backends, const Config *config)
 {
   Buffer json = { 0 };
@@ -57,6 +79,8 @@ static char *make_catalogue(const Backends *backends, const Config *config)
     buffer_printf(&json, ":{\"type\":\"%s\"", backend_type_name(backend->type));
     if (backend->models_json)
       buffer_printf(&json, ",\"models\":%s", backend->models_json);
+    if (backend->app_count)
+      append_app_ids(&json, backend);
     buffer_char(&json, '}');
   }
   buffer_printf(&json, "},\"apps\":%s}", config->apps_catalog_json);

@@ -15,13 +15,85 @@ struct Backends {
 };
 
 static const BackendKind kinds[] = {
-  { BACKEND_OPENAI, "llm", "POST", "/chat/completions", PERMIT_LLM, true },
-  { BACKEND_OPENAI, "text_embedding", "POST", "/embeddings", PERMIT_TEXT_EMBEDDING, true },
-  { BACKEND_OPENAI, "models", "GET", "/models", 0, true },
-  { BACKEND_LOCAL, "app", NULL, NULL, PERMIT_APP, false },
-  { BACKEND_LOCAL, "llm", NULL, NULL, PERMIT_LLM, false },
-  { BACKEND_LOCAL, "text_embedding", NULL, NULL, PERMIT_TEXT_EMBEDDING, false },
-  { BACKEND_LOCAL, "models", NULL, NULL, 0, false },
+  { BACKEND_OPENAI, "llm", "POST", "/chat/completions", PERMIT_LLM, true,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_OPENAI, "summary", "POST", "/chat/completions", PERMIT_LLM, true,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_OPENAI, "parameter_extractor", "POST", "/chat/completions", PERMIT_NODE, true,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_OPENAI, "question_classifier", "POST", "/chat/completions", PERMIT_NODE, true,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_OPENAI, "text_embedding", "POST", "/embeddings", PERMIT_TEXT_EMBEDDING, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_OPENAI, "rerank", "POST", "/rerank", PERMIT_RERANK, true, .decoder = BODY_WHOLE },
+  { BACKEND_OPENAI, "tts", "POST", "/audio/speech", PERMIT_TTS, true,
+    .stream_decoder = BODY_BYTES },
+  { BACKEND_OPENAI, "speech2text", "POST", "/audio/transcriptions", PERMIT_SPEECH2TEXT, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_OPENAI, "moderation", "POST", "/moderations", PERMIT_MODERATION, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_OPENAI, "models", "GET", "/models", 0, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "app", "POST", "/inner/api/invoke/app", PERMIT_APP, false, .decoder = BODY_FRAMES,
+    .stream_decoder = BODY_FRAMES },
+  { BACKEND_DIFY, "fetch_app", "POST", "/inner/api/fetch/app/info", PERMIT_APP, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "llm", "POST", "/inner/api/invoke/llm", PERMIT_LLM, true, .decoder = BODY_FRAMES,
+    .stream_decoder = BODY_FRAMES },
+  { BACKEND_DIFY, "llm_structured_output", "POST", "/inner/api/invoke/llm/structured-output",
+    PERMIT_LLM, true, .decoder = BODY_FRAMES, .stream_decoder = BODY_FRAMES },
+  { BACKEND_DIFY, "text_embedding", "POST", "/inner/api/invoke/text-embedding",
+    PERMIT_TEXT_EMBEDDING, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "multimodal_embedding", "POST", "/inner/api/invoke/multimodal-embedding",
+    PERMIT_TEXT_EMBEDDING, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "rerank", "POST", "/inner/api/invoke/rerank", PERMIT_RERANK, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "multimodal_rerank", "POST", "/inner/api/invoke/multimodal-rerank", PERMIT_RERANK,
+    true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "tts", "POST", "/inner/api/invoke/tts", PERMIT_TTS, true, .decoder = BODY_FRAMES,
+    .stream_decoder = BODY_FRAMES },
+  { BACKEND_DIFY, "speech2text", "POST", "/inner/api/invoke/speech2text", PERMIT_SPEECH2TEXT, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "moderation", "POST", "/inner/api/invoke/moderation", PERMIT_MODERATION, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "summary", "POST", "/inner/api/invoke/summary", PERMIT_LLM, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "tool", "POST", "/inner/api/invoke/tool", PERMIT_TOOL, false,
+    .decoder = BODY_FRAMES, .stream_decoder = BODY_FRAMES },
+  { BACKEND_DIFY, "parameter_extractor", "POST", "/inner/api/invoke/parameter-extractor",
+    PERMIT_NODE, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "question_classifier", "POST", "/inner/api/invoke/question-classifier",
+    PERMIT_NODE, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "upload_file", "POST", "/inner/api/upload/file/request", 0, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY, "upload_signed", "POST", "/files/upload/for-plugin", 0, false,
+    .is_signed = true },
+  { BACKEND_DIFY_SERVICE, "app_chat", "POST", "/chat-messages", PERMIT_APP, false,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_DIFY_SERVICE, "app_completion", "POST", "/completion-messages", PERMIT_APP, false,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_DIFY_SERVICE, "app_workflow", "POST", "/workflows/run", PERMIT_APP, false,
+    .stream_decoder = BODY_SSE },
+  { BACKEND_DIFY_SERVICE, "stop_chat", "POST", "/chat-messages/%s/stop", PERMIT_APP, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY_SERVICE, "stop_completion", "POST", "/completion-messages/%s/stop", PERMIT_APP,
+    true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY_SERVICE, "stop_workflow", "POST", "/workflows/tasks/%s/stop", PERMIT_APP, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY_SERVICE, "fetch_app", "GET", "/parameters", PERMIT_APP, true,
+    .decoder = BODY_WHOLE },
+  { BACKEND_DIFY_SERVICE, "app_info", "GET", "/info", PERMIT_APP, true, .decoder = BODY_WHOLE },
+  { BACKEND_DIFY_SERVICE, "upload_file", "POST", "/files/upload", 0, false, .decoder = BODY_WHOLE },
+  { BACKEND_LOCAL, "app", .permission = PERMIT_APP },
+  { BACKEND_LOCAL, "fetch_app", .permission = PERMIT_APP },
+  { BACKEND_LOCAL, "llm", .permission = PERMIT_LLM },
+  { BACKEND_LOCAL, "llm_structured_output", .permission = PERMIT_LLM },
+  { BACKEND_LOCAL, "summary", .permission = PERMIT_LLM },
+  { BACKEND_LOCAL, "text_embedding", .permission = PERMIT_TEXT_EMBEDDING },
+  { BACKEND_LOCAL, "rerank", .permission = PERMIT_RERANK },
+  { BACKEND_LOCAL, "moderation", .permission = PERMIT_MODERATION },
+  { BACKEND_LOCAL, "parameter_extractor", .permission = PERMIT_NODE },
+  { BACKEND_LOCAL, "question_classifier", .permission = PERMIT_NODE },
+  { BACKEND_LOCAL, "models", .permission = 0 },
 };
 
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
@@ -84,19 +156,30 @@ Backends *backends_hold(Backends *backends)
   return backends;
 }
 
+static void forget_key(char *key)
+{
+  if (key)
+    explicit_bzero(key, strlen(key));
+  mem_free(key);
+}
+
 void backends_release(Backends *backends)
 {
-  uint32_t i;
+  uint32_t i, j;
   if (!backends || --backends->holds > 0)
     return;
   for (i = 0; i < backends->count; i++) {
     Backend *backend = &backends->items[i];
-    if (backend->key)
-      explicit_bzero(backend->key, strlen(backend->key));
-    mem_free(backend->key);
+    forget_key(backend->key);
     mem_free(backend->name);
     mem_free(backend->url);
     mem_free(backend->models_json);
+    mem_free(backend->tenant_id);
+    for (j = 0; j < backend->app_count; j++) {
+      mem_free(backend->apps[j].app_id);
+      forget_key(backend->apps[j].key);
+    }
+    mem_free(backend->apps);
   }
   mem_free(backends->items);
   mem_free(backends);
@@ -137,6 +220,24 @@ int backends_add(Backends *backends, BackendType type, const char *name, const c
   backend->url = url ? mem_bytes(url, len) : NULL;
   backend->key = mem_string(key);
   backend->models_json = mem_string(models_json);
+  return 0;
+}
+
+void backends_set_tenant(Backends *backends, const char *tenant_id)
+{
+  Backend *backend = &backends->items[backends->count - 1];
+  mem_free(backend->tenant_id);
+  backend->tenant_id = mem_string(tenant_id);
+}
+
+int backends_add_app(Backends *backends, const char *app_id, const char *key, Err *err)
+{
+  Backend *backend = &backends->items[backends->count - 1];
+  if (!is_header_safe(key))
+    return err_set(err, UV_EINVAL, "backend %s: the key of app %s: expected one line of text",
+                   backend->name, app_id);
+  backend->apps = mem_resize(backend->apps, (backend->app_count + 1) * sizeof *backend->apps);
+  backend->apps[backend->app_count++] = (BackendApp){ mem_string(app_id), mem_string(key) };
   return 0;
 }
 

@@ -8,11 +8,13 @@
 
 #include "../base/memory.h"
 #include "exchange.h"
+#include "notice.h"
 
 struct Client {
   Net net; // first member: on_no_sockets casts back
   Pool *pool;
   uint32_t streams; // open ones
+  Notices notices;
   int parts_open;   // while closing
   void (*on_closed)(void *context);
   void *closed_context;
@@ -69,6 +71,7 @@ static void on_no_sockets(Net *net)
 
 void client_close(Client *client, void (*on_closed)(void *context), void *context)
 {
+  notices_close(&client->notices);
   assert(client->streams == 0);
   client->on_closed = on_closed;
   client->closed_context = context;
@@ -90,6 +93,13 @@ uint32_t client_open_sockets(const Client *client)
 Stream *client_open(Client *client, const ClientCall *call)
 {
   return exchange_new(client->net.loop, client->pool, &client->streams, call);
+}
+
+void client_notify(Client *client, const ClientCall *call)
+{
+  ClientCall notice = *call;
+  notice.times.total_ms = CLIENT_NOTIFY_MS;
+  notices_take(&client->notices, client->net.loop, client_open(client, &notice));
 }
 
 const char *client_event_name(Stream *stream)

@@ -43,16 +43,21 @@ uint32_t client_open_sockets(const Client *client); // in use and pooled, for sp
 
 // Starts the exchange; never NULL. Nothing blocks; failures come as STREAM_ERROR with the codes
 // upstream_error, upstream_timeout, and more exact ones behind it in the message:
-// connect_refused, dns, tls_verify, upstream_protocol, upstream_truncated, event_too_large.
+// connect_refused, dns, tls_verify, upstream_protocol, upstream_truncated, event_too_large, and
+// those of frame.h.
 // head: the HTTP status. Pieces: BODY_SSE: an event's data (other fields of an event: see
-// client_event_name); BODY_WHOLE: the body; BODY_BYTES: as they come. A reply to a BODY_SSE call
-// that calls itself JSON comes whole: some servers put an error there, or ignore that they were to
-// stream.
+// client_event_name); BODY_FRAMES: a frame's data; BODY_WHOLE: the body; BODY_BYTES: as they come.
+// A reply to a BODY_SSE call that calls itself JSON comes whole: some servers put an error there,
+// or ignore that they were to stream.
 //
 // The socket is read only as far as the stream is: with 64 KiB waiting, the peer has to wait as
 // well. A stream that is closed before its end takes its socket with it, at once, unless the
 // reply's end is among the bytes that have arrived.
 Stream *client_open(Client *client, const ClientCall *call);
+// Makes a call that nobody waits for: its answer is thrown away, and it is given up after
+// CLIENT_NOTIFY_MS, or when the client is closed.
+void client_notify(Client *client, const ClientCall *call);
+enum { CLIENT_NOTIFY_MS = 2000 };
 const char *client_event_name(Stream *stream); // of the last SSE piece; "" when it had none
 const HeaderList *client_reply_headers(Stream *stream); // after head; NULL before
 

@@ -1,18 +1,18 @@
 // See decoder.h.
 #include "decoder.h"
 
-#include <assert.h>
-
 void decoder_init(Decoder *decoder, BodyDecoder kind, size_t max_bytes)
 {
-  assert(kind != BODY_FRAMES); // no backend with frames can be configured yet
   decoder->kind = kind;
   decoder->max_bytes = max_bytes;
 }
 
 void decoder_free(Decoder *decoder)
 {
-  sse_free(&decoder->sse);
+  if (decoder->kind == BODY_SSE)
+    sse_free(&decoder->sse);
+  else if (decoder->kind == BODY_FRAMES)
+    frame_free(&decoder->frame);
   buffer_free(&decoder->whole);
 }
 
@@ -27,6 +27,19 @@ static DecodeStatus feed_events(Decoder *decoder, Span *body, Span *piece, const
   }
   *piece = decoder->sse.out_data;
   return status == SSE_EVENT ? DECODE_PIECE : DECODE_MORE;
+}
+
+static DecodeStatus feed_frames(Decoder *decoder, Span *body, Span *piece, const char **problem)
+{
+  size_t used = 0;
+  FrameStatus status = frame_feed(&decoder->frame, body->at, body->len, &used);
+  *body = (Span){ body->at + used, body->len - used };
+  if (status == FRAME_BAD) {
+    *problem = decoder->frame.problem;
+    return DECODE_BAD;
+  }
+  *piece = decoder->frame.out;
+  return status == FRAME_DONE ? DECODE_PIECE : DECODE_MORE;
 }
 
 static DecodeStatus feed_whole(Decoder *decoder, Span *body, const char **problem)
@@ -45,6 +58,8 @@ DecodeStatus decoder_feed(Decoder *decoder, Span *body, Span *piece, const char 
   switch (decoder->kind) {
   case BODY_SSE:
     return feed_events(decoder, body, piece, problem);
+  case BODY_FRAMES:
+    return feed_frames(decoder, body, piece, problem);
   case BODY_WHOLE:
     return feed_whole(decoder, body, problem);
   default:
@@ -54,8 +69,12 @@ DecodeStatus decoder_feed(Decoder *decoder, Span *body, Span *piece, const char 
   }
 }
 
-DecodeStatus decoder_end(Decoder *decoder, Span *piece)
+DecodeStatus decoder_end(Decoder *decoder, Span *piece, const char **problem)
 {
+  if (decoder->kind == BODY_FRAMES && !frame_end(&decoder->frame)) {
+    *problem = decoder->frame.problem;
+    return DECODE_BAD;
+  }
   if (decoder->kind != BODY_WHOLE || decoder->has_piece)
     return DECODE_MORE;
   decoder->has_piece = true;

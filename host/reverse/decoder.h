@@ -3,12 +3,16 @@
 #define MOONHOOK_REVERSE_DECODER_H
 
 #include "backend.h"
+#include "frame.h"
 #include "sse.h"
 
 typedef struct {
   BodyDecoder kind;
   size_t max_bytes; // of a whole body
-  SseDecoder sse;
+  union {
+    SseDecoder sse;
+    FrameDecoder frame;
+  };
   Buffer whole;
   bool has_piece; // the whole body was given
 } Decoder;
@@ -21,7 +25,8 @@ void decoder_free(Decoder *decoder);
 // from the decoder, until the next call. DECODE_BAD: `*problem` says what was wrong, its exact code
 // first.
 DecodeStatus decoder_feed(Decoder *decoder, Span *body, Span *piece, const char **problem);
-// The body is complete: what is left to be given? DECODE_MORE: nothing.
-DecodeStatus decoder_end(Decoder *decoder, Span *piece);
+// The body is complete: what is left to be given? DECODE_MORE: nothing. DECODE_BAD: it ended in the
+// middle of a piece.
+DecodeStatus decoder_end(Decoder *decoder, Span *piece, const char **problem);
 
 #endif

@@ -360,6 +360,19 @@ static StreamStatus decode(Exchange *exchange, Span *piece)
   }
 }
 
+static StreamStatus decode_end(Exchange *exchange, Span *piece)
+{
+  const char *problem = NULL;
+  switch (decoder_end(&exchange->decoder, piece, &problem)) {
+  case DECODE_PIECE:
+    return STREAM_PIECE;
+  case DECODE_BAD:
+    return fail(exchange, "upstream_error", problem);
+  default:
+    return STREAM_END;
+  }
+}
+
 static StreamStatus stream_read(Stream *stream, Span *piece)
 {
   Exchange *exchange = exchange_of(stream);
@@ -389,7 +402,7 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
   if (status != STREAM_WAIT)
     return status;
   if (exchange->state == EXCHANGE_DONE)
-    return decoder_end(&exchange->decoder, piece) == DECODE_PIECE ? STREAM_PIECE : STREAM_END;
+    return decode_end(exchange, piece);
   return exchange->state == EXCHANGE_FAILED ? STREAM_ERROR : wait(exchange);
 }
 
@@ -453,7 +466,8 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
 const char *exchange_event_name(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
-  return exchange->decoder.sse.out_event.len ? exchange->decoder.sse.out_event.at : "";
+  const Decoder *decoder = &exchange->decoder;
+  return decoder->kind == BODY_SSE && decoder->sse.out_event.len ? decoder->sse.out_event.at : "";
 }
 
 const HeaderList *exchange_headers(Stream *stream)

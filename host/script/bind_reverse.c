@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../reverse/backend_call.h"
 #include "bind.h"
 #include "task.h"
 
@@ -15,9 +16,20 @@ typedef struct {
   TaskOwned owned;
   Stream *stream; // NULL: closed
   Task *task;
+  Runtime *runtime;
   Backends *backends; // the table that the call was opened with
-  int want;           // what the task waits for
+  const Backend *backend;
+  BackendCall *farewell; // to be made when the call is closed before its end; or NULL
+  int want;              // what the task waits for
 } Handle;
+
+static void forget_farewell(Handle *handle)
+{
+  if (handle->farewell)
+    backend_call_free(handle->farewell);
+  mem_free(handle->farewell);
+  handle->farewell = NULL;
+}
 
 static void handle_close(Handle *handle)
 {
@@ -27,6 +39,9 @@ static void handle_close(Handle *handle)
   task_disown(&handle->owned);
   if (stream)
     stream->class->close(stream);
+  if (stream && handle->farewell)
+    client_notify(handle->runtime->client, &handle->farewell->call);
+  forget_farewell(handle);
   if (handle->backends)
     backends_release(handle->backends);
   handle->backends = NULL;
@@ -48,9 +63,9 @@ static void on_ready(Stream *stream)
 
 static const char *permission_name(uint32_t bit)
 {
-  static const char *const names[] = { "app",        "llm",  "text-embedding", "rerank",
-                                       "tts",        "speech2text", "moderation", "tool",
-                                       "node",       "storage",     "network" };
+  static const char *const names[] = { "app",  "llm",         "text-embedding", "rerank",
+                                       "tts",  "speech2text", "moderation",     "tool",
+                                       "node", "storage",     "network" };
   size_t i;
   for (i = 0; i < sizeof names / sizeof *names; i++) {
     if (bit == 1u << i)
@@ -81,39 +96,37 @@ static bool option_is_set(lua_State *L, const char *name)
   return is_set;
 }
 
-static Stream *open_http(lua_State *L, const Backend *backend, const BackendKind *kind, Span body)
+// A string among the options; borrowed as long as they are on the stack.
+static const char *option_string(lua_State *L, const char *name)
 {
-  Runtime *runtime = state_runtime(state_of(L));
-  HeaderList headers = { 0 };
-  Buffer url = { 0 }, key = { 0 };
-  Stream *stream;
-  ClientCall call = { .method = kind->method, .body = body.at, .body_len = body.len };
-  call.times = runtime->client_times;
-  call.times.first_byte_ms = option_ms(L, "first_byte_ms", call.times.first_byte_ms);
-  call.times.idle_ms = option_ms(L, "idle_ms", call.times.idle_ms);
-  call.times.total_ms = option_ms(L, "total_ms", call.times.total_ms);
-  call.decoder = option_is_set(L, "stream") ? BODY_SSE : BODY_WHOLE;
-  call.may_repeat = kind->may_repeat;
-  buffer_printf(&url, "%s%s", backend->url, kind->path);
-  if (body.len)
-    header_list_add(&headers, span_of("Content-Type"), span_of("application/json"));
-  header_list_add(&headers, span_of("Accept"),
-                  span_of(call.decoder == BODY_SSE ? "text/event-stream" : "application/json"));
-  header_list_add(&headers, span_of("User-Agent"), span_of("moonhook"));
-  if (backend->key) {
-    buffer_printf(&key, "Bearer %s", backend->key);
-    header_list_add(&headers, span_of("Authorization"), (Span){ key.bytes, key.len });
-  }
-  call.url = url.bytes;
-  call.headers = &headers;
-  stream = client_open(runtime->client, &call);
-  if (key.len)
-    explicit_bzero(key.bytes, key.len);
-  explicit_bzero(headers.bytes.bytes, headers.bytes.len);
-  buffer_free(&key);
-  buffer_free(&url);
-  header_list_free(&headers);
-  return stream;
+  const char *text = NULL;
+  if (!lua_istable(L, 4))
+    return NULL;
+  lua_getfield(L, 4, name);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+static BackendAsk read_ask(lua_State *L, const Runtime *runtime)
+{
+  BackendAsk ask = { .times = runtime->client_times };
+  ask.times.first_byte_ms = option_ms(L, "first_byte_ms", ask.times.first_byte_ms);
+  ask.times.idle_ms = option_ms(L, "idle_ms", ask.times.idle_ms);
+  ask.times.total_ms = option_ms(L, "total_ms", ask.times.total_ms);
+  ask.is_streaming = option_is_set(L, "stream");
+  ask.content_type = option_string(L, "content_type");
+  ask.app_id = option_string(L, "app_id");
+  ask.path_arg = option_string(L, "path_arg");
+  ask.signed_url = option_string(L, "signed_url");
+  return ask;
+}
+
+// Stack: pushes nil, code, message
+static int push_unprepared(lua_State *L, const Err *err)
+{
+  return push_failure(L, err->code == UV_ENOENT ? "not_found" : "invalid_param", err->text);
 }
 
 static int refuse(lua_State *L, const char *code, const char *format, const char *a, const char *b)
@@ -122,6 +135,25 @@ static int refuse(lua_State *L, const char *code, const char *format, const char
   lua_pushstring(L, code);
   lua_pushfstring(L, format, a, b);
   return 3;
+}
+
+static int refuse_permission(lua_State *L, uint32_t permission)
+{
+  return refuse(L, "permission_denied",
+                "permission denied, you need to enable %s access in plugin manifest",
+                permission_name(permission), NULL);
+}
+
+static Handle *push_handle(lua_State *L, Runtime *runtime, const Backend *backend)
+{
+  Handle *handle = lua_newuserdata(L, sizeof *handle);
+  memset(handle, 0, sizeof *handle);
+  luaL_getmetatable(L, HANDLE_TYPE);
+  lua_setmetatable(L, -2);
+  handle->runtime = runtime;
+  handle->backends = backends_hold(runtime->backends);
+  handle->backend = backend;
+  return handle;
 }
 
 // open(backend, kind, body, options?) -> handle | nil, code, message
@@ -134,13 +166,13 @@ static int l_open(lua_State *L)
   Task *task = task_current(L);
   const Backend *backend = backends_find(runtime->backends, name);
   const BackendKind *kind;
+  BackendCall prepared = { 0 };
   Handle *handle;
   Span body;
+  Err err;
   body.at = luaL_checklstring(L, 3, &body.len);
   if ((state_permissions(state) & permission) != permission)
-    return refuse(L, "permission_denied",
-                  "permission denied, you need to enable %s access in plugin manifest",
-                  permission_name(permission), NULL);
+    return refuse_permission(L, permission);
   if (!task || task_is_cancelled(task))
     return task_await(L, (TaskWait){ 0 });
   if (!backend)
@@ -149,19 +181,55 @@ static int l_open(lua_State *L)
   if (!kind)
     return refuse(L, "unsupported", "backend '%s' does not carry '%s' calls", name, kind_name);
 
-  handle = lua_newuserdata(L, sizeof *handle);
-  memset(handle, 0, sizeof *handle);
-  luaL_getmetatable(L, HANDLE_TYPE);
-  lua_setmetatable(L, -2);
+  handle = push_handle(L, runtime, backend);
+  if (backend->type == BACKEND_LOCAL) {
+    handle->stream = runtime->local_open(runtime->local_context, kind_name, body);
+  } else {
+    BackendAsk ask = read_ask(L, runtime);
+    if (backend_call_prepare(&prepared, backend, kind, &ask, body, &err) < 0)
+      return push_unprepared(L, &err);
+    handle->stream = client_open(runtime->client, &prepared.call);
+    backend_call_free(&prepared);
+  }
   handle->task = task;
-  handle->backends = backends_hold(runtime->backends);
-  handle->stream = backend->type == BACKEND_LOCAL
-                       ? runtime->local_open(runtime->local_context, kind_name, body)
-                       : open_http(L, backend, kind, body);
   handle->stream->owner = handle;
   handle->stream->on_ready = on_ready;
   handle->owned.release = on_release;
   task_own(task, &handle->owned);
+  return 1;
+}
+
+// farewell(handle, kind, body, options?) -> true | nil, code, message: the call to make when this
+// one is closed before its end, by whomever; nobody waits for its answer. Without a kind: none.
+static int l_farewell(lua_State *L)
+{
+  Handle *handle = luaL_checkudata(L, 1, HANDLE_TYPE);
+  const char *kind_name = luaL_optstring(L, 2, NULL);
+  uint32_t permission = kind_name ? backend_permission(kind_name) : 0;
+  const BackendKind *kind;
+  BackendAsk ask;
+  Span body;
+  Err err;
+  body.at = luaL_optlstring(L, 3, "", &body.len);
+  forget_farewell(handle);
+  if (!kind_name || !handle->stream) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if ((state_permissions(state_of(L)) & permission) != permission)
+    return refuse_permission(L, permission);
+  kind = backend_kind(handle->backend->type, kind_name);
+  if (!kind || !kind->path)
+    return refuse(L, "unsupported", "backend '%s' does not carry '%s' calls", handle->backend->name,
+                  kind_name);
+  ask = read_ask(L, handle->runtime);
+  handle->farewell = mem_zero(1, sizeof *handle->farewell);
+  if (backend_call_prepare(handle->farewell, handle->backend, kind, &ask, body, &err) < 0) {
+    forget_farewell(handle);
+    return push_unprepared(L, &err);
+  }
+  backend_call_own(handle->farewell);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -170,6 +238,8 @@ static int l_open(lua_State *L)
 static int push_error(lua_State *L, Handle *handle)
 {
   StreamError error = handle->stream->error;
+  if (strcmp(error.code, "upstream_timeout") != 0)
+    forget_farewell(handle); // there is nobody to say it to
   handle_close(handle);
   push_failure(L, error.code, error.message);
   if (error.retry_after_s < 0)
@@ -195,6 +265,7 @@ static int push_result(lua_State *L, Handle *handle)
   case STREAM_ERROR:
     return push_error(L, handle);
   case STREAM_END:
+    forget_farewell(handle);
     handle_close(handle);
     lua_pushnil(L);
     return 1;
@@ -305,8 +376,9 @@ static int l_demo(lua_State *L)
 int luaopen_host_reverse(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "open", l_open },   { "head", l_head },           { "read", l_read }, { "header", l_header },
-    { "close", l_close }, { "catalogue", l_catalogue }, { NULL, NULL },
+    { "open", l_open },           { "head", l_head },   { "read", l_read },
+    { "header", l_header },       { "close", l_close }, { "farewell", l_farewell },
+    { "catalogue", l_catalogue }, { NULL, NULL },
   };
   static const luaL_Reg local_functions[] = {
     { "apps", l_apps },
