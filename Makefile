@@ -9,9 +9,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
 
 # PACKAGE=PROBE, see .ci/packages
-BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config ca-certificates \
-  libluajit-5.1-dev=luajit.pc lua-cjson-dev libuv1-dev=libuv.pc libssl-dev=openssl.pc \
-  libsodium-dev=libsodium.pc libyaml-dev=yaml-0.1.pc libsqlite3-dev=sqlite3.pc zlib1g-dev=zlib.pc
+BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
+  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
+  libuv1-dev=libuv.pc libssl-dev=openssl.pc libsodium-dev=libsodium.pc libyaml-dev=yaml-0.1.pc \
+  libsqlite3-dev=sqlite3.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
   curl=curl openssl=openssl clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
@@ -19,18 +20,22 @@ CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespel
 CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
 
 # llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
-LLHTTP  := $(if $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo ok),,build/deps/libllhttp.a)
-MODULES := luajit libuv openssl libsodium yaml-0.1 sqlite3 zlib $(if $(LLHTTP),,libllhttp)
+SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo libllhttp)
+LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
+MODULES := luajit libuv openssl libsodium yaml-0.1 sqlite3 zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
-LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm -pthread
-COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -DMOONHOOK_VERSION='"$(VERSION)"' $(WARNINGS) $(OPT) $(CFLAGS)
+LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
+COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
+  -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
 LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua') $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
-SPEC_PARTS = build/spec/host_modules.so build/npm/ready fuzzers
-MAKEFLAGS += --no-print-directory $(if $(V),,--silent) $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
+SPEC_PARTS = build/spec/host_modules.so build/npm/ready
+MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
+MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
+.DELETE_ON_ERROR:
 .PHONY: all run test check bench clean fuzzers
 
 all:
@@ -45,17 +50,20 @@ run:
 test:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	$(MAKE) $B/moonhook $(SPEC_PARTS)
+	$(MAKE) fuzzers
 	spec/run
 
 check:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)
 	.ci/lint
 	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook $(SPEC_PARTS)
+	$(MAKE) fuzzers
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
 
 bench: all
+	.ci/packages install python3=python3
 	spec/bench/run
 
 clean:
