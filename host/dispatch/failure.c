@@ -16,6 +16,7 @@ static const struct {
   { "not_found", "not_found", 404, "what the endpoint asked for does not exist" },
   { "storage_unavailable", "storage_unavailable", 503, "storage is unavailable" },
   { "storage_full", "storage_full", 507, "storage is full" },
+  { "quota_exceeded", "quota_exceeded", 507, "the endpoint's storage is full" },
   { "plugin_timeout", "plugin_timeout", 504, "the endpoint did not answer in time" },
   { "plugin_bad_response", "plugin_bad_response", 500, "the endpoint gave no valid response" },
   { "plugin_cpu_limit", "plugin_cpu_limit", 500, "the endpoint used too much processor time" },

@@ -27,6 +27,7 @@ struct State {
   StateRole role;
   char *name, *root;
   uint32_t permissions;
+  uint64_t storage_bytes;
   const HostModule *modules;
   size_t memory_bytes;
   int entry_ref, load_ref, loaded_ref, globals_ref;
@@ -40,17 +41,12 @@ struct State {
 };
 
 static const HostModule host_modules[] = {
-  { "host.task", luaopen_host_task },
-  { "host.timer", luaopen_host_timer },
-  { "host.log", luaopen_host_log },
-  { "host.package", luaopen_host_package },
-  { "host.library", luaopen_host_library },
-  { "host.clock", luaopen_host_clock },
-  { "host.reverse", luaopen_host_reverse },
-  { "host.json", luaopen_host_json },
-  { "host.bytes", luaopen_host_bytes },
-  { "host.crypto", luaopen_host_crypto },
-  { NULL, NULL },
+  { "host.task", luaopen_host_task },       { "host.timer", luaopen_host_timer },
+  { "host.log", luaopen_host_log },         { "host.package", luaopen_host_package },
+  { "host.library", luaopen_host_library }, { "host.clock", luaopen_host_clock },
+  { "host.reverse", luaopen_host_reverse }, { "host.json", luaopen_host_json },
+  { "host.bytes", luaopen_host_bytes },     { "host.crypto", luaopen_host_crypto },
+  { "host.storage", luaopen_host_storage }, { NULL, NULL },
 };
 
 static const HostModule local_modules[] = {
@@ -205,6 +201,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->name = mem_string(config->name);
   state->root = mem_string(config->root);
   state->permissions = config->permissions;
+  state->storage_bytes = config->storage_bytes;
   state->modules = config->modules;
   state->L = lua_newstate(allocate, state);
   if (!state->L) {
@@ -293,6 +290,11 @@ const char *state_root(const State *state)
 uint32_t state_permissions(const State *state)
 {
   return state->permissions;
+}
+
+uint64_t state_storage_bytes(const State *state)
+{
+  return state->storage_bytes;
 }
 
 StateRole state_role(const State *state)

@@ -54,6 +54,7 @@ typedef struct {
   const char *name;          // the plugin's, for the log; copied
   const char *root;          // folder of its files; NULL: none; copied
   uint32_t permissions;      // PERMIT_*
+  uint64_t storage_bytes;    // what its storage may hold
   const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
 } StateConfig;
@@ -73,6 +74,7 @@ Runtime *state_runtime(State *state);
 const char *state_name(const State *state);
 const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
+uint64_t state_storage_bytes(const State *state);
 StateRole state_role(const State *state);
 uint32_t state_tasks(const State *state);
 State *state_of(lua_State *L);    // of any thread of it

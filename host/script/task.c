@@ -24,6 +24,7 @@ struct Task {
   void *owner;
   Job job;
   TaskWait wait;
+  bool keeps_wait; // also when cancelled
   int (*push_start)(lua_State *co, void *owner);
   TaskOwned *owned;
   Task *next, **link; // in runtime->tasks
@@ -134,6 +135,7 @@ static void drop_wait(Task *task)
 {
   TaskWait wait = task->wait;
   task->wait = (TaskWait){ 0 };
+  task->keeps_wait = false;
   if (wait.op && wait.cancel)
     wait.cancel(wait.op);
 }
@@ -380,7 +382,8 @@ void task_cancel(Task *task, const char *code, const char *message, uint32_t gra
   }
   snprintf(task->cancel_code, sizeof task->cancel_code, "%s", code);
   snprintf(task->cancel_message, sizeof task->cancel_message, "%s", message);
-  drop_wait(task);
+  if (!task->keeps_wait)
+    drop_wait(task);
   timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);
   job_post(loop_of(task), &task->job);
 }
@@ -417,10 +420,10 @@ int push_failure(lua_State *L, const char *code, const char *message)
   return 3;
 }
 
-int task_await(lua_State *L, TaskWait wait)
+static int await(lua_State *L, TaskWait wait, bool keeps_wait)
 {
   Task *task = task_current(L);
-  if (!task || task->is_cancelled) {
+  if (!task || (task->is_cancelled && !keeps_wait)) {
     if (wait.cancel)
       wait.cancel(wait.op);
     if (task)
@@ -429,8 +432,19 @@ int task_await(lua_State *L, TaskWait wait)
   }
   drop_wait(task); // one that could not be yielded
   task->wait = wait;
+  task->keeps_wait = keeps_wait;
   lua_pushlightuserdata(L, &mark_wait);
   return 1;
+}
+
+int task_await(lua_State *L, TaskWait wait)
+{
+  return await(L, wait, false);
+}
+
+int task_await_kept(lua_State *L, TaskWait wait)
+{
+  return await(L, wait, true);
 }
 
 void task_own(Task *task, TaskOwned *owned)

@@ -34,7 +34,7 @@ Task *task_start(State *state, const TaskEvents *events, void *owner,
 void task_free_unused(Runtime *runtime); // gives back what is kept for the next tasks
 void *task_owner(const Task *task);
 State *task_state(const Task *task);
-void task_continue(Task *task);   // room for a piece again
+void task_continue(Task *task); // room for a piece again
 bool task_is_cancelled(const Task *task);
 
 // The client left, or time is up: a waiting call raises an Error with this code, a yield too; later
@@ -54,6 +54,8 @@ Task *task_current(lua_State *L); // NULL while a plugin loads
 // The binding must return the value that this leaves on the stack: `return task_await(...)`.
 // Outside a task, or cancelled, it gives nil, code, message instead and calls cancel itself.
 int task_await(lua_State *L, TaskWait wait);
+// The same, but a cancelled task may still start the operation, and gets its result: for cleanup.
+int task_await_kept(lua_State *L, TaskWait wait);
 void task_ready(Task *task); // the operation may have a result; from any libuv callback
 
 // Something that must not outlive the task. Zero-initialise.

@@ -7,11 +7,13 @@
 #include "store.h"
 
 typedef struct Database Database;
+typedef struct Storage Storage;
 
 enum { DATABASE_BUSY_MS = 2000 }; // how long another process may hold the lock
 
 // Opens or creates the file (mode 0600), checks it, brings its schema up to date. All calls below
-// return 0 or a code with err->text: UV_ENOSPC, UV_EIO, or what they say.
+// return 0 or a code with err->text: UV_ENOSPC, UV_EIO, UV_EBUSY (locked by another process: they
+// do not wait), or what they say.
 Database *database_open(const char *path, Err *err);
 void database_close(Database *database); // NULL is fine
 
@@ -26,6 +28,19 @@ int database_append(Database *database, const char *app_id, const char *id, cons
                     Span question, Span answer, Err *err);
 int database_hook_id(Database *database, const char *plugin, const char *name, char *id,
                      size_t size, Err *err);
+Storage *database_storage(Database *database);
+
+// The last failure's code and text. No SQL in it: it may reach a log that others read.
+int database_failure(sqlite3 *db, const char *what, Err *err);
+
+// sqlite_storage.c: plugins' storage. Writes run inside a transaction. A refusal (quota, no number)
+// is no failure: it changes nothing, stands in result->code and text, and 0 is returned.
+Storage *storage_open(sqlite3 *db, Err *err);
+void storage_close(Storage *storage); // NULL is fine
+int storage_run(Storage *storage, const StorageRequest *request, uint64_t now_ms,
+                StorageResult *result, Err *err);
+// Removes at most `limit` expired items; `*due_ms`: when the next one expires, UINT64_MAX: none.
+int storage_sweep(Storage *storage, uint64_t now_ms, uint32_t limit, uint64_t *due_ms, Err *err);
 
 // migrations.c: brings an open database to the newest schema. `path` is for messages.
 int migrations_run(sqlite3 *db, const char *path, Err *err);

@@ -19,6 +19,15 @@ static const char *const migrations[] = {
   "  conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,"
   "  number INTEGER NOT NULL, role TEXT NOT NULL, content TEXT NOT NULL,"
   "  created_ms INTEGER NOT NULL, PRIMARY KEY (conversation, number)) WITHOUT ROWID;",
+  // 2: plugins' storage. kind 0: session.storage, 1: session:once. expires_ms 0: never. The value
+  // comes last, so that the rest of a row can be read without it.
+  "CREATE TABLE storage_spaces ("
+  "  number INTEGER PRIMARY KEY, plugin TEXT NOT NULL UNIQUE, used_bytes INTEGER NOT NULL);"
+  "CREATE TABLE storage_items ("
+  "  number INTEGER PRIMARY KEY, space INTEGER NOT NULL REFERENCES storage_spaces (number),"
+  "  kind INTEGER NOT NULL, key BLOB NOT NULL, expires_ms INTEGER NOT NULL,"
+  "  cost_bytes INTEGER NOT NULL, value BLOB NOT NULL, UNIQUE (space, kind, key));"
+  "CREATE INDEX storage_expiry ON storage_items (space, expires_ms) WHERE expires_ms > 0;",
 };
 
 enum { NEWEST = sizeof migrations / sizeof *migrations };

@@ -44,18 +44,24 @@ struct Database {
   sqlite3 *db;
   char *path;
   sqlite3_stmt *statements[STATEMENT_COUNT];
+  Storage *storage;
 };
 
-// The last failure's code and text. No SQL in it: it may reach a log that others read.
-static int fail(Database *database, const char *what, Err *err)
+int database_failure(sqlite3 *db, const char *what, Err *err)
 {
-  sqlite3 *db = database->db;
   int extended = sqlite3_extended_errcode(db), primary = extended & 0xff;
-  bool is_full = primary == SQLITE_FULL || sqlite3_system_errno(db) == ENOSPC;
+  int system = sqlite3_system_errno(db); // of some failure before, perhaps
+  bool has_failed = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN;
+  bool is_full = primary == SQLITE_FULL || (has_failed && (system == ENOSPC || system == EDQUOT));
   if (primary == SQLITE_BUSY)
-    return err_set(err, UV_EIO, "%s: the database is locked by another process", what);
+    return err_set(err, UV_EBUSY, "%s: the database is locked by another process", what);
   return err_set(err, is_full ? UV_ENOSPC : UV_EIO, "%s: %s", what,
                  is_full ? "no space left" : sqlite3_errstr(extended));
+}
+
+static int fail(Database *database, const char *what, Err *err)
+{
+  return database_failure(database->db, what, err);
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -106,7 +112,7 @@ static int set_up(Database *database, Err *err)
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   if (sqlite3_exec(db,
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "PRAGMA trusted_schema = OFF",
+                   "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 16777216",
                    NULL, NULL, NULL) != SQLITE_OK) {
     if (sqlite3_errcode(db) == SQLITE_NOTADB)
       return err_set(err, UV_EINVAL, "%s: the file is not a database", database->path);
@@ -123,6 +129,10 @@ static int set_up(Database *database, Err *err)
       return err_set(err, UV_EIO, "%s: the schema is not as expected: %s", database->path,
                      sqlite3_errmsg(db));
   }
+  database->storage = storage_open(db, err);
+  if (!database->storage)
+    return err->code;
+  sqlite3_busy_timeout(db, 0); // from here on the thread waits, and does other things meanwhile
   return 0;
 }
 
@@ -148,6 +158,7 @@ void database_close(Database *database)
   int i;
   if (!database)
     return;
+  storage_close(database->storage);
   for (i = 0; i < STATEMENT_COUNT; i++)
     sqlite3_finalize(database->statements[i]);
   sqlite3_close(database->db);
@@ -199,6 +210,11 @@ void database_rollback(Database *database)
 {
   if (!sqlite3_get_autocommit(database->db)) // some failures have rolled back already
     sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+Storage *database_storage(Database *database)
+{
+  return database->storage;
 }
 
 // --- conversations -------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 // See store.h. The loop puts calls into a queue; the thread takes all that wait at once, answers
 // the reads, does the writes in one transaction, and hands everything back through one uv_async.
+// Calls that find the database locked stay with the thread, which tries again until their time is
+// up and answers what others ask meanwhile.
 #include "store.h"
 
 #include <errno.h>
@@ -8,23 +10,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../base/clock.h"
 #include "../base/memory.h"
-#include "database.h"
+#include "call.h"
 
-typedef enum { CALL_READ, CALL_APPEND, CALL_HOOK_ID } CallKind;
-
-struct StoreCall {
-  StoreCall *next;
-  CallKind kind;
-  char *first, *second; // app id and conversation id; plugin and name
-  char *user;
-  Buffer question, answer;
-  uint32_t limit;
-  ConversationResult result;
-  char hook_id[64];
-  void (*on_done)(void *context, const ConversationResult *result); // NULL once detached
-  void *context;
-  bool is_synchronous, is_done; // somebody sleeps until it is done; he frees it
+enum {
+  LOCKED_RETRY_MS = 5,
+  SWEEP_EVERY_MS = 1000, // expired items are removed, at most this often,
+  SWEEP_MORE_MS = 50,    // but where some were left
+  SWEEP_MAX_MS = 60000,  // the wall clock may jump: look again
+  SWEEP_ITEMS = 500      // at once: others wait
 };
 
 typedef struct {
@@ -33,7 +28,9 @@ typedef struct {
 
 struct Store {
   Loop *loop;
-  Database *database; // the thread's
+  Database *database; // the thread's, as are the next two
+  CallQueue running;  // taken, not done
+  uint64_t sweep_ms;  // monotonic: when something expires; UINT64_MAX: nothing will
   uv_thread_t thread;
   uv_mutex_t mutex; // guards all below
   uv_cond_t has_work, has_answer;
@@ -41,6 +38,11 @@ struct Store {
   bool is_closing;
   uv_async_t async;
 };
+
+static uint64_t now_ms(void)
+{
+  return host_clock.monotonic_us() / 1000;
+}
 
 // --- queues --------------------------------------------------------------------------------------
 
@@ -64,41 +66,14 @@ static StoreCall *queue_take_all(CallQueue *queue)
   return calls;
 }
 
-static void call_free(StoreCall *call)
-{
-  uint32_t i;
-  for (i = 0; i < call->result.count; i++) {
-    mem_free(call->result.messages[i].role);
-    mem_free(call->result.messages[i].content);
-  }
-  mem_free(call->result.messages);
-  mem_free(call->first);
-  mem_free(call->second);
-  mem_free(call->user);
-  buffer_free(&call->question);
-  buffer_free(&call->answer);
-  mem_free(call);
-}
-
 // --- the thread ----------------------------------------------------------------------------------
 
 static void set_result(StoreCall *call, int code, const Err *err)
 {
-  call->result.code = code;
-  call->result.text[0] = '\0';
+  call->code = code;
+  call->text[0] = '\0';
   if (code < 0)
-    snprintf(call->result.text, sizeof call->result.text, "%.*s", (int)sizeof call->result.text - 1,
-             err->text);
-}
-
-static int write_one(Database *database, StoreCall *call, Err *err)
-{
-  Span question = { call->question.bytes, call->question.len };
-  Span answer = { call->answer.bytes, call->answer.len };
-  if (call->kind == CALL_HOOK_ID)
-    return database_hook_id(database, call->first, call->second, call->hook_id,
-                            sizeof call->hook_id, err);
-  return database_append(database, call->first, call->second, call->user, question, answer, err);
+    snprintf(call->text, sizeof call->text, "%.*s", (int)sizeof call->text - 1, err->text);
 }
 
 // The writes among the calls from `first` up to `end`, in one transaction.
@@ -109,8 +84,8 @@ static int write_together(Database *database, StoreCall *first, StoreCall *end, 
   if (code < 0)
     return code;
   for (call = first; call != end && code == 0; call = call->next) {
-    if (call->kind != CALL_READ)
-      code = write_one(database, call, err);
+    if (call->type->is_write)
+      code = call->type->run(database, call, err);
   }
   if (code == 0)
     return database_commit(database, err);
@@ -125,14 +100,14 @@ static void do_writes(Database *database, StoreCall *calls)
   uint32_t count = 0;
   int code;
   for (call = calls; call; call = call->next)
-    count += call->kind != CALL_READ;
+    count += call->type->is_write;
   if (count == 0)
     return;
   code = write_together(database, calls, NULL, &err);
   for (call = calls; call; call = call->next) {
-    if (call->kind == CALL_READ)
+    if (!call->type->is_write)
       continue;
-    if (code < 0 && count > 1) { // one bad write shall not spoil the others'
+    if (code < 0 && code != UV_EBUSY && count > 1) { // one bad write shall not spoil the others'
       int own = write_together(database, call, call->next, &err);
       set_result(call, own, &err);
     } else {
@@ -145,20 +120,24 @@ static void do_reads(Database *database, StoreCall *calls)
 {
   Err err = { 0 };
   for (; calls; calls = calls->next) {
-    if (calls->kind == CALL_READ)
-      set_result(
-          calls,
-          database_read(database, calls->first, calls->second, calls->limit, &calls->result, &err),
-          &err);
+    if (!calls->type->is_write)
+      set_result(calls, calls->type->run(database, calls, &err), &err);
   }
 }
 
+// Gives what is done to the loop; what found the database locked stays, unless its time is up.
 static void hand_back(Store *store, StoreCall *calls)
 {
+  uint64_t now = now_ms();
   StoreCall *call, *next;
   uv_mutex_lock(&store->mutex);
   for (call = calls; call; call = next) {
     next = call->next;
+    if (call->code == UV_EBUSY && now < call->deadline_ms) {
+      queue_put(&store->running, call);
+      continue;
+    }
+    call->code = call->code == UV_EBUSY ? UV_EIO : call->code;
     call->is_done = true;
     if (!call->is_synchronous)
       queue_put(&store->done, call);
@@ -168,21 +147,71 @@ static void hand_back(Store *store, StoreCall *calls)
   uv_mutex_unlock(&store->mutex);
 }
 
+static void sweep_at(Store *store, uint64_t expires_ms)
+{
+  uint64_t wall = host_clock.wall_ms(), now = now_ms();
+  uint64_t in_ms = expires_ms > wall ? expires_ms - wall : 0;
+  in_ms = in_ms < SWEEP_EVERY_MS ? SWEEP_EVERY_MS : in_ms > SWEEP_MAX_MS ? SWEEP_MAX_MS : in_ms;
+  if (now + in_ms < store->sweep_ms)
+    store->sweep_ms = now + in_ms;
+}
+
+// When it fails, expired items stay a while longer: nobody sees them.
+static void sweep(Store *store)
+{
+  Err err = { 0 };
+  uint64_t wall = host_clock.wall_ms(), due = wall + SWEEP_EVERY_MS;
+  if (database_begin(store->database, &err) == 0) {
+    if (storage_sweep(database_storage(store->database), wall, SWEEP_ITEMS, &due, &err) == 0)
+      database_commit(store->database, &err);
+    else
+      database_rollback(store->database);
+  }
+  store->sweep_ms = due <= wall ? now_ms() + SWEEP_MORE_MS : UINT64_MAX;
+  if (due != UINT64_MAX)
+    sweep_at(store, due);
+}
+
+// Waits for calls, or until something else is to be done. False: there will be no more.
+static bool take_calls(Store *store)
+{
+  uint64_t now = now_ms(), until = store->sweep_ms;
+  bool goes_on;
+  if (store->running.first)
+    until = now + LOCKED_RETRY_MS;
+  uv_mutex_lock(&store->mutex);
+  while (!store->waiting.first && !store->is_closing && now < until) {
+    if (until == UINT64_MAX)
+      uv_cond_wait(&store->has_work, &store->mutex);
+    else
+      uv_cond_timedwait(&store->has_work, &store->mutex, (until - now) * 1000000);
+    now = now_ms();
+  }
+  if (store->waiting.first) {
+    *store->running.last = store->waiting.first;
+    store->running.last = store->waiting.last;
+    queue_init(&store->waiting);
+  }
+  goes_on = store->running.first || !store->is_closing;
+  uv_mutex_unlock(&store->mutex);
+  return goes_on;
+}
+
 static void thread_main(void *argument)
 {
   Store *store = argument;
-  for (;;) {
-    StoreCall *calls;
-    uv_mutex_lock(&store->mutex);
-    while (!store->waiting.first && !store->is_closing)
-      uv_cond_wait(&store->has_work, &store->mutex);
-    calls = queue_take_all(&store->waiting);
-    uv_mutex_unlock(&store->mutex);
-    if (!calls)
-      return;
+  while (take_calls(store)) {
+    StoreCall *calls = queue_take_all(&store->running), *call;
+    for (call = calls; call; call = call->next) {
+      if (call->expires_ms > 0)
+        sweep_at(store, call->expires_ms);
+    }
     do_reads(store->database, calls);
     do_writes(store->database, calls);
-    hand_back(store, calls);
+    if (calls)
+      hand_back(store, calls);
+    if (!store->running.first && now_ms() >= store->sweep_ms)
+      sweep(store);
   }
 }
 
@@ -196,9 +225,9 @@ static void deliver(Store *store)
   uv_mutex_unlock(&store->mutex);
   for (; call; call = next) {
     next = call->next;
-    if (call->on_done)
-      call->on_done(call->context, &call->result);
-    call_free(call);
+    if (!call->is_detached)
+      call->type->deliver(call);
+    call->type->free(call);
   }
 }
 
@@ -207,17 +236,9 @@ static void on_async(uv_async_t *async)
   deliver(async->data);
 }
 
-static StoreCall *call_new(CallKind kind, const char *first, const char *second)
+StoreCall *store_submit(Store *store, StoreCall *call)
 {
-  StoreCall *call = mem_zero(1, sizeof *call);
-  call->kind = kind;
-  call->first = mem_string(first);
-  call->second = mem_string(second);
-  return call;
-}
-
-static StoreCall *submit(Store *store, StoreCall *call)
-{
+  call->deadline_ms = now_ms() + DATABASE_BUSY_MS;
   uv_mutex_lock(&store->mutex);
   queue_put(&store->waiting, call);
   uv_cond_signal(&store->has_work);
@@ -225,53 +246,19 @@ static StoreCall *submit(Store *store, StoreCall *call)
   return call;
 }
 
-void store_detach(StoreCall *call)
+void store_wait(Store *store, StoreCall *call)
 {
-  call->on_done = NULL; // read by the loop's thread only
-}
-
-StoreCall *store_conversation_read(Store *store, const char *app_id, const char *id, uint32_t limit,
-                                   void (*on_done)(void *context, const ConversationResult *result),
-                                   void *context)
-{
-  StoreCall *call = call_new(CALL_READ, app_id, id);
-  call->limit = limit;
-  call->on_done = on_done;
-  call->context = context;
-  return submit(store, call);
-}
-
-StoreCall *store_conversation_append(
-    Store *store, const char *app_id, const char *id, const char *user, Span question, Span answer,
-    void (*on_done)(void *context, const ConversationResult *result), void *context)
-{
-  StoreCall *call = call_new(CALL_APPEND, app_id, id);
-  call->user = mem_string(user ? user : "");
-  buffer_append(&call->question, question.at, question.len);
-  buffer_append(&call->answer, answer.at, answer.len);
-  call->on_done = on_done;
-  call->context = context;
-  return submit(store, call);
-}
-
-int store_hook_id(Store *store, const char *plugin, const char *name, char *id, size_t size,
-                  Err *err)
-{
-  StoreCall *call = call_new(CALL_HOOK_ID, plugin, name);
-  int code;
   call->is_synchronous = true;
-  submit(store, call);
+  store_submit(store, call);
   uv_mutex_lock(&store->mutex);
   while (!call->is_done)
     uv_cond_wait(&store->has_answer, &store->mutex);
   uv_mutex_unlock(&store->mutex);
-  code = call->result.code;
-  if (code < 0)
-    err_set(err, code, "%s", call->result.text);
-  else
-    snprintf(id, size, "%s", call->hook_id);
-  call_free(call);
-  return code;
+}
+
+void store_detach(StoreCall *call)
+{
+  call->is_detached = true;
 }
 
 // --- opening and closing -------------------------------------------------------------------------
@@ -309,6 +296,7 @@ Store *store_open(Loop *loop, const char *data_dir, Err *err)
   store = mem_zero(1, sizeof *store);
   store->loop = loop;
   store->database = database;
+  queue_init(&store->running);
   queue_init(&store->waiting);
   queue_init(&store->done);
   uv_mutex_init(&store->mutex);
@@ -317,6 +305,7 @@ Store *store_open(Loop *loop, const char *data_dir, Err *err)
   uv_async_init(loop_uv(loop), &store->async, on_async);
   uv_unref((uv_handle_t *)&store->async);
   store->async.data = store;
+  store->sweep_ms = now_ms() + SWEEP_EVERY_MS; // of what expired while nobody ran
   if (uv_thread_create(&store->thread, thread_main, store) < 0)
     abort(); // base/memory.h: a host without means for itself ends
   return store;
