@@ -438,9 +438,9 @@ static int l_finish(lua_State *L)
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "field", l_field }, { "header", l_header }, { "headers", l_headers },
-    { "args", l_args },   { "body", l_body },     { "form", l_form },
-    { "reply", l_reply }, { "begin", l_begin }, { "finish", l_finish },   { NULL, NULL },
+    { "field", l_field },   { "header", l_header }, { "headers", l_headers }, { "args", l_args },
+    { "body", l_body },     { "form", l_form },     { "reply", l_reply },     { "begin", l_begin },
+    { "finish", l_finish }, { NULL, NULL },
   };
   const luaL_Reg *function;
   luaL_newmetatable(L, HANDLE_TYPE);
