@@ -117,8 +117,8 @@ static int l_conversation_append(lua_State *L)
   if (!store || !task_current(L))
     return push_failure(L, "storage_unavailable", "no store is open");
   operation = operation_new(L, false);
-  operation->call = store_conversation_append(store, app_id, id, user, question, answer, on_done,
-                                              operation);
+  operation->call =
+      store_conversation_append(store, app_id, id, user, question, answer, on_done, operation);
   return task_await(L, (TaskWait){ operation, push, cancel });
 }
 
