@@ -19,9 +19,9 @@ enum { CANCEL_GRACE_MS = 1000 };
 typedef struct {
   TaskOwned owned; // by the request's task
   uint32_t references;
-  Task *child;     // NULL: over
-  Task *root;      // NULL: over
-  Task *waiting;   // the task that joins, or NULL
+  Task *child;   // NULL: over
+  Task *root;    // NULL: over
+  Task *waiting; // the task that joins, or NULL
   int function_ref;
 } Child;
 
