@@ -42,13 +42,19 @@ local function error_of(event, backend)
   })
 end
 
-local function decode_event(piece, backend, position)
-  local event = json.decode_plain(piece)
+-- What the next piece says: a value, false when it is not JSON; nil at the end; nil and an Error.
+local function next_value(call)
+  local piece, failure = exchange.read(call)
+  if not piece then return nil, failure end
+  return json.decode_plain(piece) or false
+end
+
+-- The failure that an event is, or nil.
+local function problem_of(event, backend, position)
   if type(event) ~= "table" or type(event.event) ~= "string" then
-    return nil, Stream.malformed(backend, position, "not a JSON object with an event's name")
+    return Stream.malformed(backend, position, "not a JSON object with an event's name")
   end
-  if event.event == "error" then return nil, error_of(event, backend) end
-  return event
+  if event.event == "error" then return error_of(event, backend) end
 end
 
 -- ---- what the blocking call gives --------------------------------------------------------------
@@ -93,7 +99,7 @@ end
 
 -- The event after which a stream may end.
 local LAST_EVENTS = {
-  chat = { message_end = true },
+  chat = { message_end = true, workflow_paused = true },
   completion = { message_end = true },
   workflow = { workflow_finished = true, workflow_paused = true },
 }
@@ -101,21 +107,23 @@ local LAST_EVENTS = {
 --- A Stream of the app's events.
 ---@param call table  of exchange.open
 ---@param app_type AppType
+---@param next_event? fun(call): table?, table?  where a piece is not simply an event in JSON
 ---@return Stream
-function app_events.stream(call, app_type)
+function app_events.stream(call, app_type, next_event)
   local position, has_ended = 0, false
   local is_last = LAST_EVENTS[app_type]
+  next_event = next_event or next_value
   local function read()
-    local piece, failure = exchange.read(call)
-    if not piece then
+    local event, failure = next_event(call)
+    if event == nil then
       if failure or has_ended then return nil, failure end
       return nil, Stream.truncated(call.backend, position)
     end
     position = position + 1
-    local event
-    event, failure = decode_event(piece, call.backend, position)
-    has_ended = has_ended or (event and is_last[event.event])
-    return event, failure
+    failure = problem_of(event, call.backend, position)
+    if failure then return nil, failure end
+    has_ended = has_ended or is_last[event.event]
+    return event
   end
   local function collect(events)
     if app_type == "workflow" then return collect_run(events) end
@@ -130,28 +138,30 @@ end
 --- The answer of a blocking call, as the upstream sent it.
 ---@param call table  of exchange.open
 ---@param app_type AppType
-function app_events.answer(call, app_type)
-  local piece, backend = exchange.whole(call), call.backend
+---@param next_answer? fun(call): table?, table?
+function app_events.answer(call, app_type, next_answer)
+  local backend = call.backend
+  local answer, failure = (next_answer or next_value)(call)
+  exchange.close(call)
+  if answer == nil then error(failure or Stream.truncated(backend, 0), 0) end
   if app_type ~= "workflow" then
-    local answer, failure = decode_event(piece, backend, 1)
-    if failure then error(failure, 0) end
-    return answer
+    failure = problem_of(answer, backend, 1)
+  elseif type(answer) == "table" and answer.event == "error" then
+    failure = error_of(answer, backend)
+  elseif type(answer) ~= "table" or type(answer.data) ~= "table" then
+    failure = Stream.malformed(backend, 1, "not a JSON object with a run's data")
   end
-  local run = json.decode_plain(piece)
-  if type(run) == "table" and run.event == "error" then error(error_of(run, backend), 0) end
-  if type(run) ~= "table" or type(run.data) ~= "table" then
-    error(Stream.malformed(backend, 1, "not a JSON object with a run's data"), 0)
-  end
-  return run
+  if failure then error(failure, 0) end
+  return answer
 end
 
 --- A Stream or an answer, as the call asks.
-function app_events.result(call, exchanged, app_type)
+function app_events.result(call, exchanged, app_type, next_event)
   if app_events.is_streaming(call, app_type) then
-    local events = app_events.stream(exchanged, app_type)
+    local events = app_events.stream(exchanged, app_type, next_event)
     return events
   end
-  return app_events.answer(exchanged, app_type)
+  return app_events.answer(exchanged, app_type, next_event)
 end
 
 return app_events

@@ -27,20 +27,26 @@ function llm_chunks.request(call)
   }
 end
 
+local function next_value(call)
+  local piece, failure = exchange.read(call)
+  if not piece then return nil, failure end
+  return json.decode_plain(piece) or false
+end
+
 --- An iterator's source over pieces that are chunks.
 ---@param call table  of exchange.open
+---@param next_chunk? fun(call): table?, table?  where a piece is not simply a chunk in JSON
 ---@return StreamSource
-function llm_chunks.source(call)
-  local position, failure = 0, nil
+function llm_chunks.source(call, next_chunk)
+  local position = 0
+  next_chunk = next_chunk or next_value
   local function read()
-    local piece
-    piece, failure = exchange.read(call)
-    if not piece then
+    local chunk, failure = next_chunk(call)
+    if chunk == nil then
       if not failure and position == 0 then failure = Stream.truncated(call.backend, position) end
       return nil, failure
     end
     position = position + 1
-    local chunk = json.decode_plain(piece)
     local problem = result.chunk_problem(chunk)
     if problem then return nil, Stream.malformed(call.backend, position, problem) end
     return chunk
