@@ -28,6 +28,7 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .name = package->name,
                          .root = dir,
                          .permissions = package->permissions,
+                         .hosts = (const char *const *)package->hosts,
                          .storage_bytes = package->storage_bytes,
                          .entry = entry,
                          .modules = modules };

@@ -188,20 +188,6 @@ static bool is_permitted(const Place *place, const YamlNode *permission, const c
   return value;
 }
 
-// Our own section: `network: true`, or a map (which says more), unless it is `enabled: false`.
-static bool may_use_network(const Place *place, const YamlNode *permission)
-{
-  const YamlNode *node = yaml_get(permission, "network");
-  bool value = false;
-  if (!node || node->type == YAML_NULL)
-    return false;
-  if (node->type == YAML_MAP)
-    return !yaml_get(node, "enabled") || is_permitted(place, permission, "network", "enabled");
-  if (!place_bool(node, &value))
-    place_expected(place, node, "resource.permission.network", "true, false or a map", node);
-  return value;
-}
-
 static uint64_t read_storage_size(const Place *place, const YamlNode *permission)
 {
   const YamlNode *node = yaml_get(yaml_get(permission, "storage"), "size");
@@ -239,7 +225,7 @@ static void read_permissions(const Place *place, const YamlNode *permission)
         (has_models || strcmp(table[i].section, "model") != 0))
       bits |= table[i].bit;
   }
-  if (may_use_network(place, permission))
+  if (network_read(place, yaml_get(permission, "network")))
     bits |= PERMIT_NETWORK;
   if (bits & PERMIT_STORAGE)
     place->package->storage_bytes = read_storage_size(place, permission);
@@ -348,6 +334,7 @@ void package_free(Package *package)
     declaration_free(&package->declarations[i]);
   mem_free(package->settings);
   mem_free(package->declarations);
+  network_free(package);
   mem_free(package->dir);
   mem_free(package->name);
   mem_free(package->author);

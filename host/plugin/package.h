@@ -52,6 +52,7 @@ typedef struct {
   char *version;
   char *label_json;
   uint32_t permissions;   // PERMIT_* bits have the same meaning as in reverse/backend.h
+  char **hosts;           // resource.permission.network.hosts, NULL-terminated; NULL: any
   uint64_t storage_bytes; // resource.permission.storage.size
   Setting *settings;
   uint32_t setting_count;

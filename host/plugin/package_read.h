@@ -33,6 +33,10 @@ YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what);
 // is none.
 char *place_words(const Place *place, const YamlNode *node, const char *what);
 
+// resource.permission.network: whether calls are permitted, and the hosts they may name.
+bool network_read(const Place *place, const YamlNode *node);
+void network_free(Package *package);
+
 // One group: settings and endpoints, added to the package. `node` is the group's map.
 void group_read(const Place *place, const YamlNode *node);
 void declaration_read(const Place *place, const YamlNode *node);

@@ -145,6 +145,8 @@ static int read_section(const Reader *reader, const char *key, const YamlNode *v
     return 0;
   if (strcmp(key, "plugins") == 0)
     return config_plugins(reader, value);
+  if (strcmp(key, "http") == 0)
+    return config_http(reader, value);
   if (strcmp(key, "backends") == 0)
     return config_backends(reader, value);
   if (strcmp(key, "apps") == 0)
@@ -162,7 +164,7 @@ static int read_file(const Reader *reader)
 {
   static const char *const known[] = { "public",   "admin", "data",      "plugins", "workers",
                                        "backends", "apps",  "endpoints", "limits",  "client",
-                                       "log",      "demo",  NULL };
+                                       "log",      "demo",  "http",      NULL };
   Config *config = reader->config;
   const YamlNode *root;
   size_t i;
@@ -329,6 +331,7 @@ void config_free(Config *config)
   mem_free(config->base_domain);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
+  policy_release(config->http_policy);
   mem_free(config->apps_json);
   mem_free(config->apps_catalog_json);
   yaml_doc_free(config->doc);

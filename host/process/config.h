@@ -73,7 +73,8 @@ typedef struct {
   uint32_t workers;
   HttpLimits limits;
   ClientTimes client_times;
-  char *ca_file; // NULL: the system's
+  char *ca_file;       // NULL: the system's
+  Policy *http_policy; // the `http` section: where plugins' own calls may go; never NULL
   LogLevel log_level;
   LogFormat log_format;
   uint32_t demo_pause_ms, demo_seed; // of local/demo

@@ -80,6 +80,7 @@ void config_defaults(Config *config)
   config->workers = uv_available_parallelism();
   config->limits = http_limits_default();
   config->client_times = client_times_default();
+  config->http_policy = policy_new();
   config->log_level = LOG_INFO;
   config->demo_pause_ms = 15;
   config->demo_seed = 1;

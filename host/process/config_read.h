@@ -63,6 +63,7 @@ int config_top_field(const Reader *reader, const char *key, const YamlNode *valu
 // A member of `map` that must be a text without control characters; NULL after an error.
 const char *config_text(const Reader *reader, const YamlNode *map, const char *key,
                         const char *what, const char *expected);
+int config_http(const Reader *reader, const YamlNode *map); // config_http.c
 int config_backends(const Reader *reader, const YamlNode *map);
 int config_apps(const Reader *reader, const YamlNode *map);
 int config_endpoints(const Reader *reader, const YamlNode *list);

@@ -112,6 +112,11 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   runtime->apps_json = mem_string(config->apps_json);
   runtime->catalogue_version++;
   runtime->client_times = config->client_times;
+  // The same rules keep the same policy, and with it the open connections.
+  if (!runtime->http_policy || !policy_equals(runtime->http_policy, config->http_policy)) {
+    policy_release(runtime->http_policy);
+    runtime->http_policy = policy_hold(config->http_policy);
+  }
   runtime->demo_pause_ms = config->demo_pause_ms;
   runtime->demo_seed = config->demo_seed;
   if (worker->dispatch)
@@ -256,6 +261,7 @@ void worker_free(Worker *worker)
   task_free_unused(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);
+  policy_release(worker->runtime.http_policy);
   mem_free(worker->runtime.catalogue_json);
   mem_free(worker->runtime.apps_json);
   mem_free(worker);

@@ -15,7 +15,7 @@ struct Client {
   Pool *pool;
   uint32_t streams; // open ones
   Notices notices;
-  int parts_open;   // while closing
+  int parts_open; // while closing
   void (*on_closed)(void *context);
   void *closed_context;
 };
@@ -100,6 +100,26 @@ void client_notify(Client *client, const ClientCall *call)
   ClientCall notice = *call;
   notice.times.total_ms = CLIENT_NOTIFY_MS;
   notices_take(&client->notices, client->net.loop, client_open(client, &notice));
+}
+
+void client_decode(Stream *stream, BodyDecoder decoder)
+{
+  exchange_decode(stream, decoder);
+}
+
+ClientRoom client_send(Stream *stream, const void *bytes, size_t len)
+{
+  return exchange_send(stream, bytes, len);
+}
+
+ClientRoom client_room(Stream *stream)
+{
+  return exchange_room(stream);
+}
+
+void client_send_end(Stream *stream)
+{
+  exchange_send_end(stream);
 }
 
 const char *client_event_name(Stream *stream)

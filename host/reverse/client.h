@@ -10,6 +10,7 @@
 #include "../base/loop.h"
 #include "../base/stream.h"
 #include "backend.h"
+#include "policy.h"
 
 typedef struct Client Client;
 
@@ -31,6 +32,9 @@ typedef struct {
   const void *body;          // copied
   size_t body_len;
   BodyDecoder decoder; // of a 2xx reply; any other reply comes whole, as one piece of at most 1 MiB
+  bool is_raw;         // the decoder is for every reply, whatever its status and content encoding
+  bool streams_body;   // the body comes by client_send; `body` is not looked at
+  Policy *policy;      // where the call may go; NULL: anywhere
   ClientTimes times;   // client_times_default()
   bool may_repeat;
 } ClientCall;
@@ -50,6 +54,9 @@ uint32_t client_open_sockets(const Client *client); // in use and pooled, for sp
 // A reply to a BODY_SSE call that calls itself JSON comes whole: some servers put an error there,
 // or ignore that they were to stream.
 //
+// More codes: blocked_address (see policy.h) and upstream_unavailable (see breaker.h; the error has
+// retry_after_s).
+//
 // The socket is read only as far as the stream is: with 64 KiB waiting, the peer has to wait as
 // well. A stream that is closed before its end takes its socket with it, at once, unless the
 // reply's end is among the bytes that have arrived.
@@ -58,7 +65,21 @@ Stream *client_open(Client *client, const ClientCall *call);
 // CLIENT_NOTIFY_MS, or when the client is closed.
 void client_notify(Client *client, const ClientCall *call);
 enum { CLIENT_NOTIFY_MS = 2000 };
+// After the head, before the first read: cuts the body in another way.
+void client_decode(Stream *stream, BodyDecoder decoder);
 const char *client_event_name(Stream *stream); // of the last SSE piece; "" when it had none
 const HeaderList *client_reply_headers(Stream *stream); // after head; NULL before
+
+// --- a body that is streamed ---------------------------------------------------------------------
+
+typedef enum {
+  CLIENT_ROOM, // more may be sent
+  CLIENT_FULL, // enough is waiting for the socket; on_ready will be called once
+  CLIENT_OVER, // nothing more is wanted: the call failed, or was answered before its end
+} ClientRoom;
+
+ClientRoom client_send(Stream *stream, const void *bytes, size_t len); // copies; not after FULL
+ClientRoom client_room(Stream *stream);
+void client_send_end(Stream *stream); // the body is complete
 
 #endif

@@ -178,12 +178,31 @@ static void try_address(Dial *dial)
   timer_start(wire->net->loop, &dial->timer, 0, on_fail_later); // never from within wire_new
 }
 
+// Leaves the addresses that the policy lets pass. From here on only these are connected to; the
+// name is not looked up again.
+static void keep_allowed(Dial *dial)
+{
+  const Policy *policy = dial->wire->route->policy;
+  Addresses *addresses = &dial->addresses;
+  uint32_t i, kept = 0;
+  for (i = 0; i < addresses->count; i++) {
+    const char *objection = policy_objection(policy, host_of(dial), &addresses->items[i]);
+    if (objection)
+      describe(dial, "blocked_address: %s is %s", host_of(dial), objection);
+    else
+      addresses->items[kept++] = addresses->items[i];
+  }
+  addresses->count = kept;
+}
+
 static void take_addresses(Dial *dial, const Addresses *addresses)
 {
   dial->addresses = *addresses;
   dial->problem_code = UV_EAI_FAIL;
   if (addresses->count == 0)
     describe(dial, "dns: %s: %s", first_hop(dial)->host, addresses->problem);
+  else if (dial->wire->route->policy && !dial->wire->route->has_proxy)
+    keep_allowed(dial);
   try_address(dial);
 }
 
@@ -248,6 +267,19 @@ static void on_certificates_early(TlsWaiter *waiter)
   (void)waiter; // they are there before anybody needs them
 }
 
+// A proxy is asked for names only it resolves; an address can be judged here as well.
+static bool is_blocked_literal(Dial *dial)
+{
+  const Route *route = dial->wire->route;
+  AddressBlock block;
+  const char *objection = NULL;
+  if (route->policy && route->has_proxy && address_block_parse(route->url.host, &block) == 0)
+    objection = policy_objection(route->policy, route->url.host, &block.first);
+  if (objection)
+    describe(dial, "blocked_address: %s is %s", route->url.host, objection);
+  return objection != NULL;
+}
+
 void dial_start(Wire *wire)
 {
   Dial *dial = mem_zero(1, sizeof *dial);
@@ -256,6 +288,11 @@ void dial_start(Wire *wire)
   dial->lookup.on_done = on_addresses;
   dial->certificates.on_ready = on_certificates_early;
   wire->dial = dial;
+  if (is_blocked_literal(dial)) {
+    dial->problem_code = UV_EAI_FAIL;
+    timer_start(wire->net->loop, &dial->timer, 0, on_fail_later);
+    return;
+  }
   if (wire->route->url.is_tls)
     tls_prepare(wire->net->tls, &dial->certificates);
   known = resolver_get(wire->net->resolver, first_hop(dial)->host, &dial->lookup);

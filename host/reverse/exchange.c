@@ -10,6 +10,8 @@
 #include "inlet.h"
 #include "request.h"
 
+enum { LEAST_BLAMED_MS = 1000 };
+
 typedef enum {
   EXCHANGE_PAUSED,     // between two attempts
   EXCHANGE_CONNECTING, // no wire yet
@@ -35,7 +37,10 @@ typedef struct {
   ClientTimes times;
   uint32_t retries;
   uint8_t state; // ExchangeState
-  bool is_head, may_repeat;
+  uint8_t pass;  // BreakerPass; BREAKER_REFUSED once the breaker knows how it turned out
+  bool is_head, may_repeat, is_raw;
+  bool streams_body; // and is_sending: its end was not given yet
+  bool is_sending;
   bool is_waiting; // for on_ready
   bool is_reused;  // the wire came from the pool
   bool was_stale;  // a pooled wire failed already
@@ -64,8 +69,46 @@ static void drop_wire(Exchange *exchange)
   exchange->wire = NULL;
 }
 
+// --- the breaker ---------------------------------------------------------------------------------
+
+// Is what went wrong the upstream's doing? A limit that the caller has made very short is not, nor
+// is what the upstream had no part in.
+static bool blames_upstream(const Exchange *exchange, const char *text)
+{
+  static const char *const others[] = { "dns:", "tls_verify:",    "blocked_address:",
+                                        "bad_", "total_timeout:", "proxy_refused:" };
+  const ClientTimes *times = &exchange->times;
+  size_t i;
+  for (i = 0; i < sizeof others / sizeof *others; i++) {
+    if (strncmp(text, others[i], strlen(others[i])) == 0)
+      return false;
+  }
+  if (strncmp(text, "connect_timeout:", 16) == 0)
+    return times->connect_ms >= LEAST_BLAMED_MS;
+  return strncmp(text, "first_byte_timeout:", 19) != 0 || times->first_byte_ms >= LEAST_BLAMED_MS;
+}
+
+typedef enum { WENT_WELL, WENT_BADLY, WENT_UNSEEN } Outcome;
+
+static void tell_breaker(Exchange *exchange, Outcome outcome)
+{
+  BreakerPass pass = exchange->pass;
+  Breaker *breaker;
+  exchange->pass = BREAKER_REFUSED;
+  if (pass == BREAKER_REFUSED)
+    return;
+  breaker = origin_breaker(exchange->origin);
+  if (outcome == WENT_WELL)
+    breaker_succeed(breaker);
+  else if (outcome == WENT_BADLY)
+    breaker_fail(breaker, pass, loop_now_ms(exchange->loop));
+  else
+    breaker_leave(breaker, pass);
+}
+
 static StreamStatus fail(Exchange *exchange, const char *code, const char *text)
 {
+  tell_breaker(exchange, blames_upstream(exchange, text) ? WENT_BADLY : WENT_UNSEEN);
   drop_wire(exchange);
   timer_stop(&exchange->timer);
   exchange->state = EXCHANGE_FAILED;
@@ -117,7 +160,10 @@ static void on_due(Timer *timer)
     time_out(exchange, "connect_timeout", "no connection", times->connect_ms);
     break;
   case EXCHANGE_ASKING:
-    if (wire_unsent(exchange->wire) < exchange->unsent) { // a large request, still on its way
+    if (exchange->is_sending && wire_unsent(exchange->wire) == 0) { // the caller takes its time
+      start_timer(exchange, times->first_byte_ms);
+    } else if (wire_unsent(exchange->wire) <
+               exchange->unsent) { // a large request, still on its way
       exchange->unsent = wire_unsent(exchange->wire);
       start_timer(exchange, times->first_byte_ms);
     } else {
@@ -159,6 +205,10 @@ static bool try_again(Exchange *exchange, int status, bool was_sent)
                        .status = status,
                        .longest_ms = exchange->times.first_byte_ms };
   int64_t delay_ms;
+  if (breaker_is_open(origin_breaker(exchange->origin)))
+    return false;
+  if (exchange->streams_body && exchange->state != EXCHANGE_CONNECTING)
+    return false; // its bytes are gone
   if (status)
     facts.retry_after = header_list_get(&exchange->inlet.response.headers, "Retry-After");
   delay_ms = retry_decide(origin_budget(exchange->origin), &facts);
@@ -187,7 +237,8 @@ static void lost(Exchange *exchange, int code, const char *text)
   }
   if (code != UV_EPROTO && code != UV_EAI_FAIL && try_again(exchange, 0, was_sent))
     return;
-  fail(exchange, "upstream_error", text);
+  fail(exchange, strncmp(text, "blocked_address: ", 17) ? "upstream_error" : "blocked_address",
+       text);
   wake(exchange);
 }
 
@@ -198,6 +249,8 @@ static void send_request(Exchange *exchange)
   start_timer(exchange, exchange->times.first_byte_ms);
   rc = wire_write(exchange->wire, exchange->request.bytes, exchange->request.len);
   exchange->unsent = wire_unsent(exchange->wire);
+  if (exchange->streams_body)
+    forget_request(exchange);
   if (rc < 0)
     lost(exchange, rc, "upstream_truncated: the connection broke before the request was sent");
 }
@@ -209,7 +262,8 @@ static void on_open(Wire *wire)
 
 static void on_bytes(Wire *wire, const char *bytes, size_t len);
 static void on_end(Wire *wire, int code, const char *text);
-static const WireEvents wire_events = { on_open, on_bytes, on_end };
+static void on_drain(Wire *wire);
+static const WireEvents wire_events = { on_open, on_bytes, on_end, on_drain };
 
 static void attempt(Exchange *exchange)
 {
@@ -248,12 +302,17 @@ static void take_head(Exchange *exchange)
   int status = exchange->inlet.response.status;
   if (status >= 400 && try_again(exchange, status, true))
     return;
+  tell_breaker(exchange, status >= 502 && status <= 504 ? WENT_BADLY : WENT_WELL);
   exchange->state = EXCHANGE_ANSWERING;
   forget_request(exchange);
   if (exchange->total_due_ms)
     start_timer(exchange, exchange->times.total_ms);
   else
     timer_stop(&exchange->timer);
+  if (exchange->is_raw) {
+    wake(exchange);
+    return;
+  }
   if (encoding.len && !span_is_ignoring_case(encoding, "identity"))
     fail_protocol(exchange, "a content encoding that was not asked for");
   else if (status < 200 || status > 299)
@@ -311,6 +370,80 @@ static void on_end(Wire *wire, int code, const char *text)
     wake(exchange);
 }
 
+// --- a streamed body -----------------------------------------------------------------------------
+
+// Body bytes on their way: kept until there is a connection, then the wire's.
+static void send_bytes(Exchange *exchange, const char *bytes, size_t len)
+{
+  int rc;
+  if (exchange->state < EXCHANGE_ASKING) {
+    buffer_append(&exchange->request, bytes, len);
+    return;
+  }
+  rc = wire_write(exchange->wire, bytes, len);
+  exchange->unsent = wire_unsent(exchange->wire);
+  // The reading side tells better what happened, if it has anything to tell.
+  if (rc < 0 && exchange->state == EXCHANGE_ASKING && !exchange->inlet.response.has_started)
+    lost(exchange, rc, "upstream_truncated: the connection broke before the request was sent");
+}
+
+ClientRoom exchange_room(Stream *stream)
+{
+  Exchange *exchange = exchange_of(stream);
+  const Inlet *inlet = &exchange->inlet;
+  size_t unsent;
+  if (!exchange->is_sending || exchange->state >= EXCHANGE_DONE ||
+      (exchange->state == EXCHANGE_ANSWERING &&
+       (inlet->response.status >= 300 || inlet->has_ended)))
+    return CLIENT_OVER;
+  unsent = exchange->state < EXCHANGE_ASKING ? exchange->request.len : wire_unsent(exchange->wire);
+  if (unsent < EXCHANGE_MAX_UNSENT_BYTES)
+    return CLIENT_ROOM;
+  exchange->is_waiting = true;
+  return CLIENT_FULL;
+}
+
+ClientRoom exchange_send(Stream *stream, const void *bytes, size_t len)
+{
+  Exchange *exchange = exchange_of(stream);
+  ClientRoom room = exchange_room(stream);
+  Buffer chunk = { 0 };
+  if (room == CLIENT_OVER || len == 0)
+    return room;
+  buffer_reserve(&chunk, len + 24);
+  buffer_printf(&chunk, "%zx\r\n", len);
+  buffer_append(&chunk, bytes, len);
+  buffer_string(&chunk, "\r\n");
+  send_bytes(exchange, chunk.bytes, chunk.len);
+  buffer_free(&chunk);
+  return exchange_room(stream);
+}
+
+void exchange_send_end(Stream *stream)
+{
+  Exchange *exchange = exchange_of(stream);
+  if (exchange_room(stream) == CLIENT_OVER)
+    return;
+  exchange->is_waiting = false;
+  exchange->is_sending = false;
+  if (exchange->state == EXCHANGE_ASKING)
+    start_timer(exchange, exchange->times.first_byte_ms);
+  send_bytes(exchange, "0\r\n\r\n", 5);
+}
+
+static void on_drain(Wire *wire)
+{
+  Exchange *exchange = wire_owner(wire);
+  if (!exchange->is_sending)
+    return;
+  if (exchange->state == EXCHANGE_ASKING) {
+    exchange->unsent = wire_unsent(wire);
+    start_timer(exchange, exchange->times.first_byte_ms);
+  }
+  if (wire_unsent(wire) < EXCHANGE_MAX_UNSENT_BYTES / 2)
+    wake(exchange);
+}
+
 // --- the stream ----------------------------------------------------------------------------------
 
 static StreamStatus wait(Exchange *exchange)
@@ -324,7 +457,8 @@ static StreamStatus wait(Exchange *exchange)
 // The reply is complete: its wire may serve the next call.
 static void finish(Exchange *exchange)
 {
-  bool is_clean = !exchange->inlet.has_ended && inlet_ready_bytes(&exchange->inlet) == 0 &&
+  bool is_clean = !exchange->is_sending && !exchange->inlet.has_ended &&
+                  inlet_ready_bytes(&exchange->inlet) == 0 &&
                   response_keeps_alive(&exchange->inlet.response);
   timer_stop(&exchange->timer);
   exchange->state = EXCHANGE_DONE;
@@ -419,6 +553,7 @@ static void stream_close(Stream *stream)
   }
   drop_wire(exchange);
   timer_stop(&exchange->timer);
+  tell_breaker(exchange, WENT_UNSEEN);
   if (exchange->origin)
     origin_release(exchange->origin);
   forget_request(exchange);
@@ -444,6 +579,9 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
   exchange->times = call->times;
   exchange->is_head = strcmp(call->method, "HEAD") == 0;
   exchange->may_repeat = call->may_repeat || exchange->is_head || strcmp(call->method, "GET") == 0;
+  exchange->is_raw = call->is_raw;
+  exchange->streams_body = exchange->is_sending = call->streams_body;
+  exchange->was_stale = call->streams_body; // a pooled wire may fail, and its bytes come only once
   forget_reply(exchange);
   if (url_parse(call->url, &url, &why) < 0) {
     char text[160];
@@ -455,12 +593,24 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
     fail(exchange, "upstream_error", "bad_request_header: expected no control characters");
     return &exchange->stream;
   }
-  exchange->origin = pool_origin(pool, &url);
+  exchange->origin = pool_origin(pool, &url, call->policy);
+  exchange->pass = (uint8_t)breaker_admit(origin_breaker(exchange->origin), loop_now_ms(loop));
+  if (exchange->pass == BREAKER_REFUSED) {
+    fail(exchange, "upstream_unavailable", "the upstream keeps failing and is left alone for now");
+    exchange->stream.error.retry_after_s =
+        (int)breaker_wait_s(origin_breaker(exchange->origin), loop_now_ms(loop));
+    return &exchange->stream;
+  }
   retry_count_call(origin_budget(exchange->origin));
   if (call->times.total_ms)
     exchange->total_due_ms = loop_now_ms(loop) + call->times.total_ms;
   attempt(exchange);
   return &exchange->stream;
+}
+
+void exchange_decode(Stream *stream, BodyDecoder decoder)
+{
+  decoder_init(&exchange_of(stream)->decoder, decoder, EXCHANGE_MAX_BODY_BYTES);
 }
 
 const char *exchange_event_name(Stream *stream)

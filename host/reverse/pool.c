@@ -18,6 +18,7 @@ struct Origin {
   uint32_t holds;
   Route route;
   RetryBudget budget;
+  Breaker breaker;
   Idle ring; // a head without a wire
   uint32_t idle_count;
 };
@@ -59,7 +60,7 @@ static void on_idle_end(Wire *wire, int code, const char *text)
   wire_free(unpool(wire_owner(wire)));
 }
 
-static const WireEvents idle_events = { NULL, on_unasked_bytes, on_idle_end };
+static const WireEvents idle_events = { .on_bytes = on_unasked_bytes, .on_end = on_idle_end };
 
 Pool *pool_new(Net *net)
 {
@@ -73,6 +74,7 @@ static void origin_free(Origin *origin)
   while (origin->ring.next != &origin->ring)
     wire_free(unpool(origin->ring.next));
   SSL_SESSION_free(origin->route.session);
+  policy_release(origin->route.policy);
   mem_free(origin);
 }
 
@@ -102,13 +104,13 @@ static void sweep(Pool *pool)
   }
 }
 
-Origin *pool_origin(Pool *pool, const Url *url)
+Origin *pool_origin(Pool *pool, const Url *url, Policy *policy)
 {
   Origin *origin;
   for (origin = pool->origins; origin; origin = origin->next) {
     const Url *other = &origin->route.url;
     if (other->port == url->port && other->is_tls == url->is_tls &&
-        strcmp(other->host, url->host) == 0)
+        strcmp(other->host, url->host) == 0 && origin->route.policy == policy)
       break;
   }
   if (!origin) {
@@ -118,7 +120,9 @@ Origin *pool_origin(Pool *pool, const Url *url)
     origin->pool = pool;
     origin->route.url = *url;
     origin->route.url.target = NULL; // it points into the caller's text
-    origin->route.has_proxy = proxy_is_for(&pool->net->proxy, url);
+    origin->route.policy = policy ? policy_hold(policy) : NULL;
+    origin->route.has_proxy =
+        (!policy || policy_uses_proxy(policy)) && proxy_is_for(&pool->net->proxy, url);
     origin->ring.prev = origin->ring.next = &origin->ring;
     origin->next = pool->origins;
     pool->origins = origin;
@@ -136,6 +140,11 @@ void origin_release(Origin *origin)
 RetryBudget *origin_budget(Origin *origin)
 {
   return &origin->budget;
+}
+
+Breaker *origin_breaker(Origin *origin)
+{
+  return &origin->breaker;
 }
 
 Wire *origin_take(Origin *origin, const WireEvents *events, void *owner)

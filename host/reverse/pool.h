@@ -3,6 +3,7 @@
 #ifndef MOONHOOK_REVERSE_POOL_H
 #define MOONHOOK_REVERSE_POOL_H
 
+#include "breaker.h"
 #include "retry.h"
 #include "wire.h"
 
@@ -13,9 +14,12 @@ typedef struct Origin Origin;
 
 Pool *pool_new(Net *net);
 void pool_free(Pool *pool); // closes what is idle; every origin must have been let go of
-Origin *pool_origin(Pool *pool, const Url *url); // held until origin_release
+// Held until origin_release. Origins with a policy (NULL: none) share nothing with those without,
+// or with another: neither an open wire nor a breaker's state.
+Origin *pool_origin(Pool *pool, const Url *url, Policy *policy);
 void origin_release(Origin *origin);
 RetryBudget *origin_budget(Origin *origin);
+Breaker *origin_breaker(Origin *origin);
 // An open wire that its peer has not closed, or NULL.
 Wire *origin_take(Origin *origin, const WireEvents *events, void *owner);
 Wire *origin_connect(Origin *origin, const WireEvents *events, void *owner);

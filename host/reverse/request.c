@@ -80,10 +80,13 @@ int request_compose(const ClientCall *call, const Url *url, Buffer *out)
   if (!has_agent)
     buffer_string(out, "User-Agent: moonhook\r\n");
   buffer_string(out, "Accept-Encoding: identity\r\n");
-  if (call->body_len || strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0 ||
-      strcmp(call->method, "PATCH") == 0)
+  if (call->streams_body)
+    buffer_string(out, "Transfer-Encoding: chunked\r\n");
+  else if (call->body_len || strcmp(call->method, "POST") == 0 ||
+           strcmp(call->method, "PUT") == 0 || strcmp(call->method, "PATCH") == 0)
     buffer_printf(out, "Content-Length: %zu\r\n", call->body_len);
   buffer_string(out, "\r\n");
-  buffer_append(out, call->body, call->body_len);
+  if (!call->streams_body)
+    buffer_append(out, call->body, call->body_len);
   return 0;
 }

@@ -4,11 +4,11 @@
 #ifndef MOONHOOK_REVERSE_RESOLVER_H
 #define MOONHOOK_REVERSE_RESOLVER_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/loop.h"
+#include "address.h"
 
 enum {
   RESOLVER_THREADS = 2,
@@ -16,12 +16,6 @@ enum {
   RESOLVER_KEEP_MS = 30000,
   RESOLVER_KEEP_FAILURE_MS = 1000,
 };
-
-typedef union {
-  struct sockaddr any;
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-} Address;
 
 // An answer. `count` is 0 when the look-up failed: then `problem` says why.
 typedef struct {

@@ -1,6 +1,7 @@
 // See url.h.
 #include "url.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 #include <uv.h>
@@ -26,6 +27,29 @@ static void copy_lower(char *to, const char *from, size_t len)
   to[len] = '\0';
 }
 
+// A host whose last label is a number is an IPv4 address or nothing at all, as browsers have it.
+static bool is_numeric(const char *host)
+{
+  const char *dot = strrchr(host, '.'), *label = dot ? dot + 1 : host;
+  if (label[0] == '0' && label[1] == 'x')
+    return label[2 + strspn(label + 2, "0123456789abcdef")] == '\0';
+  return label[strspn(label, "0123456789")] == '\0';
+}
+
+static bool settle_host(char *host)
+{
+  struct in_addr address;
+  size_t len = strlen(host);
+  if (host[len - 1] == '.')
+    host[--len] = '\0';
+  if (len == 0 || host[0] == '.' || host[len - 1] == '.' || strstr(host, ".."))
+    return false;
+  if (!is_numeric(host))
+    return true;
+  // inet_aton reads what getaddrinfo would read.
+  return inet_aton(host, &address) && inet_ntop(AF_INET, &address, host, URL_MAX_HOST);
+}
+
 // "[::1]" or "name". Returns the first byte behind it, or NULL.
 static const char *parse_host(const char *at, Url *url)
 {
@@ -44,7 +68,7 @@ static const char *parse_host(const char *at, Url *url)
   if (len == 0 || len > URL_MAX_HOST)
     return NULL;
   copy_lower(url->host, at, len);
-  return at + len;
+  return settle_host(url->host) ? at + len : NULL;
 }
 
 int url_parse(const char *text, Url *url, const char **why)

@@ -1,4 +1,6 @@
-// An absolute http or https URL, taken apart. Nothing is decoded or normalised but the host's case.
+// An absolute http or https URL, taken apart. Nothing is decoded or normalised but the host: it is
+// put in lower case, loses a final dot, and when it is a number in any of the old spellings (127.1,
+// 0x7f000001, 2130706433) it becomes the IPv4 address that these mean.
 #ifndef MOONHOOK_REVERSE_URL_H
 #define MOONHOOK_REVERSE_URL_H
 

@@ -99,8 +99,11 @@ void wire_read(Wire *wire, bool is_on)
 // reply may stand before it.
 static void on_written(uv_write_t *req, int status)
 {
-  (void)status;
+  Socket *socket = req->handle->data;
+  Wire *wire = socket->wire;
   mem_free(req);
+  if (status == 0 && wire && !wire->dial && wire->events->on_drain)
+    wire->events->on_drain(wire);
 }
 
 int wire_send_raw(Wire *wire, const char *bytes, size_t len)

@@ -4,6 +4,7 @@
 #define MOONHOOK_REVERSE_WIRE_H
 
 #include "../base/loop.h"
+#include "policy.h"
 #include "proxy.h"
 #include "resolver.h"
 #include "tls.h"
@@ -27,6 +28,7 @@ enum { WIRE_READ_BYTES = 64 * 1024 };
 typedef struct {
   Url url; // host, port, is_tls; no target
   bool has_proxy;
+  Policy *policy;       // where it may lead; NULL: anywhere
   SSL_SESSION *session; // to resume; NULL at first
 } Route;
 
@@ -41,6 +43,7 @@ typedef struct {
   // code
   // ("connect_refused: ...").
   void (*on_end)(Wire *wire, int code, const char *text);
+  void (*on_drain)(Wire *wire); // may be NULL: some of what waited for the socket was sent
 } WireEvents;
 
 // Begins to connect; never NULL. `route` must outlive the wire. An open wire is read at once.

@@ -15,6 +15,7 @@ int luaopen_host_clock(lua_State *L);
 int luaopen_host_reverse(lua_State *L);
 int luaopen_host_store(lua_State *L);
 int luaopen_host_storage(lua_State *L);
+int luaopen_host_web(lua_State *L);
 int luaopen_host_json(lua_State *L);
 int luaopen_host_bytes(lua_State *L);
 int luaopen_host_crypto(lua_State *L);

@@ -27,6 +27,7 @@ struct State {
   StateRole role;
   char *name, *root;
   uint32_t permissions;
+  char **hosts; // see StateConfig
   uint64_t storage_bytes;
   const HostModule *modules;
   size_t memory_bytes;
@@ -46,7 +47,8 @@ static const HostModule host_modules[] = {
   { "host.library", luaopen_host_library }, { "host.clock", luaopen_host_clock },
   { "host.reverse", luaopen_host_reverse }, { "host.json", luaopen_host_json },
   { "host.bytes", luaopen_host_bytes },     { "host.crypto", luaopen_host_crypto },
-  { "host.storage", luaopen_host_storage }, { NULL, NULL },
+  { "host.storage", luaopen_host_storage }, { "host.web", luaopen_host_web },
+  { NULL, NULL },
 };
 
 static const HostModule local_modules[] = {
@@ -182,8 +184,26 @@ static int boot(lua_State *L)
   return 0;
 }
 
+static char **copy_hosts(const char *const *hosts)
+{
+  size_t i, count = 0;
+  char **copy;
+  if (!hosts)
+    return NULL;
+  while (hosts[count])
+    count++;
+  copy = mem_zero(count + 1, sizeof *copy);
+  for (i = 0; i < count; i++)
+    copy[i] = mem_string(hosts[i]);
+  return copy;
+}
+
 static void free_state(State *state)
 {
+  char **host;
+  for (host = state->hosts; host && *host; host++)
+    mem_free(*host);
+  mem_free(state->hosts);
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
@@ -201,6 +221,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->name = mem_string(config->name);
   state->root = mem_string(config->root);
   state->permissions = config->permissions;
+  state->hosts = copy_hosts(config->hosts);
   state->storage_bytes = config->storage_bytes;
   state->modules = config->modules;
   state->L = lua_newstate(allocate, state);
@@ -295,6 +316,14 @@ uint32_t state_permissions(const State *state)
 uint64_t state_storage_bytes(const State *state)
 {
   return state->storage_bytes;
+}
+
+bool state_may_reach(const State *state, const char *host)
+{
+  char **pattern = state->hosts;
+  while (pattern && *pattern && !host_pattern_has(*pattern, host))
+    pattern++;
+  return !pattern || *pattern;
 }
 
 StateRole state_role(const State *state)

@@ -23,6 +23,7 @@ typedef struct Runtime {
   Loop *loop;
   Client *client;
   ClientTimes client_times;   // defaults of reverse calls
+  Policy *http_policy;        // where plugins' own HTTP calls may go; replaced with the configuration
   Store *store;               // NULL: local apps keep no conversations
   Backends *backends;         // replaced when the configuration changes
   char *catalogue_json;       // what plugins may know of backends and apps
@@ -54,6 +55,9 @@ typedef struct {
   const char *name;          // the plugin's, for the log; copied
   const char *root;          // folder of its files; NULL: none; copied
   uint32_t permissions;      // PERMIT_*
+  // The hosts that its own HTTP calls may name (patterns of reverse/policy.h), NULL-terminated;
+  // copied. NULL: any.
+  const char *const *hosts;
   uint64_t storage_bytes;    // what its storage may hold
   const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
@@ -74,6 +78,7 @@ Runtime *state_runtime(State *state);
 const char *state_name(const State *state);
 const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
+bool state_may_reach(const State *state, const char *host); // by its manifest
 uint64_t state_storage_bytes(const State *state);
 StateRole state_role(const State *state);
 uint32_t state_tasks(const State *state);
