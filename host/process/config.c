@@ -332,6 +332,12 @@ void config_free(Config *config)
   mem_free(config->data_dir);
   mem_free(config->ca_file);
   policy_release(config->http_policy);
+  for (i = 0; i < config->app_source_count; i++) {
+    mem_free(config->app_sources[i].app_id);
+    mem_free(config->app_sources[i].name);
+    mem_free(config->app_sources[i].path);
+  }
+  mem_free(config->app_sources);
   mem_free(config->apps_json);
   mem_free(config->apps_catalog_json);
   yaml_doc_free(config->doc);

@@ -40,6 +40,13 @@ typedef struct {
   char *app_id, *key;
 } ConfigAppKey;
 
+// The Lua file of a workflow app.
+typedef struct {
+  char *app_id;
+  char *name; // as it was written, for messages
+  char *path;
+} ConfigAppSource;
+
 typedef struct {
   BackendType type;
   char *name;
@@ -81,6 +88,8 @@ typedef struct {
   ConfigBackend *backends;           // without `local`, which always exists
   uint32_t backend_count;
   char *apps_json;         // the apps section, checked: {"candy":{"mode":"chat","name":...}}; "{}"
+  ConfigAppSource *app_sources; // of workflow apps
+  uint32_t app_source_count;
   char *apps_catalog_json; // {"candy":{"mode":"chat","name":"Candy"}}
   ConfigEndpoint *endpoints;
   uint32_t endpoint_count;

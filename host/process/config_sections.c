@@ -98,6 +98,14 @@ static int check_app(const Reader *reader, const YamlNode *app, const char *sect
   return 0;
 }
 
+static void add_source(Config *config, const char *id, const char *name, const char *path)
+{
+  config->app_sources =
+      mem_resize(config->app_sources, (config->app_source_count + 1) * sizeof *config->app_sources);
+  config->app_sources[config->app_source_count++] =
+      (ConfigAppSource){ mem_string(id), mem_string(name), mem_string(path) };
+}
+
 static void app_to_json(const YamlNode *app, const char *id, const char *source, Buffer *out)
 {
   size_t i, written = 0;
@@ -157,6 +165,8 @@ int config_apps(const Reader *reader, const YamlNode *map)
       buffer_char(&catalog, ':');
       app_to_json(app, id->text, source, &apps);
       catalog_to_json(app, id, &catalog);
+      if (source)
+        add_source(reader->config, id->text, yaml_get(app, "source")->text, source);
     }
     mem_free(source);
   }

@@ -3,11 +3,17 @@
 
 #include <stdlib.h>
 
+#include "../base/file.h"
 #include "../base/memory.h"
 #include "../script/channel.h"
 #include "../script/task.h"
 
-enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5, NOW_GRACE_MS = 100 };
+enum {
+  MAX_SOURCE_BYTES = 4 * 1024 * 1024,
+  PORTS_TRIED = 20,
+  LOOK_AGAIN_MS = 5,
+  NOW_GRACE_MS = 100
+};
 
 struct Worker {
   Loop *loop;
@@ -87,6 +93,41 @@ static char *make_catalogue(const Backends *backends, const Config *config)
   return buffer_take(&json);
 }
 
+static void free_sources(Runtime *runtime)
+{
+  uint32_t i;
+  for (i = 0; i < runtime->app_source_count; i++) {
+    mem_free(runtime->app_sources[i].app_id);
+    mem_free(runtime->app_sources[i].name);
+    mem_free(runtime->app_sources[i].text);
+  }
+  mem_free(runtime->app_sources);
+  runtime->app_sources = NULL;
+  runtime->app_source_count = 0;
+}
+
+static void read_sources(Runtime *runtime, const Config *config)
+{
+  uint32_t i;
+  free_sources(runtime);
+  runtime->app_sources = mem_zero(config->app_source_count, sizeof *runtime->app_sources);
+  for (i = 0; i < config->app_source_count; i++) {
+    AppSource *source = &runtime->app_sources[i];
+    Buffer text = { 0 };
+    Err err;
+    source->app_id = mem_string(config->app_sources[i].app_id);
+    source->name = mem_string(config->app_sources[i].name);
+    if (file_read(config->app_sources[i].path, MAX_SOURCE_BYTES, &text, &err) == 0) {
+      source->len = text.len;
+      source->text = buffer_take(&text);
+    } else {
+      snprintf(source->problem, sizeof source->problem, "%.190s", err.text);
+      buffer_free(&text);
+    }
+  }
+  runtime->app_source_count = config->app_source_count;
+}
+
 static DispatchConfig dispatch_config(const Worker *worker, const Config *config)
 {
   return (DispatchConfig){ .public_url = config->public_url,
@@ -110,6 +151,7 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   runtime->backends = backends;
   runtime->catalogue_json = make_catalogue(backends, config);
   runtime->apps_json = mem_string(config->apps_json);
+  read_sources(runtime, config);
   runtime->catalogue_version++;
   runtime->client_times = config->client_times;
   // The same rules keep the same policy, and with it the open connections.
@@ -264,6 +306,7 @@ void worker_free(Worker *worker)
   policy_release(worker->runtime.http_policy);
   mem_free(worker->runtime.catalogue_json);
   mem_free(worker->runtime.apps_json);
+  free_sources(&worker->runtime);
   mem_free(worker);
 }
 

@@ -18,6 +18,14 @@
 
 typedef struct State State;
 
+// The Lua file of a workflow app, read by the worker whenever the configuration is.
+typedef struct {
+  char *app_id, *name; // name: of the file, as it was written
+  char *text;          // NULL when it cannot be read
+  size_t len;
+  char problem[200];
+} AppSource;
+
 // What the states of one worker share. Owned by the worker; outlives every state.
 typedef struct Runtime {
   Loop *loop;
@@ -28,6 +36,8 @@ typedef struct Runtime {
   Backends *backends;         // replaced when the configuration changes
   char *catalogue_json;       // what plugins may know of backends and apps
   char *apps_json;            // the `apps` section, for the local state
+  AppSource *app_sources;  // the texts of workflow apps
+  uint32_t app_source_count;
   uint32_t catalogue_version; // raised whenever one of the three above changed
   const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
   // Opens a call of the built-in backend `local`; never NULL when set.

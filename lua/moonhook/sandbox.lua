@@ -7,6 +7,7 @@ local load_text, select, tostring, type = load, select, tostring, type
 
 local PUBLIC = { -- library modules that plugins may require
   ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
+  ["moonhook.crypto"] = true, ["moonhook.verify"] = true,
 }
 
 local globals = {}
@@ -99,7 +100,7 @@ function globals.require(name)
     :format(name, table.concat(tried, " and no ")), 2)
 end
 
-local sandbox = { globals = globals }
+local sandbox = { globals = globals, public = PUBLIC }
 
 --- Loads an endpoint's source file; gives a table with `invoke`.
 ---@param file string  relative to the package
