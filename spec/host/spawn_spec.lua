@@ -71,7 +71,8 @@ plugins:
 ]] }
   local all = {}
   for name, code in pairs(HANDLERS) do
-    lines[#lines + 1] = ("        - { path: /%s, method: GET, extra: { lua: { source: %s.lua } } }\n")
+    lines[#lines + 1] =
+      ("        - { path: /%s, method: GET, extra: { lua: { source: %s.lua } } }\n")
       :format(name, name)
     all["plugins/spawn/" .. name .. ".lua"] = "local moonhook = require 'moonhook'\n"
       .. "local seen = {}\nlocal function note(text) seen[#seen + 1] = text end\n" .. code

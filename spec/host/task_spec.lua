@@ -179,7 +179,8 @@ local paths = { values = "/values/<int:n>/<path:rest>" }
 local function package()
   local files, lines = {}, { manifest }
   for name, code in pairs(handlers) do
-    lines[#lines + 1] = ("        - { path: %q, method: GET, extra: { lua: { source: %s.lua } } }\n")
+    lines[#lines + 1] =
+      ("        - { path: %q, method: GET, extra: { lua: { source: %s.lua } } }\n")
       :format(paths[name] or "/" .. name, name)
     files["plugins/tasks/" .. name .. ".lua"] =
       "local moonhook = require 'moonhook'\nlocal Response = moonhook.Response\n" .. code
@@ -301,7 +302,9 @@ describe("a task", function()
 
   it("answers moonhook.abort with its status and message", function()
     local reply = get("/aborts")
-    assert.same({ 403, "forbidden", "not for you" }, { reply.status, error_of(reply).code, error_of(reply).message })
+    local problem = error_of(reply)
+    assert.same({ 403, "forbidden", "not for you" },
+      { reply.status, problem.code, problem.message })
   end)
 
   it("frames events, and ends a broken event stream with an error event", function()
