@@ -67,7 +67,7 @@ function reverse.script(script)
   scripts[#scripts + 1] = script
 end
 
---- Starts afresh. `apps` are the local apps as in the configuration.
+--- Starts afresh. `apps` are the local apps as in the configuration, `sources` their Lua files.
 function reverse.reset(settings)
   config, version = settings or {}, version + 1
   scripts, pending = {}, nil
@@ -110,7 +110,8 @@ local host = {}
 
 function host.open(backend, kind, text, options)
   local call = { backend = backend, kind = kind, text = text, options = options }
-  call.body = assert(json.decode(text))
+  local is_json = not options.content_type or options.content_type == "application/json"
+  call.body = is_json and assert(json.decode(text)) or nil
   reverse.calls[#reverse.calls + 1] = call
   if config.refusal then return nil, config.refusal[1], config.refusal[2] end
   call.next = backend == "local" and open_local(call) or open_script(call)
@@ -145,6 +146,14 @@ function host.catalogue()
 end
 
 function host.apps() return json.encode(config.apps or {}), version end
+
+-- `sources` of the settings: [app_id] = { text = "...", version = 1 }, or { problem = "..." }.
+function host.app_source(app_id)
+  local file = (config.sources or {})[app_id] or { problem = "no such file" }
+  if file.problem then return nil, file.problem end
+  return file.text, file.version or 1, config.apps[app_id].source or app_id .. ".lua"
+end
+
 function host.demo() return reverse.pause_ms, reverse.seed end
 
 library.fake("host.reverse", host)

@@ -32,7 +32,7 @@ function UploadResult:to_app_parameter()
   return { transfer_method = method, tool_file_id = self.id, type = kind }
 end
 
---- Uploads a file for apps. With an `app_id` it goes to the backend that serves the app, without one
+--- Uploads a file for apps. With an `app_id` it goes to the backend of that app, without one
 --- to Dify, or to the only app of a `dify-service` backend.
 ---@param call UploadCall
 ---@return UploadResult
