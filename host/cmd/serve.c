@@ -18,7 +18,7 @@ static const char *nearest_flag(const char *name, const Flag *flags)
 {
   const char *names[16];
   size_t i;
-  for (i = 0; flags[i].name && i < 15; i++)
+  for (i = 0; i < 15 && flags[i].name; i++)
     names[i] = flags[i].name;
   names[i] = NULL;
   return yaml_nearest(name, names);
