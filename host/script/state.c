@@ -5,12 +5,12 @@
 
 #include <luajit.h>
 #include <lualib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "bind.h"
+#include "blocks.h"
 #include "library.h"
 #include "task.h"
 
@@ -31,6 +31,7 @@ struct State {
   uint64_t storage_bytes;
   const HostModule *modules;
   size_t memory_bytes;
+  Blocks blocks;
   int entry_ref, load_ref, loaded_ref, globals_ref;
   JobGroup group;
   Job close_job;
@@ -42,12 +43,18 @@ struct State {
 };
 
 static const HostModule host_modules[] = {
-  { "host.task", luaopen_host_task },       { "host.timer", luaopen_host_timer },
-  { "host.log", luaopen_host_log },         { "host.package", luaopen_host_package },
-  { "host.library", luaopen_host_library }, { "host.clock", luaopen_host_clock },
-  { "host.reverse", luaopen_host_reverse }, { "host.json", luaopen_host_json },
-  { "host.bytes", luaopen_host_bytes },     { "host.crypto", luaopen_host_crypto },
-  { "host.storage", luaopen_host_storage }, { "host.web", luaopen_host_web },
+  { "host.task", luaopen_host_task },
+  { "host.timer", luaopen_host_timer },
+  { "host.log", luaopen_host_log },
+  { "host.package", luaopen_host_package },
+  { "host.library", luaopen_host_library },
+  { "host.clock", luaopen_host_clock },
+  { "host.reverse", luaopen_host_reverse },
+  { "host.json", luaopen_host_json },
+  { "host.bytes", luaopen_host_bytes },
+  { "host.crypto", luaopen_host_crypto },
+  { "host.storage", luaopen_host_storage },
+  { "host.web", luaopen_host_web },
   { NULL, NULL },
 };
 
@@ -60,11 +67,7 @@ static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
 {
   State *state = data;
   state->memory_bytes += new_size - old_size;
-  if (new_size == 0) {
-    free(block);
-    return NULL;
-  }
-  return realloc(block, new_size);
+  return blocks_resize(&state->blocks, block, old_size, new_size);
 }
 
 State *state_of(lua_State *L)
@@ -207,6 +210,7 @@ static void free_state(State *state)
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
+  blocks_free(&state->blocks);
   mem_free(state->name);
   mem_free(state->root);
   mem_free(state);
