@@ -188,6 +188,7 @@ int run_host(const ConfigSources *sources, const RunOptions *options)
   is_pretty = host.config->log_format == LOG_FORMAT_PRETTY ||
               (host.config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); // a file that may not grow: an error like any other
   log_open(STDERR_FILENO, is_pretty, host.config->log_level);
   watch_signal(&host, &host.term, on_stop_signal, SIGTERM);
   watch_signal(&host, &host.interrupt, on_stop_signal, SIGINT);
