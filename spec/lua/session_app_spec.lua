@@ -29,8 +29,8 @@ describe("session.app.chat:invoke", function()
     local call = reverse.calls[1]
     assert.same({ "dify", "app" }, { call.backend, call.kind })
     assert.is_true(call.options.stream)
-    assert.same({ app_id = "a", query = "hi", inputs = { a = 1 }, user = "u", conversation_id = "c",
-      response_mode = "streaming" }, call.body)
+    assert.same({ type = "app", app_id = "a", query = "hi", inputs = { a = 1 }, user = "u",
+      conversation_id = "c", response_mode = "streaming" }, call.body)
   end)
 
   it("sends inputs as an object when there are none", function()
@@ -47,7 +47,7 @@ describe("session.app.chat:invoke", function()
       return seen
     end)
     assert.same({ "a", "b", "message_end" }, seen)
-    assert.equal(4, reverse.waits)
+    assert.equal(5, reverse.waits) -- for the head, three events, the end
   end)
 
   it("encodes an untouched event with its nulls", function()
@@ -135,7 +135,8 @@ describe("session.app.chat:invoke", function()
 
     it("raises when nothing came at all", function()
       reverse.script { pieces = {} }
-      assert.equal("upstream_truncated", reverse.failure(function() ask() end).code)
+      local failure = reverse.failure(function() ask() end)
+      assert.same({ "upstream_error", "No response from chat" }, { failure.code, failure.detail })
     end)
 
     it("raises an error event, its words in the fields only", function()

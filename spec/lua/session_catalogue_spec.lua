@@ -146,8 +146,8 @@ describe("session.model.text_embedding:invoke", function()
     local result = reverse.run(function()
       return embed { model_config = config, input_type = "document" }
     end)
-    assert.same({ provider = "langgenius/x/x", model = "e", texts = { "a", "b" },
-      input_type = "document" }, reverse.calls[1].body)
+    assert.same({ type = "text_embedding", provider = "langgenius/x/x", model = "e",
+      texts = { "a", "b" }, input_type = "document" }, reverse.calls[1].body)
     assert.same({ { 1 }, { 2 } }, result.embeddings)
   end)
 

@@ -96,12 +96,19 @@ local function open_local(call)
   end
 end
 
+-- Dify sends each piece in an envelope.
+local function enveloped(piece)
+  return '{"data":' .. piece .. ',"error":""}'
+end
+
 local function open_script(call)
+  local backend = (config.backends or {})[call.backend] or {}
+  local wrap = backend.type == "dify" and enveloped or function(piece) return piece end
   local script, at = assert(table.remove(scripts, 1), "a call that no script answers"), 0
   call.script = script
   return function()
     at = at + 1
-    if script.pieces[at] then return script.pieces[at] end
+    if script.pieces[at] then return wrap(script.pieces[at]) end
     if script.failure then return nil, script.failure[1], script.failure[2] end
   end
 end
@@ -137,6 +144,11 @@ end
 
 function host.close(call)
   call.is_closed = true
+end
+
+function host.farewell(call, kind, text, options)
+  call.farewell = kind and { kind = kind, body = json.decode(text), options = options }
+  return true
 end
 
 function host.catalogue()
