@@ -16,6 +16,7 @@ end
 local NAMES = {
   "choices", "delta", "message", "content", "tool_calls", "function", "usage", "model", "index",
   "id", "finish_reason", "data", "embedding", "error", "prompt_tokens", "event", "answer",
+  "results", "relevance_score", "flagged", "text", "images", "image_url", "url", "audio",
 }
 local LEAVES = {
   json.null, true, false, 0, -1, 1.5, 1e300, "", "stop", "[DONE]", ("x"):rep(300), "小猫",
@@ -93,6 +94,32 @@ local KINDS = {
   end },
   ["an app's answer"] = { app_event, function()
     session.app.chat:invoke { app_id = "a", query = "q", response_mode = "blocking" }
+  end },
+  ["a structured answer"] = { chunk_event, function()
+    drain(session.model.llm_structured_output:invoke { model_config = CONFIG,
+      prompt_messages = MESSAGES, structured_output_schema = { type = "object" } })
+  end },
+  ["a whole structured answer"] = { function()
+    local answer = completion()
+    answer.choices[1].message.content = '{"a":1}'
+    return answer
+  end, function()
+    json.encode(session.model.llm_structured_output:invoke { model_config = CONFIG, stream = false,
+      prompt_messages = MESSAGES, structured_output_schema = { type = "object" } })
+  end },
+  ["an order of documents"] = { function()
+    return { model = "m", results = { { index = 0, relevance_score = 0.5 } } }
+  end, function()
+    json.encode(session.model.rerank:invoke { model_config = CONFIG, docs = { "a" }, query = "q" })
+  end },
+  ["a judgement"] = { function() return { results = { { flagged = true } } } end, function()
+    session.model.moderation:invoke { model_config = CONFIG, text = "x" }
+  end },
+  ["a transcript"] = { function() return { text = "x" } end, function()
+    session.model.speech2text:invoke { model_config = CONFIG, file = "x" }
+  end },
+  ["a summary"] = { completion, function()
+    session.model.summary:invoke { text = "x", min_summarize_length = 0 }
   end },
   ["Dify's chunks"] = { function()
     return { model = "m", delta = { index = 0, message = { content = "a", tool_calls = {} },

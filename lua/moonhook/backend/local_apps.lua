@@ -92,8 +92,8 @@ local function chat_messages(app, request, conversation_id)
   return messages
 end
 
--- The prompt with its inputs is what a completion app asks; an input `query` that the prompt does not
--- name comes after it.
+-- The prompt with its inputs is what a completion app asks; an input `query` that the prompt does
+-- not name comes after it.
 local function completion_messages(app, request)
   local inputs, prompt = request.inputs or {}, app.prompt or ""
   local query = type(inputs.query) == "string" and inputs.query or ""

@@ -7,6 +7,8 @@ local json = require "host.json"
 local MAX_SUMMARY_SENTENCES = 6
 local SUMMARY_SHARE = 0.25 -- of the text's sentences
 
+local IDEOGRAPHIC_STOP = "\227\128\130"
+
 local yield = coroutines.public.yield
 
 local models = {}
@@ -48,7 +50,7 @@ end
 local function sentences_of(text)
   local sentences = {}
   text = text:gsub("\r\n", "\n"):gsub("\n%s*\n", "\0")
-  text = text:gsub("([.!?]+[\"')]*)%s+", "%1\0"):gsub("\227\128\130", "%0\0") -- and the ideographic stop
+  text = text:gsub("([.!?]+[\"')]*)%s+", "%1\0"):gsub(IDEOGRAPHIC_STOP, "%0\0")
   for sentence in text:gmatch "%Z+" do
     sentence = sentence:gsub("%s+", " "):match "^%s*(.-)%s*$"
     if sentence ~= "" then sentences[#sentences + 1] = sentence end
