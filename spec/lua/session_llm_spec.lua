@@ -218,9 +218,10 @@ describe("session.model.llm:invoke on a backend that speaks Dify's chunks", func
   it("sends the selector's fields", function()
     reverse.script { pieces = { chunk "a" } }
     reverse.run(function() return drain(ask { model_config = CONFIG, stop = { "x" } }) end)
-    assert.same({ provider = CONFIG.provider, model = "gpt-4o", mode = "chat", stop = { "x" },
-      completion_params = { temperature = 0.2 }, stream = true,
-      prompt_messages = { { role = "user", content = "hi" } } }, reverse.calls[1].body)
+    assert.same({ type = "llm", provider = CONFIG.provider, model = "gpt-4o", mode = "chat",
+      completion_params = { temperature = 0.2 }, stream = true, stop = { "x" }, tools = json.null,
+      prompt_messages = { { role = "user", content = "hi", name = "", tool_call_id = "",
+        tool_calls = json.null } } }, reverse.calls[1].body)
   end)
 
   it("joins chunks: texts, the sum of tokens, the last tool calls, the last price", function()
@@ -252,8 +253,8 @@ describe("session.model.llm:invoke on a backend that speaks Dify's chunks", func
 
   it("raises for no chunk at all and for what is none", function()
     reverse.script { pieces = {} }
-    assert.equal("upstream_truncated",
-      reverse.failure(function() ask { model_config = CONFIG, stream = false } end).code)
+    local failure = reverse.failure(function() ask { model_config = CONFIG, stream = false } end)
+    assert.same({ "upstream_error", "No response from llm" }, { failure.code, failure.detail })
     reverse.script { pieces = { chunk "a", '{"delta":{"message":null}}' } }
     local raised = reverse.failure(function() drain(ask { model_config = CONFIG }) end)
     assert.truthy(raised.message:find("event 2", 1, true))

@@ -134,7 +134,8 @@ end
 
 function host.header(call, name)
   assert(not call.is_closed, "header of a closed call")
-  return call.script and call.script.headers and call.script.headers[name]
+  local headers = call.script and call.script.headers or { ["transfer-encoding"] = "chunked" }
+  return headers[name]
 end
 
 function host.read(call)
