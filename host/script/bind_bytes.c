@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <zlib.h>
@@ -50,6 +51,7 @@ static int l_base64_decode(lua_State *L)
 {
   size_t len, written = 0, padding = 0;
   const char *text = check_bytes(L, 1, &len);
+  bool is_loose = lua_toboolean(L, 2);
   unsigned char *out = lua_newuserdata(L, len + 1);
   uint32_t bits = 0;
   int count = 0;
@@ -70,7 +72,7 @@ static int l_base64_decode(lua_State *L)
       out[written++] = (unsigned char)(bits >> count & 0xff);
     }
   }
-  if (bits & ((1u << count) - 1))
+  if (bits & ((1u << count) - 1) && !is_loose)
     return 0; // bits that no encoder leaves: two texts would mean the same bytes
   lua_pushlstring(L, (char *)out, written);
   return 1;

@@ -1,7 +1,8 @@
 // Bytes for Lua: encodings, hashes, random values, comparison in constant time.
 //
 //   host.bytes.base64_encode(bytes) -> text
-//   host.bytes.base64_decode(text)  -> bytes | nil; both alphabets, padding optional, nothing else
+//   host.bytes.base64_decode(text, is_loose) -> bytes | nil; both alphabets, padding optional,
+//                                      nothing else; loose: bits left over at the end may be set
 //   host.bytes.equal(a, b)          -> whether they are the same; the time tells only the lengths
 //   host.bytes.pack_floats(list)    -> little-endian float32 of each number
 //   host.bytes.random(count)        -> that many random bytes, at most 1 MiB

@@ -21,6 +21,10 @@ local exports = {
   sha256 = function() return require("host.bytes").sha256 end,
   hmac_sha256 = function() return require("host.bytes").hmac_sha256 end,
   hex = function() return require("host.bytes").hex end,
+  pack = function() return require("moonhook.pack").pack end,
+  unpack = function() return require("moonhook.pack").unpack end,
+  crypto = function() return require "moonhook.crypto" end,
+  verify = function() return require "moonhook.verify" end,
 }
 
 local function load(self, name)

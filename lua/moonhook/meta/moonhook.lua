@@ -7,6 +7,8 @@
 ---@field Error ErrorClass
 ---@field json json
 ---@field log Log
+---@field crypto crypto
+---@field verify verify
 local moonhook = {}
 
 --- Ends the request with a status: raises an Error that, uncaught, is the reply.
@@ -48,8 +50,9 @@ function moonhook.base64(bytes) end
 
 --- Both alphabets, padding optional; nil for anything else.
 ---@param text string
+---@param is_loose? boolean  bits left over at the end may be set
 ---@return string? bytes
-function moonhook.base64_decode(text) end
+function moonhook.base64_decode(text, is_loose) end
 
 ---@param bytes string
 ---@return string text  lower-case hexadecimal
@@ -58,6 +61,23 @@ function moonhook.hex(bytes) end
 ---@param list number[]
 ---@return string bytes  little-endian float32 of each
 function moonhook.pack_floats(list) end
+
+--- Integers and strings as bytes, in the manner of Lua 5.3: `<` `>` the order of bytes,
+--- little-endian at the beginning; `b` `h` `i4` integers of 1, 2 and 4 (1 to 8) bytes, capitals
+--- unsigned; `s4` a string behind its length; `c8` one of 8 bytes; `z` one that ends with a zero
+--- byte; `x` a zero byte. A value that does not fit raises at the caller's line.
+---@param format string
+---@param ... integer|string
+---@return string bytes
+function moonhook.pack(format, ...) end
+
+--- Reads what `pack` writes. Raises Error coded "bad_bytes" when the bytes end too early, or an
+--- integer is beyond 2^53 - 1.
+---@param format string
+---@param bytes string
+---@param position? integer  where to begin, by default 1
+---@return integer|string ...  the values, then where the next byte stands
+function moonhook.unpack(format, bytes, position) end
 
 ---@param count integer  at most 1 MiB
 ---@return string bytes
