@@ -4,8 +4,8 @@ local WAIT = require("host.task").WAIT
 
 local calls, answers, waited
 
--- Every leaf notes its arguments, and gives what a spec put into `answers`: at once, or after a wait
--- where that is a function.
+-- Every leaf notes its arguments, and gives what a spec put into `answers`: at once, or, where that
+-- is a function, after a wait.
 local leaves = setmetatable({}, {
   __index = function(_, name)
     return function(...)
