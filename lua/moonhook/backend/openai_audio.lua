@@ -18,38 +18,26 @@ function audio.speech_request(call)
   return request
 end
 
--- As browsers write names in multipart forms.
-local function quoted(name)
-  return (name:gsub('[\r\n"]', { ["\r"] = "%0D", ["\n"] = "%0A", ['"'] = "%22" }))
-end
-
-local function field(boundary, name, value)
-  return ('--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n')
-    :format(boundary, quoted(name), tostring(value))
-end
-
 --- The body of POST /audio/transcriptions, a multipart form.
 ---@param call { model_config: ModelConfig, file: string, filename: string, mime_type: string }
 ---@param boundary string  that does not occur in the file
+---@return string body, string content_type
 function audio.transcription_form(call, boundary)
-  local config, parts, names = call.model_config, {}, {}
+  local config, fields, names = call.model_config, {}, {}
   local params = copy_of(config.completion_params)
   params.model, params.response_format = config.model, "json"
   for name in pairs(params) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    local values = params[name]
-    for _, value in ipairs(type(values) == "table" and values or { values }) do
-      local sent_name = type(values) == "table" and name .. "[]" or name
-      parts[#parts + 1] = field(boundary, sent_name, value)
+    local value = params[name]
+    for _, item in ipairs(type(value) == "table" and value or { value }) do
+      local sent_name = type(value) == "table" and name .. "[]" or name
+      fields[#fields + 1] = { sent_name, tostring(item) }
     end
   end
-  parts[#parts + 1] = ('--%s\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n')
-    :format(boundary, quoted(call.filename))
-  parts[#parts + 1] = ("Content-Type: %s\r\n\r\n"):format(call.mime_type:gsub("%c", ""))
-  parts[#parts + 1] = call.file
-  parts[#parts + 1] = ("\r\n--%s--\r\n"):format(boundary)
-  return table.concat(parts)
+  return require("moonhook.backend.multipart").encode(fields, {
+    name = "file", filename = call.filename, mime_type = call.mime_type, content = call.file,
+  }, boundary)
 end
 
 --- The text of a transcription, or nil when there is none.

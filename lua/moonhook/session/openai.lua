@@ -250,9 +250,8 @@ end
 function calls.speech2text(backend, call)
   local audio, bytes = require "moonhook.backend.openai_audio", require "host.bytes"
   local boundary = "moonhook-" .. bytes.hex(bytes.random(16))
-  local body = audio.transcription_form(call, boundary)
-  local options = { content_type = "multipart/form-data; boundary=" .. boundary }
-  local exchanged = open(backend, "speech2text", body, options)
+  local body, content_type = audio.transcription_form(call, boundary)
+  local exchanged = open(backend, "speech2text", body, { content_type = content_type })
   local text = audio.transcript(json.decode_plain(exchange.whole(exchanged)))
   if not text then error(Stream.malformed(backend, 1, "no text"), 0) end
   return text
