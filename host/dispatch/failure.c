@@ -10,6 +10,11 @@ static const struct {
 } table[] = {
   { "upstream_timeout", "upstream_timeout", 504, "an upstream did not answer in time" },
   { "upstream_error", "upstream_error", 502, "an upstream failed" },
+  { "upstream_unavailable", "upstream_unavailable", 503, "an upstream is not available" },
+  { "blocked_address", "upstream_error", 502, "the endpoint called where it may not" },
+  { "blocked_host", "upstream_error", 502, "the endpoint called where it may not" },
+  { "blocked_scheme", "upstream_error", 502, "the endpoint called where it may not" },
+  { "too_many_redirects", "upstream_error", 502, "an upstream redirects in a circle" },
   { "upstream_truncated", "upstream_error", 502, "an upstream failed" },
   { "invalid_param", "upstream_error", 502, "an upstream refused the call" },
   { "unsupported", "upstream_error", 502, "the backend does not carry this call" },

@@ -198,8 +198,12 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
     send_page(hook, failure, public.status);
   } else {
     HeaderList headers = { 0 };
-    if (public.status == 503)
-      header_list_add(&headers, span_of("Retry-After"), span_of("1"));
+    if (public.status == 503) {
+      char seconds[16];
+      snprintf(seconds, sizeof seconds, "%d",
+               failure->retry_after_s > 0 ? failure->retry_after_s : 1);
+      header_list_add(&headers, span_of("Retry-After"), span_of(seconds));
+    }
     reply_error(hook->request, public.status, public.code, public.message, &headers);
     header_list_free(&headers);
   }

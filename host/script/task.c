@@ -211,6 +211,9 @@ static void describe(lua_State *co, TaskFailure *failure, Buffer *text, Buffer *
       lua_pushliteral(co, "status");
       lua_rawget(co, top);
       failure->status = (int)lua_tointeger(co, -1);
+      lua_pushliteral(co, "retry_after_s");
+      lua_rawget(co, top);
+      failure->retry_after_s = (int)lua_tointeger(co, -1);
       lua_pushliteral(co, "message");
       lua_rawget(co, top);
       message = lua_type(co, -1) == LUA_TSTRING ? lua_tolstring(co, -1, &len) : "";

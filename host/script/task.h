@@ -9,11 +9,12 @@ typedef struct Task Task;
 
 // How a task failed, in two tellings: the code and message that a client may see, and the log's.
 typedef struct {
-  char code[40];  // an Error's code, or "plugin_error"
-  int status;     // an Error's HTTP status, or 0
-  Span message;   // of the error object, one line or more
-  Span details;   // further fields of an Error, for the log: "upstream_status=500 ..."
-  Span traceback; // the plugin's lines
+  char code[40];     // an Error's code, or "plugin_error"
+  int status;        // an Error's HTTP status, or 0
+  int retry_after_s; // its field of that name: when the client may try again; or 0
+  Span message;      // of the error object, one line or more
+  Span details;      // further fields of an Error, for the log: "upstream_status=500 ..."
+  Span traceback;    // the plugin's lines
 } TaskFailure;
 
 typedef struct {

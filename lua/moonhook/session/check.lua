@@ -53,6 +53,7 @@ local KINDS = {
   string = function(value) return type(value) == "string" end,
   number = function(value) return type(value) == "number" and value == value end,
   boolean = function(value) return type(value) == "boolean" end,
+  any = function() return true end, -- what its test accepts
   table = function(value) return type(value) == "table" end,
   string_or_table = function(value) return type(value) == "string" or type(value) == "table" end,
   list = function(value) return type(value) == "table" and (#value > 0 or next(value) == nil) end,

@@ -15,12 +15,13 @@ local SAFE_MESSAGES = {
 }
 
 --- The Error for a failure that C reported. The backend `local` is ours: its words are safe.
-function exchange.failure(backend, code, message)
+function exchange.failure(backend, code, message, retry_after_s)
   if backend == "local" then return Error.new(code, message, { backend = backend }) end
   if code == "upstream_error" and (message or ""):find("^upstream_truncated") then
     code = "upstream_truncated"
   end
-  return Error.new(code, SAFE_MESSAGES[code] or message, { backend = backend, detail = message })
+  return Error.new(code, SAFE_MESSAGES[code] or message,
+    { backend = backend, detail = message, retry_after_s = retry_after_s })
 end
 
 --- Starts a call; raises when C refuses it.
@@ -34,11 +35,13 @@ end
 --- Waits for the reply's head.
 ---@return integer? status  or nil and an Error
 function exchange.head(call)
-  local status, code, message = reverse.head(call.handle)
+  local status, code, message, retry_after_s = reverse.head(call.handle)
   if status == WAIT then
-    status, code, message = coroutines.wait()
+    status, code, message, retry_after_s = coroutines.wait()
   end
-  if not status then return nil, exchange.failure(call.backend, code, message) end
+  if not status then
+    return nil, exchange.failure(call.backend, code, message, retry_after_s)
+  end
   return status
 end
 
@@ -49,11 +52,13 @@ end
 --- Waits for the next piece.
 ---@return string? piece  nil at the end; nil and an Error when the call failed
 function exchange.read(call)
-  local piece, code, message = reverse.read(call.handle)
+  local piece, code, message, retry_after_s = reverse.read(call.handle)
   if piece == WAIT then
-    piece, code, message = coroutines.wait()
+    piece, code, message, retry_after_s = coroutines.wait()
   end
-  if piece == nil and code then return nil, exchange.failure(call.backend, code, message) end
+  if piece == nil and code then
+    return nil, exchange.failure(call.backend, code, message, retry_after_s)
+  end
   return piece
 end
 
