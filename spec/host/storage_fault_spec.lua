@@ -60,6 +60,32 @@ describe("session.storage while another process locks the database", function()
     assert.is_true(set(server, "shelf", "k1", "x"))
   end)
 
+  -- A client that asks for a write which has to wait, and leaves.
+  local function ask_and_leave()
+    local connection = http.connect(server.port)
+    assert(connection:send(http.format { port = server.port, target = "/e/shelf-spec/pending" }))
+    probe_seconds(server)
+    connection:close()
+    for _ = 1, 10 do probe_seconds(server) end -- the host has seen it
+  end
+
+  it("ends a write that waits although the client leaves", function()
+    ask_and_leave()
+    db:run "ROLLBACK"
+    process.eventually(function() return call(server, "shelf", "exist", "pending") end, 3)
+    assert.equal("done", call(server, "shelf", "get", "pending"))
+    assert.equal("value", call(server, "shelf", "get", "key"))
+  end)
+
+  it("gives up the task of a client that left after one second", function()
+    ask_and_leave()
+    local _, err = set(server, "shelf", "other", "x") -- two seconds
+    assert.equal("storage_unavailable", err.code)
+    db:run "ROLLBACK"
+    assert.is_true(set(server, "shelf", "other", "x"))
+    assert.is_false(call(server, "shelf", "exist", "pending"))
+  end)
+
   it("waits for a short lock", function()
     local finish = send(storage.request(server, "shelf", "set", "waited", "x"))
     for _ = 1, 10 do assert.equal("x", call(server, "shelf", "get", "there")) end

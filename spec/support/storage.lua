@@ -23,6 +23,7 @@ plugins:
         - { path: /raw/<key>, method: [GET, PUT], extra: { lua: { source: raw.lua } } }
         - { path: /long, method: POST, extra: { lua: { source: long.lua } } }
         - { path: /leave, method: GET, extra: { lua: { source: leave.lua } } }
+        - { path: /pending, method: GET, extra: { lua: { source: pending.lua } } }
         - { path: /probe, method: GET, extra: { lua: { source: probe.lua } } }
 ]]
 
@@ -81,6 +82,12 @@ return function(self)
     ok, err = pcall(moonhook.sleep, 1)
     storage:set("then", tostring(ok) .. " " .. err.code .. " " .. storage:get("left"))
   end)
+end]],
+  pending = [[
+return function(self)
+  local storage = self.session.storage
+  local ok, err = pcall(storage.set, storage, "key", "value")
+  storage:set("pending", ok and "done" or err.code)
 end]],
   probe = "return function() return 'alive' end",
 }
