@@ -1,14 +1,75 @@
-// host.http: the request as Lua reads it, and the reply as Lua gives it. The handle is a userdata
-// that holds the HookRequest; it is emptied when the request is over, then every call says
-// "closed".
+// host.http: the request as Lua reads it, and the reply as Lua gives it. The handle is a number;
+// when the request is over it names nothing any more, and every call says "closed".
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../base/memory.h"
 #include "../http/form.h"
 #include "../script/bind_json.h"
 #include "hook_task.h"
 
-#define HANDLE_TYPE "moonhook.request"
+// --- handles -------------------------------------------------------------------------------------
+//
+// A handle is a place in this table and how often the place was given away before: no object to be
+// made and collected for every request, and an old number finds nothing.
+
+enum { PLACE_BITS = 21 }; // the rest of a double's 53 bits counts
+
+typedef struct {
+  HookRequest *hook; // NULL: free
+  uint32_t uses;
+  uint32_t next_free; // counted from 1
+} Place;
+
+static struct {
+  Place *places;
+  uint32_t count, first_free;
+} handles;
+
+static lua_Number open_handle(HookRequest *hook)
+{
+  Place *place;
+  if (!handles.first_free) {
+    uint32_t i, count = handles.count ? handles.count * 2 : 64;
+    handles.places = mem_resize(handles.places, count * sizeof *handles.places);
+    for (i = count; i > handles.count; i--) {
+      handles.places[i - 1] = (Place){ .next_free = handles.first_free };
+      handles.first_free = i;
+    }
+    handles.count = count;
+  }
+  hook->place = handles.first_free;
+  place = &handles.places[hook->place - 1];
+  handles.first_free = place->next_free;
+  place->hook = hook;
+  place->uses++;
+  return (lua_Number)((uint64_t)place->uses << PLACE_BITS | (hook->place - 1));
+}
+
+void hook_request_close_handle(HookRequest *hook)
+{
+  Place *place;
+  if (!hook->place)
+    return;
+  place = &handles.places[hook->place - 1];
+  place->hook = NULL;
+  place->next_free = handles.first_free;
+  handles.first_free = hook->place;
+  hook->place = 0;
+}
+
+// NULL: closed. A plugin could make up a number: it finds requests of its own state only.
+static HookRequest *check_handle(lua_State *L)
+{
+  lua_Number number = lua_tonumber(L, 1);
+  uint64_t bits = number > 0 && number < 9007199254740992.0 ? (uint64_t)number : 0;
+  uint64_t place = bits & ((1u << PLACE_BITS) - 1);
+  HookRequest *hook;
+  if (place >= handles.count || handles.places[place].uses != bits >> PLACE_BITS)
+    return NULL;
+  hook = handles.places[place].hook;
+  return hook && generation_state(hook->generation) == state_of(L) ? hook : NULL;
+}
 
 // --- starting ------------------------------------------------------------------------------------
 
@@ -56,9 +117,14 @@ static void push_settings(lua_State *L, const HookRequest *hook)
   lua_pop(L, 1);
 }
 
+// Leaves the path's variables as a table, or nil when the rule has none.
 static void push_values(lua_State *L, const RouteMatch *match)
 {
   uint32_t i;
+  if (match->capture_count == 0) {
+    lua_pushnil(L);
+    return;
+  }
   lua_createtable(L, 0, (int)match->capture_count);
   for (i = 0; i < match->capture_count; i++) {
     const Capture *capture = &match->captures[i];
@@ -80,10 +146,7 @@ int hook_request_push(lua_State *co, void *owner)
   HookRequest *hook = owner;
   lua_State *L = state_lua(generation_state(hook->generation)); // where calls may be made
   generation_push_handler(hook->generation, co, hook->match.declaration);
-  hook->box = lua_newuserdata(co, sizeof *hook->box);
-  *hook->box = hook;
-  luaL_getmetatable(co, HANDLE_TYPE);
-  lua_setmetatable(co, -2);
+  lua_pushnumber(co, open_handle(hook));
   push_values(co, &hook->match);
   push_settings(L, hook);
   lua_xmove(L, co, 1);
@@ -91,12 +154,6 @@ int hook_request_push(lua_State *co, void *owner)
 }
 
 // --- reading -------------------------------------------------------------------------------------
-
-static HookRequest *check_handle(lua_State *L)
-{
-  HookRequest **box = luaL_checkudata(L, 1, HANDLE_TYPE);
-  return *box;
-}
 
 static int push_closed(lua_State *L)
 {
@@ -400,6 +457,24 @@ static int l_reply(lua_State *L)
   return 1;
 }
 
+// reply_text(handle, body): what a string that a handler returns means
+static int l_reply_text(lua_State *L)
+{
+  HookRequest *hook = check_handle(L);
+  size_t len;
+  const char *body = luaL_checklstring(L, 2, &len);
+  if (!hook)
+    return push_closed(L);
+  if (hook->mode != REPLY_NONE)
+    return push_refusal(L, "the request has its reply already");
+  header_list_clear(&hook->headers);
+  header_list_add(&hook->headers, span_of("Content-Type"), span_of("text/plain; charset=utf-8"));
+  hook->mode = REPLY_WHOLE;
+  reply_full(hook->request, 200, &hook->headers, body, len);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 // begin(handle, status, headers, mode, length?)
 static int l_begin(lua_State *L)
 {
@@ -438,13 +513,14 @@ static int l_finish(lua_State *L)
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "field", l_field },   { "header", l_header }, { "headers", l_headers }, { "args", l_args },
-    { "body", l_body },     { "form", l_form },     { "reply", l_reply },     { "begin", l_begin },
-    { "finish", l_finish }, { NULL, NULL },
+    { "field", l_field },     { "header", l_header },
+    { "headers", l_headers }, { "args", l_args },
+    { "body", l_body },       { "form", l_form },
+    { "reply", l_reply },     { "reply_text", l_reply_text },
+    { "begin", l_begin },     { "finish", l_finish },
+    { NULL, NULL },
   };
   const luaL_Reg *function;
-  luaL_newmetatable(L, HANDLE_TYPE);
-  lua_pop(L, 1);
   lua_newtable(L);
   for (function = functions; function->name; function++) {
     lua_pushcfunction(L, function->func);

@@ -275,9 +275,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
     return;
   request->user = NULL;
   hook->request = NULL;
-  if (hook->box)
-    *hook->box = NULL;
-  hook->box = NULL;
+  hook_request_close_handle(hook);
   if (!hook->is_finished)
     timer_stop(&hook->deadline);
   if (hook->task && !is_complete)

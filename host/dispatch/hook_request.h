@@ -22,7 +22,7 @@ struct HookRequest {
   Dispatch *dispatch;
   Request *request;       // NULL: over on the HTTP side
   Task *task;             // NULL: over on the Lua side, or not started
-  HookRequest **box;      // Lua's userdata; emptied when the request is over
+  uint32_t place;         // of Lua's handle, in bind_request.c; counted from 1, 0: none
   Generation *generation; // held
   Endpoint *endpoint;     // held: it may change meanwhile
   Buffer path;            // decoded, behind the hook id
@@ -40,6 +40,7 @@ struct HookRequest {
 
 // Pushes the arguments of moonhook.serve onto `co`: handler, handle, values, settings.
 int hook_request_push(lua_State *co, void *owner);
+void hook_request_close_handle(HookRequest *hook); // from now on Lua is told "closed"
 int luaopen_host_http(lua_State *L);
 
 // Appends the request's public URL up to and with the hook id, no final slash.

@@ -400,7 +400,9 @@ void task_cancel_all(Runtime *runtime, const char *code, const char *message, ui
 
 void task_set_request_id(Task *task, const char *request_id)
 {
-  snprintf(task->request_id, sizeof task->request_id, "%s", request_id);
+  size_t len = strnlen(request_id, sizeof task->request_id - 1);
+  memcpy(task->request_id, request_id, len);
+  task->request_id[len] = '\0';
 }
 
 const char *task_request_id(const Task *task)

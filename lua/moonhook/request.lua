@@ -6,7 +6,7 @@ local Error = require "moonhook.error"
 local error, ipairs, rawset, setmetatable = error, ipairs, rawset, setmetatable
 local read_field = http.field
 
----@class Request  its fields are annotated in meta/request.lua
+---@class Request  its fields are annotated in meta/request.lua; [1] is the host's handle
 local Request = {}
 
 local function closed()
@@ -68,7 +68,7 @@ end
 --- The body as it came.
 ---@return string
 function Request:get_data()
-  local body, closed_now = http.body(self._handle)
+  local body, closed_now = http.body(self[1])
   if closed_now then closed() end
   return body
 end
@@ -81,7 +81,7 @@ end
 ---@param options? JsonOptions  behind a shape
 ---@return any
 function Request:get_json(shape, options)
-  return require("moonhook.request.body_json")(self, self._handle, shape, options)
+  return require("moonhook.request.body_json")(self, self[1], shape, options)
 end
 
 local meta = {}
@@ -93,14 +93,14 @@ function meta.__index(self, name)
   if not loader then
     return require("moonhook.request.unknown")(name, load, Request)
   end
-  local value = loader(self._handle, self)
+  local value = loader(self[1], self)
   if value ~= nil then rawset(self, name, value) end
   return value
 end
 
 --- For the host.
 function Request.new(handle)
-  return setmetatable({ _handle = handle }, meta)
+  return setmetatable({ handle }, meta)
 end
 
 return Request

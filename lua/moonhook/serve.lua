@@ -9,10 +9,18 @@ local session = require "moonhook.session"
 local Error = require "moonhook.error"
 
 local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
-local new_request, reply, begin = Request.new, http.reply, http.begin
+local new_request = Request.new
+local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local DONE = task.DONE
 
-local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = { __index = handler }
+local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = of every `self` of its
+
+-- `self.session` is the session whatever the handler has under that name.
+local function new_self_meta(handler)
+  local meta = { __index = setmetatable({ session = session }, { __index = handler }) }
+  self_metas[handler] = meta
+  return meta
+end
 
 -- A handler may change what it was given; the next request must not see it.
 local function deep_copy(value)
@@ -32,8 +40,10 @@ end
 
 local function send(handle, request, response)
   if type(response) == "string" then
-    response = Response(response)
-  elseif not Response.is(response) then
+    check(reply_text(handle, response))
+    return
+  end
+  if not Response.is(response) then
     bad_response(("the handler returned %s: expected a Response or a string")
       :format(response == nil and "nothing" or "a " .. type(response)))
   end
@@ -63,15 +73,10 @@ local function run_after(handle)
 end
 
 local function serve(handler, handle, values, settings)
-  local meta = self_metas[handler]
-  if not meta then
-    meta = { __index = handler }
-    self_metas[handler] = meta
-  end
-  local self = setmetatable({ session = session }, meta)
+  local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
   settings = settings and deep_copy(settings) or {}
-  send(handle, request, rawget(handler, "invoke")(self, request, values, settings))
+  send(handle, request, rawget(handler, "invoke")(self, request, values or {}, settings))
   if rawget(session, "_after_count") then run_after(handle) end
 end
 
