@@ -118,7 +118,7 @@ local host = {}
 function host.open(backend, kind, text, options)
   local call = { backend = backend, kind = kind, text = text, options = options }
   local is_json = not options.content_type or options.content_type == "application/json"
-  call.body = is_json and assert(json.decode(text)) or nil
+  call.body = is_json and text ~= "" and assert(json.decode(text)) or nil
   reverse.calls[#reverse.calls + 1] = call
   if config.refusal then return nil, config.refusal[1], config.refusal[2] end
   call.next = backend == "local" and open_local(call) or open_script(call)

@@ -14,6 +14,7 @@ local LOCAL_MODELS = {
 }
 
 local known, known_version
+local discovery -- its module, once it was needed
 
 local function current()
   local text, version = reverse.catalogue()
@@ -26,6 +27,7 @@ local function current()
     known.names = {}
     for name in pairs(known.backends) do known.names[#known.names + 1] = name end
     table.sort(known.names)
+    if discovery then discovery.forget() end
   end
   return known
 end
@@ -145,18 +147,25 @@ function catalogue.of_file(app_id)
   return found[1], "dify-service", found[2]
 end
 
---- Every model that the backends declare, in the order of the backends' names.
+local function models_of(name, backend)
+  if backend.models or backend.type ~= "openai" then return backend.models or {} end
+  discovery = discovery or require "moonhook.session.discovery"
+  return discovery.models(name)
+end
+
+--- Every model of the backends, in the order of their names: those that they declare, and for an
+--- `openai` backend that declares none those that its server lists (asked once a minute).
 ---@param model_type? string  "llm", "text-embedding" ...; nil: all
 ---@return { provider: string, model: string, model_type: string }[]
 function catalogue.models(model_type)
   local all, found = current(), {}
   for _, name in ipairs(all.names) do
-    local types = {}
-    for kind in pairs(all.backends[name].models or {}) do types[#types + 1] = kind end
+    local types, models = {}, models_of(name, all.backends[name])
+    for kind in pairs(models) do types[#types + 1] = kind end
     table.sort(types)
     for _, kind in ipairs(types) do
       local is_wanted = not model_type or kind == model_type
-      for _, model in ipairs(is_wanted and all.backends[name].models[kind] or {}) do
+      for _, model in ipairs(is_wanted and models[kind] or {}) do
         found[#found + 1] = { provider = name, model = model, model_type = kind }
       end
     end
