@@ -1,5 +1,5 @@
 // See bind_bytes.h. Results are made in blocks that belong to the Lua state, so an error may jump
-// through.
+// through; blocks that may hold a key are wiped once they are copied.
 #include "bind_bytes.h"
 
 #include <lauxlib.h>
@@ -21,6 +21,14 @@ static const char *check_bytes(lua_State *L, int index, size_t *len)
   const char *bytes = luaL_checklstring(L, index, len);
   luaL_argcheck(L, *len <= MAX_INPUT_BYTES, index, "too long");
   return bytes;
+}
+
+// Pushes the bytes as a string and wipes them.
+static int push_wiped(lua_State *L, void *bytes, size_t len)
+{
+  lua_pushlstring(L, bytes, len);
+  OPENSSL_cleanse(bytes, len);
+  return 1;
 }
 
 static int l_base64_encode(lua_State *L)
@@ -74,8 +82,7 @@ static int l_base64_decode(lua_State *L)
   }
   if (bits & ((1u << count) - 1) && !is_loose)
     return 0; // bits that no encoder leaves: two texts would mean the same bytes
-  lua_pushlstring(L, (char *)out, written);
-  return 1;
+  return push_wiped(L, out, written);
 }
 
 static int l_equal(lua_State *L)
@@ -118,8 +125,7 @@ static int l_random(lua_State *L)
   luaL_argcheck(L, count >= 0 && count <= MAX_RANDOM_BYTES, 1, "expected 0 to 1048576");
   out = lua_newuserdata(L, (size_t)count + 1);
   random_source.fill(out, (size_t)count);
-  lua_pushlstring(L, out, (size_t)count);
-  return 1;
+  return push_wiped(L, out, (size_t)count);
 }
 
 static int l_uuid(lua_State *L)
@@ -149,8 +155,7 @@ static int l_hmac_sha256(lua_State *L)
   const char *bytes = luaL_checklstring(L, 2, &len);
   if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)bytes, len, hash, NULL))
     return luaL_error(L, "HMAC-SHA-256 is not available");
-  lua_pushlstring(L, (char *)hash, sizeof hash);
-  return 1;
+  return push_wiped(L, hash, sizeof hash);
 }
 
 static int l_hex(lua_State *L)
@@ -189,8 +194,7 @@ static int l_hex_decode(lua_State *L)
       return 0;
     out[i / 2] = (unsigned char)(high << 4 | low);
   }
-  lua_pushlstring(L, (char *)out, len / 2);
-  return 1;
+  return push_wiped(L, out, len / 2);
 }
 
 static int l_deflate(lua_State *L)

@@ -119,8 +119,10 @@ end
 
 -- Gives the version of the signatures to look at and the key.
 local function standard_key(secret)
-  local is_public = secret:sub(1, 5) == "whpk_"
-  local key = bytes.base64_decode((secret:gsub(is_public and "^whpk_" or "^whsec_", "")))
+  local prefix, text = secret:match "^(wh%l+_)(.*)$"
+  local is_public = prefix == "whpk_"
+  local is_known = not prefix or is_public or prefix == "whsec_"
+  local key = is_known and bytes.base64_decode(text or secret)
   if not key or key == "" or is_public and #key ~= 32 then
     blame("verify.standard_webhooks: secret: expected `whsec_` and base64, or `whpk_` and the "
       .. "base64 of 32 bytes, got something else")

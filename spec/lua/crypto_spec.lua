@@ -259,6 +259,23 @@ describe("moonhook.crypto", function()
     end)
   end)
 
+  it("leaves OpenSSL's queue of errors empty: TLS connections read it", function()
+    local ffi = require "ffi"
+    if not pcall(ffi.typeof, "moonhook_error_queue") then
+      ffi.cdef "typedef int moonhook_error_queue; unsigned long ERR_peek_error(void);"
+    end
+    local key, iv = ("k"):rep(16), ("i"):rep(16)
+    local queue = ffi.load "libcrypto.so.3"
+    for name, arguments in pairs {
+      aes_cbc_decrypt = { key, iv, "not a block" }, aes_gcm_decrypt = { key, iv, "x", iv },
+      ed25519_verify = { ("\255"):rep(32), "", ("\255"):rep(64) },
+    } do
+      local ok, result = pcall(crypto[name], unpack(arguments))
+      assert.is_true(not ok or result == false)
+      assert.equal(0, tonumber(queue.ERR_peek_error()), name)
+    end
+  end)
+
   it("writes and reads hexadecimal", function()
     assert.equal("00ff1a", crypto.hex "\0\255\26")
     assert.equal("\0\255\26", crypto.hex_decode "00Ff1A")

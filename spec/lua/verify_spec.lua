@@ -324,7 +324,9 @@ describe("moonhook.verify.standard_webhooks", function()
   end)
 
   it("says what a secret must look like, and does not repeat it", function()
-    for _, wrong in ipairs { "whsec_!", "whsec_", "not base64", "whpk_AAAA", "whsec_QUJD\n" } do
+    for _, wrong in ipairs {
+      "whsec_!", "whsec_", "not base64", "whpk_AAAA", "whsec_QUJD\n", "whsk_QUJD",
+    } do
       local message = blamed("standard_webhooks", delivery(), wrong, options)
       assert.matches("^secret: expected `whsec_` and base64", message)
       assert.is_nil(message:find(wrong, 1, true) and #wrong > 6 or nil)
