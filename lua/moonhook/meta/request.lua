@@ -14,22 +14,25 @@ local Handler = {}
 function Handler:invoke(request, values, settings) end
 
 ---@class Request
----@field method string  "GET", "POST" ...
----@field path string  decoded, behind the hook id
----@field raw_target string  the request's target as it came
----@field query? string  raw, without the `?`
----@field args Multi  the query, decoded
----@field headers Headers
----@field cookies table<string, string>  of a repeated name the first
----@field form Multi  fields of a urlencoded or multipart body
----@field files Multi  of a multipart body; values are UploadedFile
----@field host string  as the client named it
----@field scheme "http"|"https"
+---@field method string  `"GET"`, `"POST"` ...
+---@field path string  the decoded path behind the hook id: `/pink/talk`
+---@field args Multi  the query, decoded: names and values
+---@field headers Headers  header fields, looked up ignoring case
+--- a table of names and values; of a repeated name the first
+---@field cookies table<string, string>
+---@field form Multi  fields of a urlencoded or multipart body: names and values
+--- files of a multipart body, by the field's name: `{ name, filename, content_type, body, headers }`
+---@field files Multi
+---@field host string  the host that the client named
 ---@field url string  the whole public URL
----@field hook_url string  the public URL of the endpoint: up to and including its hook id
----@field hook_id string  a secret: whoever knows it can call the endpoint
----@field remote_addr string
----@field id string  the request's, as in the log and in errors
+--- the endpoint's public URL, up to its hook id: build links for others from it
+---@field hook_url string
+---@field hook_id string  the hook id, a secret: who knows it can call the endpoint
+---@field scheme "http"|"https"  `"http"` or `"https"`
+---@field query? string  the raw query, nil when there is none
+---@field raw_target string  the target as the client sent it
+---@field remote_addr string  the client's address
+---@field id string  the request's id, as in the log and in error replies
 local Request = {}
 
 --- The body as it came.
