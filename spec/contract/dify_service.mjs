@@ -43,8 +43,9 @@ function upload(headers, text) {
   for (const part of parts) {
     const [head, ...rest] = part.split("\r\n\r\n");
     const content = rest.join("\r\n\r\n").replace(/\r\n$/, "");
+    const filename = head.match(/filename="((?:\\.|[^"\\])*)"/)?.[1].replace(/\\(.)/g, "$1");
     found[head.match(/ name="([^"]*)"/)[1]] = {
-      content, filename: head.match(/filename="([^"]*)"/)?.[1], type: head.match(/Content-Type: (\S+)/)?.[1],
+      content, filename: filename && Buffer.from(filename, "latin1").toString(), type: head.match(/Content-Type: (\S+)/)?.[1],
     };
   }
   return found;

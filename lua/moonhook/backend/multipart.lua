@@ -1,9 +1,11 @@
 -- The body of a multipart/form-data request: fields, then one file.
 local multipart = {}
 
--- As browsers write names in multipart forms.
+-- As Dify's own client writes names, and its server reads them back. (Browsers say %22.)
+local QUOTES = { ["\r"] = "%0D", ["\n"] = "%0A", ['"'] = '\\"', ["\\"] = "\\\\" }
+
 local function quoted(name)
-  return (name:gsub('[\r\n"]', { ["\r"] = "%0D", ["\n"] = "%0A", ['"'] = "%22" }))
+  return (name:gsub('[\r\n"\\]', QUOTES))
 end
 
 ---@param fields string[][]  { name, value }
