@@ -253,6 +253,8 @@ static void send_request(Exchange *exchange)
     forget_request(exchange);
   if (rc < 0)
     lost(exchange, rc, "upstream_truncated: the connection broke before the request was sent");
+  else if (exchange->is_sending && exchange->unsent < EXCHANGE_MAX_UNSENT_BYTES / 2)
+    wake(exchange); // whoever waits for room
 }
 
 static void on_open(Wire *wire)
@@ -382,9 +384,10 @@ static void send_bytes(Exchange *exchange, const char *bytes, size_t len)
   }
   rc = wire_write(exchange->wire, bytes, len);
   exchange->unsent = wire_unsent(exchange->wire);
-  // The reading side tells better what happened, if it has anything to tell.
-  if (rc < 0 && exchange->state == EXCHANGE_ASKING && !exchange->inlet.response.has_started)
-    lost(exchange, rc, "upstream_truncated: the connection broke before the request was sent");
+  // A peer that does not want the rest answers and closes: what it said is still to be read, and
+  // the reading side tells how the connection ended.
+  if (rc < 0)
+    exchange->is_sending = false;
 }
 
 ClientRoom exchange_room(Stream *stream)

@@ -63,8 +63,8 @@ describe("the address policy", function()
   end)
 
   it("refuses hosts that are neither a name nor an address", function()
-    for _, name in ipairs { "1.2.3.4.5", "999.1", "a..b", ".", "..", ".example", "", "256.256.256.256",
-        "0x", "[::1", "[localhost]" } do
+    for _, name in ipairs { "1.2.3.4.5", "999.1", "a..b", ".", "..", ".example", "", "0x",
+        "256.256.256.256", "[::1", "[localhost]" } do
       assert_refused("blocked_host", "http://" .. name .. "/")
     end
   end)

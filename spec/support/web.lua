@@ -76,7 +76,7 @@ return function(self, request)
   local call = request:get_json "object"
   local ok, result = pcall(function() return plain(self.session.http:request(call)) end)
   if ok then return moonhook.Response.json(result) end
-  if type(result) == "string" then return moonhook.Response.json { code = "lua", message = result } end
+  if type(result) == "string" then result = { code = "lua", message = result } end
   return moonhook.Response.json {
     code = result.code, message = result.message, detail = result.detail, host = result.host,
     retry_after_s = result.retry_after_s,
@@ -118,7 +118,9 @@ local moonhook = require "moonhook"
 return function(self, request)
   local chunk = assert(load(request:get_data(), "=chunk"))
   local ok, result = pcall(chunk(), self.session)
-  if not ok and type(result) == "table" then result = { code = result.code, detail = result.detail } end
+  if not ok and type(result) == "table" then
+    result = { code = result.code, detail = result.detail }
+  end
   return moonhook.Response.json { ok = ok, result = result }
 end]],
   ["probe.lua"] = "return function() return 'alive' end",
@@ -148,7 +150,9 @@ function web.start(options)
 end
 
 function Caller:post(target, value)
-  return self.host:request { target = "/e/caller" .. target, json = cjson.encode(value), seconds = 10 }
+  return self.host:request {
+    target = "/e/caller" .. target, json = cjson.encode(value), seconds = 10,
+  }
 end
 
 --- What session.http:request gave or raised, as a table.

@@ -19,7 +19,7 @@ async function bodyOf(request, record) {
   for await (const piece of request) {
     record.body_bytes += piece.length;
     pieces.push(piece);
-    if (record.slow) await pause(20);
+    if (record.slow) await pause(1);
   }
   return Buffer.concat(pieces);
 }
