@@ -12,9 +12,10 @@ local verify = {}
 --- Standard Webhooks (standardwebhooks.com), as OpenAI, Svix, Resend, Clerk and others send them:
 --- HMAC-SHA256, or Ed25519, over the headers webhook-id and webhook-timestamp and the body; the
 --- headers may also be named svix-... Of several signatures one must be right; eight are looked at.
---- The same webhook-id may come again, from the sender's retries: remember what you have handled.
+--- The same webhook-id may come again, from the sender's retries; `session:once` remembers it.
 ---
 ---     moonhook.verify.standard_webhooks(request, settings.signing_secret)
+---     if not self.session:once(request.headers["webhook-id"]) then return "seen before" end
 ---
 --- Raises Error coded "unauthorized" (401), the same whatever is wrong; the log says what. Raises
 --- at the caller's line when the secret is missing or is not base64.
