@@ -101,7 +101,8 @@ local function read_annotations(docs, text)
     elseif comment and comment:find "^@" then
       local parameter = comment:match "^@param ([%w_]+)%?"
       if parameter then optional[parameter] = true end
-      returned = comment:match "^@return .-  (.*)$" or comment:match "^@return %S+ (.*)$" or returned
+      returned = comment:match "^@return .-  (.*)$" or comment:match "^@return %S+ (.*)$"
+        or returned
     elseif comment then
       said[#said + 1] = comment:gsub("^ ", "")
     else

@@ -254,6 +254,13 @@ describe("a workflow app of the built-in backend", function()
       assert.same({ version = 2 }, run().data.outputs)
     end)
 
+    it("keeps what it remembers while its text stays the same", function()
+      start "local n = 0 return function() n = n + 1 return { n = n } end"
+      run()
+      write(settings.sources.flow.text)
+      assert.same({ n = 2 }, run().data.outputs)
+    end)
+
     it("keeps the last good version, and logs the line once", function()
       start "return function() return { version = 1 } end"
       run()

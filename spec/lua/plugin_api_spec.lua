@@ -224,7 +224,7 @@ describe("an example of the plugin API's page", function()
         end
       end
       assert.is_true(ok, type(raised) == "table" and not raised.code and json.encode(raised)
-        or tostring(raised) .. "\nin\n" .. text)
+        or ("%s\n%s"):format(tostring(raised), text))
     end)
   end
 end)

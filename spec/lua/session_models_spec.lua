@@ -389,7 +389,7 @@ describe("session.model.speech2text:invoke", function()
       hear { body = WAV, filename = 'a"\r\nX: y.wav', content_type = "audio/x-wav\r\nX: y" }
     end)
     local sent = reverse.calls[1].text
-    assert.truthy(sent:find('filename="a%22%0D%0AX: y.wav"', 1, true))
+    assert.truthy(sent:find('filename="a\\"%0D%0AX: y.wav"', 1, true))
     assert.truthy(sent:find("Content-Type: audio/x-wavX: y\r\n", 1, true))
   end)
 

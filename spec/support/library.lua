@@ -46,6 +46,10 @@ function library.restore(kept)
   for name, module in pairs(kept) do package.loaded[name] = module end
 end
 
+-- Each spec file loads the library afresh, and the sandbox locks the metatable that strings share.
+local string_meta = debug.getmetatable ""
+string_meta.__metatable, string_meta.__index = nil, string
+
 if not package.loaded["host.json"] then
   library.fake("host.json", open "host.json")
   library.fake("host.bytes", open "host.bytes")

@@ -6,10 +6,7 @@ local log = require "host.log"
 local sandbox = require "moonhook.sandbox"
 local host_reverse = require "host.reverse"
 
-local PUBLIC = sandbox.public or {
-  ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
-  ["moonhook.crypto"] = true, ["moonhook.verify"] = true,
-}
+local PUBLIC = sandbox.public
 
 local source = {}
 
@@ -68,26 +65,28 @@ local function compile(text, path)
   return nil, path .. ": expected the file to return a table with a function `run`, or a function"
 end
 
-local loaded = {} -- [app_id] = { version, run, path }
+local loaded = {} -- [app_id] = { version, text, path, run }
 
 --- The function that runs an app, of the newest version that loads.
----@return fun(session: Session, inputs: table, call: table): table? run, string path
+---@return fun(session: Session, inputs: table, call: table): table?
 function source.of(app_id)
   local text, version, path = host_reverse.app_source(app_id)
   local kept = loaded[app_id] or {}
   loaded[app_id] = kept
-  if text and kept.version ~= version then
+  local is_new = text and kept.version ~= version and (kept.text ~= text or kept.path ~= path)
+  if text then kept.version = version end -- of the whole configuration: texts tell more
+  if is_new then
     local run, problem = compile(text, path)
-    kept.version = version
+    kept.text, kept.path = text, path
     if run then
-      kept.run, kept.path = run, path
+      kept.run = run
     else
       log.write("error", "a workflow app does not load", { app_id = app_id, error = problem })
     end
   elseif not text and not kept.run then
     log.write("error", "a workflow app cannot be read", { app_id = app_id, error = version })
   end
-  if kept.run then return kept.run, kept.path end
+  if kept.run then return kept.run end
   error(Error.new("upstream_error", "the app does not load; the log says why"), 0)
 end
 

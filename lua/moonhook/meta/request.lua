@@ -21,7 +21,8 @@ function Handler:invoke(request, values, settings) end
 --- a table of names and values; of a repeated name the first
 ---@field cookies table<string, string>
 ---@field form Multi  fields of a urlencoded or multipart body: names and values
---- files of a multipart body, by the field's name: `{ name, filename, content_type, body, headers }`
+--- files of a multipart body, by the field's name:
+--- `{ name, filename, content_type, body, headers }`
 ---@field files Multi
 ---@field host string  the host that the client named
 ---@field url string  the whole public URL
