@@ -34,11 +34,11 @@ export class Host {
   #text = "";
   #waiting = [];
 
-  // Starts it and waits until it listens.
-  static async start(config, { env = {} } = {}) {
+  // Starts it and waits until it listens. `dir` of a host that was stopped: on the same data.
+  static async start(config, { env = {}, dir } = {}) {
     const host = new Host();
-    host.dir = `${root}build/spec/node-${process.pid}-${++count}`;
-    rmSync(host.dir, { recursive: true, force: true });
+    host.dir = dir ?? `${root}build/spec/node-${process.pid}-${++count}`;
+    if (!dir) rmSync(host.dir, { recursive: true, force: true });
     mkdirSync(host.dir, { recursive: true });
     writeFileSync(host.dir + "/moonhook.yaml", JSON.stringify(config)); // JSON is YAML
     const args = ["serve", "--config", "moonhook.yaml", "--data", "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
@@ -75,7 +75,7 @@ export class Host {
   get api() { return this.base + "/e/openai-dev/v1"; }
 
   // Ends it; a bad end or something left open fails the spec.
-  async stop() {
+  async stop({ keepsFolder = false } = {}) {
     this.process.kill("SIGTERM");
     const timer = setTimeout(() => this.process.kill("SIGKILL"), STOP_MS);
     const { code, signal } = await this.ended;
@@ -83,6 +83,6 @@ export class Host {
     if (code !== 0) throw new Error(`the host ended with ${signal ?? code}, its log was:\n${this.#text}`);
     const closed = this.records.find((record) => record.msg === "closed");
     if (closed?.open_handles || closed?.live_tasks) throw new Error(`left open: ${JSON.stringify(closed)}`);
-    rmSync(this.dir, { recursive: true, force: true });
+    if (!keepsFolder) rmSync(this.dir, { recursive: true, force: true });
   }
 }
