@@ -31,6 +31,16 @@ local function flip(text, at)
 end
 
 describe("moonhook.crypto", function()
+  it("has an annotation for every function, and for no other", function()
+    local annotated = {}
+    for _, entry in ipairs(require("spec.docs.generate").read_meta().classes.crypto.functions) do
+      annotated[entry.name] = "function"
+    end
+    local present = {}
+    for member, value in pairs(crypto) do present[member] = type(value) end
+    assert.same(present, annotated)
+  end)
+
   it("is a member of moonhook", function()
     assert.equal(crypto, moonhook.crypto)
   end)

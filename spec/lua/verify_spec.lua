@@ -100,6 +100,16 @@ end
 before_each(function() library.now = NOW + 0.5 end)
 
 describe("moonhook.verify", function()
+  it("has an annotation for every function, and for no other", function()
+    local annotated = {}
+    for _, entry in ipairs(require("spec.docs.generate").read_meta().classes.verify.functions) do
+      annotated[entry.name] = "function"
+    end
+    local present = {}
+    for member, value in pairs(verify) do present[member] = type(value) end
+    assert.same(present, annotated)
+  end)
+
   it("accepts what each sender signs, over any bytes", function()
     local every_byte = {}
     for byte = 0, 255 do every_byte[#every_byte + 1] = string.char(byte) end
