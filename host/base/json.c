@@ -26,46 +26,6 @@ static inline StringClass string_class(unsigned char c)
 
 // --- splices -------------------------------------------------------------------------------------
 
-// Behind the closing quote of the string whose opening quote is at `at`.
-static size_t string_end(const char *text, size_t len, size_t at)
-{
-  for (at++; at < len; at++) {
-    if (text[at] == '\\')
-      at++;
-    else if (text[at] == '"')
-      return at + 1;
-  }
-  return len;
-}
-
-size_t json_mark_empty_arrays(char *out, const char *text, size_t len, const char *mark)
-{
-  size_t at = 0, copied = 0, written = 0;
-  while (at < len) {
-    size_t close;
-    if (text[at] == '"') {
-      at = string_end(text, len, at);
-      continue;
-    }
-    if (text[at++] != '[')
-      continue;
-    close = at;
-    while (close < len && strchr(" \t\r\n", text[close]) && text[close] != '\0')
-      close++;
-    if (close >= len || text[close] != ']')
-      continue;
-    memcpy(out + written, text + copied, at - copied);
-    written += at - copied;
-    out[written++] = '"';
-    memcpy(out + written, mark, JSON_MARK_LEN);
-    written += JSON_MARK_LEN;
-    out[written++] = '"';
-    copied = at = close;
-  }
-  memcpy(out + written, text + copied, len - copied);
-  return written + len - copied;
-}
-
 // Copies with `\/` as `/`. `text` never ends in the middle of an escape.
 static size_t copy_plain_slashes(char *out, const char *text, size_t len)
 {

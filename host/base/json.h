@@ -2,8 +2,8 @@
 // lua-cjson cannot. Pure functions over memory; nothing here knows Lua.
 //
 // A splice is a string that stands in a document for something else. It carries a mark of random
-// characters that no document holds by chance. In encoding, `"MARK0000002a"` (quotes included) is
-// replaced by raw text number 0x2a; in decoding, `[]` is handed over as `["MARK"]`.
+// characters that no document holds by chance: in encoding, `"MARK0000002a"` (quotes included) is
+// replaced by raw text number 0x2a.
 #ifndef MOONHOOK_BASE_JSON_H
 #define MOONHOOK_BASE_JSON_H
 
@@ -20,21 +20,20 @@ enum {
   JSON_MARK_LEN = 26, // characters of [a-z2-7]
   JSON_INDEX_LEN = 8, // hexadecimal digits after the mark
   JSON_NUMBER_BYTES = 32,
+  JSON_COUNTED_TABLES = 64,
 };
 
 typedef struct {
-  size_t empty_arrays; // how often `[]` occurs outside strings
-  size_t member_nulls; // how many members of objects are null
+  size_t escapes; // backslashes that begin one
+  size_t tables;  // arrays and objects
+  // Of each of the first tables, in the order of their opening brackets: items or members.
+  uint32_t sizes[JSON_COUNTED_TABLES];
 } JsonFacts;
 
 // Checks a whole document by RFC 8259, and that it is UTF-8, not deeper than JSON_MAX_DEPTH, not
 // longer than JSON_MAX_BYTES, and that its numbers fit a double. Returns 0, or UV_EINVAL and
 // "line 3, column 5: expected ',' or '}', got 'x'".
 int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err);
-
-// Copies a valid document, each `[]` outside strings as `["MARK"]`. `out` holds at least
-// len + empty_arrays * (JSON_MARK_LEN + 2) bytes. Returns how many were written.
-size_t json_mark_empty_arrays(char *out, const char *text, size_t len, const char *mark);
 
 // Copies a valid document, each marked string replaced by the raw text of its number, and `\/` as
 // `/`. `out` holds at least len and all raw texts. Returns how many bytes were written.

@@ -76,6 +76,7 @@ static int scan_escape(Scan *scan)
   size_t at = scan->at;
   int code;
   char c = at + 1 < scan->len ? scan->text[at + 1] : '\0';
+  scan->facts->escapes++;
   if (c != 'u') {
     if (c == '\0' || !strchr("\"\\/bfnrt", c))
       return refuse(scan, at + 1, "one of \"\\/bfnrtu after '\\'");
@@ -187,8 +188,8 @@ static int scan_word(Scan *scan, const char *word)
   return 0;
 }
 
-// A value that is not a container. `is_member`: it follows a key.
-static int scan_scalar(Scan *scan, bool is_member)
+// A value that is not a container.
+static int scan_scalar(Scan *scan)
 {
   char c = scan->at < scan->len ? scan->text[scan->at] : '\0';
   if (c == '"') {
@@ -201,10 +202,8 @@ static int scan_scalar(Scan *scan, bool is_member)
     return scan_word(scan, "true");
   if (c == 'f')
     return scan_word(scan, "false");
-  if (c == 'n') {
-    scan->facts->member_nulls += is_member;
+  if (c == 'n')
     return scan_word(scan, "null");
-  }
   return refuse(scan, scan->at, "a value");
 }
 
@@ -225,11 +224,25 @@ static int scan_key(Scan *scan, const char *expected)
   return 0;
 }
 
+// An open bracket.
+typedef struct {
+  bool is_object;
+  size_t table;   // its number in the document
+  uint32_t count; // of items or members so far
+} Level;
+
+static void close_level(Scan *scan, const Level *level)
+{
+  if (level->table < JSON_COUNTED_TABLES)
+    scan->facts->sizes[level->table] = level->count;
+}
+
 // After a value: closes what ends here and stops before the next value. Returns 1 when the document
 // is complete, 0 when a value follows.
-static int scan_after_value(Scan *scan, const bool *is_object, int *depth)
+static int scan_after_value(Scan *scan, Level *levels, int *depth)
 {
   for (;;) {
+    Level *level = &levels[*depth];
     char c;
     skip_space(scan);
     if (*depth == 0)
@@ -238,10 +251,12 @@ static int scan_after_value(Scan *scan, const bool *is_object, int *depth)
     if (c == ',') {
       scan->at++;
       skip_space(scan);
-      return is_object[*depth] ? scan_key(scan, "'\"'") : 0;
+      level->count++;
+      return level->is_object ? scan_key(scan, "'\"'") : 0;
     }
-    if (c != (is_object[*depth] ? '}' : ']'))
-      return refuse(scan, scan->at, is_object[*depth] ? "',' or '}'" : "',' or ']'");
+    if (c != (level->is_object ? '}' : ']'))
+      return refuse(scan, scan->at, level->is_object ? "',' or '}'" : "',' or ']'");
+    close_level(scan, level);
     scan->at++;
     (*depth)--;
   }
@@ -250,9 +265,9 @@ static int scan_after_value(Scan *scan, const bool *is_object, int *depth)
 int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
 {
   Scan scan = { text, len, 0, facts, err };
-  bool is_object[JSON_MAX_DEPTH + 1] = { false }; // [depth]: what is open there
+  Level levels[JSON_MAX_DEPTH + 1]; // [depth], from 1 on
   int depth = 0, rc;
-  *facts = (JsonFacts){ 0 };
+  facts->escapes = facts->tables = 0;
   if (len > JSON_MAX_BYTES)
     return err_set(err, UV_EINVAL, "expected at most %d bytes, got %zu", JSON_MAX_BYTES, len);
   skip_space(&scan);
@@ -261,22 +276,23 @@ int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
     if (c == '[' || c == '{') {
       if (depth == JSON_MAX_DEPTH)
         return refuse(&scan, scan.at, "at most 128 levels");
-      is_object[++depth] = c == '{';
+      bool is_object = c == '{';
+      levels[++depth] = (Level){ is_object, facts->tables++, 1 };
       scan.at++;
       skip_space(&scan);
       c = scan.at < len ? text[scan.at] : '\0';
-      if (!is_object[depth] && c != ']')
+      if (!is_object && c != ']')
         continue;
-      if (is_object[depth] && c != '}') {
+      if (is_object && c != '}') {
         if ((rc = scan_key(&scan, "'\"' or '}'")) < 0)
           return rc;
         continue;
       }
-      facts->empty_arrays += c == ']';
-    } else if ((rc = scan_scalar(&scan, is_object[depth])) < 0) {
+      levels[depth].count = 0;
+    } else if ((rc = scan_scalar(&scan)) < 0) {
       return rc;
     }
-    if ((rc = scan_after_value(&scan, is_object, &depth)) != 0)
+    if ((rc = scan_after_value(&scan, levels, &depth)) != 0)
       return rc < 0 ? rc : 0;
   }
 }

@@ -32,6 +32,30 @@ size_t utf8_length(const char *text, size_t len)
   return n;
 }
 
+size_t utf8_write(char *out, unsigned code)
+{
+  if (code < 0x80) {
+    out[0] = (char)code;
+    return 1;
+  }
+  if (code < 0x800) {
+    out[0] = (char)(0xc0 | code >> 6);
+    out[1] = (char)(0x80 | (code & 63));
+    return 2;
+  }
+  if (code < 0x10000) {
+    out[0] = (char)(0xe0 | code >> 12);
+    out[1] = (char)(0x80 | (code >> 6 & 63));
+    out[2] = (char)(0x80 | (code & 63));
+    return 3;
+  }
+  out[0] = (char)(0xf0 | code >> 18);
+  out[1] = (char)(0x80 | (code >> 12 & 63));
+  out[2] = (char)(0x80 | (code >> 6 & 63));
+  out[3] = (char)(0x80 | (code & 63));
+  return 4;
+}
+
 bool utf8_is_valid(const char *text, size_t len)
 {
   size_t i = 0, n;

@@ -223,7 +223,6 @@ static void open_cjson(lua_State *L)
     const char *name;
   } functions[] = {
     { CJSON_ENCODE, "encode" },
-    { CJSON_DECODE, "decode" },
     { CJSON_KEEP_BUFFER, "encode_keep_buffer" },
   };
   lua_pushcfunction(L, luaopen_cjson);
@@ -249,7 +248,7 @@ int luaopen_host_json(lua_State *L)
   char mark[JSON_MARK_LEN + 1];
   random_base32(mark, JSON_MARK_LEN);
   lua_pushlightuserdata(L, &context_key);
-  lua_newtable(L);
+  lua_createtable(L, FIRST_NULL_META + NULL_METAS, 0);
   open_cjson(L);
   json_push_new_meta(L, KIND_ARRAY);
   lua_rawseti(L, -2, ARRAY_META);

@@ -1,4 +1,4 @@
-// JSON for Lua: lua-cjson with limits, empty arrays, nulls, raw fragments and exact numbers.
+// JSON for Lua: limits, empty arrays, nulls, raw fragments and exact numbers. lua-cjson writes it.
 //
 //   host.json.encode(value)       -> text | nil, message
 //   host.json.must_encode(value)  -> text; raises the message at the caller's line
@@ -25,7 +25,7 @@ int luaopen_host_json(lua_State *L);
 // For other C code; luaopen_host_json must have run in this state. Neither raises.
 // Appends the value at `index` to `out`. 0, or UV_EINVAL and err->text with `out` as it was.
 int json_encode_value(lua_State *L, int index, Buffer *out, Err *err);
-// As decode_plain. 0: pushes the value; UV_EINVAL: pushes nothing.
+// As decode_plain; a NUL stands behind the text. 0: pushes the value; UV_EINVAL: pushes nothing.
 int json_decode_plain(lua_State *L, const char *text, size_t len, Err *err);
 
 #endif

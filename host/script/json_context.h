@@ -7,7 +7,15 @@
 #include <stddef.h>
 
 // Slots of the context, a table in the registry.
-enum { CJSON_ENCODE = 1, CJSON_DECODE, CJSON_KEEP_BUFFER, ARRAY_META, RAW_META, MARK };
+enum {
+  CJSON_ENCODE = 1,
+  CJSON_KEEP_BUFFER,
+  ARRAY_META,
+  RAW_META,
+  MARK,
+  FIRST_NULL_META, // NULL_METAS of them: metatables of KIND_NULLS that were needed lately, or nil
+  NULL_METAS = 32,
+};
 
 // What a value's metatable says about it. KIND_NULLS: the metatable's items are the names of the
 // members that were null.
@@ -23,7 +31,8 @@ void json_push_new_meta(lua_State *L, int kind);
 // These raise when Lua is out of memory; nothing is leaked then.
 // Stack: [] -> [text], or [message] and false
 bool json_push_encoded(lua_State *L, int index);
-// is_plain: as decode_plain. Stack: [] -> [value], or [message] and false
+// is_plain: as decode_plain. A NUL stands behind the text. Stack: [] -> [value], or [message] and
+// false
 bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain);
 
 #endif
