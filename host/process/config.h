@@ -87,7 +87,7 @@ typedef struct {
   uint32_t demo_pause_ms, demo_seed; // of local/demo
   ConfigBackend *backends;           // without `local`, which always exists
   uint32_t backend_count;
-  char *apps_json;         // the apps section, checked: {"candy":{"mode":"chat","name":...}}; "{}"
+  char *apps_json; // the apps section, checked: {"candy":{"mode":"chat","name":...}}; "{}"
   ConfigAppSource *app_sources; // of workflow apps
   uint32_t app_source_count;
   char *apps_catalog_json; // {"candy":{"mode":"chat","name":"Candy"}}

@@ -30,13 +30,13 @@ typedef struct {
 typedef struct Runtime {
   Loop *loop;
   Client *client;
-  ClientTimes client_times;   // defaults of reverse calls
-  Policy *http_policy;        // where plugins' own HTTP calls may go; replaced with the configuration
-  Store *store;               // NULL: local apps keep no conversations
-  Backends *backends;         // replaced when the configuration changes
-  char *catalogue_json;       // what plugins may know of backends and apps
-  char *apps_json;            // the `apps` section, for the local state
-  AppSource *app_sources;  // the texts of workflow apps
+  ClientTimes client_times; // defaults of reverse calls
+  Policy *http_policy;      // where plugins' own HTTP calls may go; replaced with the configuration
+  Store *store;             // NULL: local apps keep no conversations
+  Backends *backends;       // replaced when the configuration changes
+  char *catalogue_json;     // what plugins may know of backends and apps
+  char *apps_json;          // the `apps` section, for the local state
+  AppSource *app_sources;   // the texts of workflow apps
   uint32_t app_source_count;
   uint32_t catalogue_version; // raised whenever one of the three above changed
   const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
@@ -62,9 +62,9 @@ typedef struct {
 
 typedef struct {
   StateRole role;
-  const char *name;          // the plugin's, for the log; copied
-  const char *root;          // folder of its files; NULL: none; copied
-  uint32_t permissions;      // PERMIT_*
+  const char *name;     // the plugin's, for the log; copied
+  const char *root;     // folder of its files; NULL: none; copied
+  uint32_t permissions; // PERMIT_*
   // The hosts that its own HTTP calls may name (patterns of reverse/policy.h), NULL-terminated;
   // copied. NULL: any.
   const char *const *hosts;
