@@ -347,84 +347,18 @@ static int l_close(lua_State *L)
   return 0;
 }
 
-// --- what may be known of backends and apps ------------------------------------------------------
-
-static int l_catalogue(lua_State *L)
-{
-  Runtime *runtime = state_runtime(state_of(L));
-  lua_pushstring(L, runtime->catalogue_json ? runtime->catalogue_json : "{}");
-  lua_pushinteger(L, (lua_Integer)runtime->catalogue_version);
-  return 2;
-}
-
-static int l_apps(lua_State *L)
-{
-  Runtime *runtime = state_runtime(state_of(L));
-  lua_pushstring(L, runtime->apps_json ? runtime->apps_json : "{}");
-  lua_pushinteger(L, (lua_Integer)runtime->catalogue_version);
-  return 2;
-}
-
-// app_source(app_id) -> text, version, name | nil, message
-static int l_app_source(lua_State *L)
-{
-  Runtime *runtime = state_runtime(state_of(L));
-  const char *app_id = luaL_checkstring(L, 1);
-  uint32_t i;
-  for (i = 0; i < runtime->app_source_count; i++) {
-    const AppSource *source = &runtime->app_sources[i];
-    if (strcmp(source->app_id, app_id) != 0)
-      continue;
-    if (!source->text) {
-      lua_pushnil(L);
-      lua_pushstring(L, source->problem);
-      return 2;
-    }
-    lua_pushlstring(L, source->text, source->len);
-    lua_pushinteger(L, (lua_Integer)runtime->catalogue_version);
-    lua_pushstring(L, source->name);
-    return 3;
-  }
-  lua_pushnil(L);
-  lua_pushfstring(L, "app '%s' has no source", app_id);
-  return 2;
-}
-
-static int l_demo(lua_State *L)
-{
-  Runtime *runtime = state_runtime(state_of(L));
-  lua_pushinteger(L, (lua_Integer)runtime->demo_pause_ms);
-  lua_pushinteger(L, (lua_Integer)runtime->demo_seed);
-  return 2;
-}
-
 int luaopen_host_reverse(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "open", l_open },           { "head", l_head },   { "read", l_read },
-    { "header", l_header },       { "close", l_close }, { "farewell", l_farewell },
-    { "catalogue", l_catalogue }, { NULL, NULL },
+    { "open", l_open },   { "head", l_head },         { "read", l_read }, { "header", l_header },
+    { "close", l_close }, { "farewell", l_farewell }, { NULL, NULL },
   };
-  static const luaL_Reg local_functions[] = {
-    { "apps", l_apps },
-    { "demo", l_demo },
-    { "app_source", l_app_source },
-    { NULL, NULL },
-  };
-  const luaL_Reg *function;
   luaL_newmetatable(L, HANDLE_TYPE);
   lua_pushcfunction(L, l_close);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   lua_newtable(L);
-  for (function = functions; function->name; function++) {
-    lua_pushcfunction(L, function->func);
-    lua_setfield(L, -2, function->name);
-  }
-  for (function = local_functions; function->name && state_role(state_of(L)) == ROLE_LOCAL;
-       function++) {
-    lua_pushcfunction(L, function->func);
-    lua_setfield(L, -2, function->name);
-  }
+  luaL_register(L, NULL, functions);
+  bind_catalogue(L);
   return 1;
 }
