@@ -257,5 +257,33 @@ describe("the backend dify-service", function()
       assert.equal(3, #dify:seen())
       assert.equal(0, #stops())
     end)
+
+    it("leaves nothing behind after hundreds of runs that were left", function()
+      local n, order = 300, app("chat", { query = long })
+      order.take = 1
+      dify:order { piece_ms = 1 }
+      for _ = 1, n do caller:call(order) end
+      process.eventually(function() return #stops() == n end, 5, n .. " stops")
+      process.eventually(function() return dify:connections() < 5 end, 5, "few connections")
+    end)
+
+    it("waits two seconds at most for a stop, and not at all when the host ends", function()
+      local other = fake_dify.caller { backends = { clouds = dify:service_backend() } }
+      local order = app("chat", { query = long })
+      order.take = 1
+      dify:order { piece_ms = 20, never_stops = true }
+      other:call(order)
+      local record = dify:wait_seen(function(item)
+        return item.path:find "/stop$" and item.closed
+      end, 4)
+      local ms = record.closed_ms - record.at_ms
+      assert.is_true(ms > 1900 and ms < 2600, ms)
+
+      other:call(order)
+      process.eventually(function() return #stops() == 2 end, 2, "a second stop")
+      local stopped_at = process.now()
+      other:stop()
+      assert.is_true(process.now() - stopped_at < 1)
+    end)
   end)
 end)

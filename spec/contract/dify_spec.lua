@@ -409,6 +409,29 @@ describe("the backend dify", function()
     end)
   end)
 
+  it("is a 502 without Dify's words when the plugin catches nothing", function()
+    for _, order in ipairs { { frames = { { magic = 16, text = "SECRET" } } },
+      { frames = { envelope("null", "SECRET") } }, { frames = { "SECRET" } },
+      { status = 400, body = "SECRET" }, { end_after_bytes = 7 } } do
+      dify:order(order)
+      local reply = caller:uncaught(chat())
+      assert.equal(502, reply.status)
+      assert.truthy(reply.body:find('"code":"upstream_error"', 1, true), reply.body)
+      assert.falsy(reply.body:find("SECRET", 1, true), reply.body)
+    end
+  end)
+
+  it("keeps the key and the tenant from plugins, whatever fails", function()
+    for _, order in ipairs { {}, { status = 500, body = "x" }, { frames = { "x" } },
+      { cut = "rst", after = 0 } } do
+      dify:order(order)
+      local _, text = caller:call(chat())
+      assert.falsy(text:find("inner-secret", 1, true))
+      assert.falsy(text:find("t-1", 1, true))
+    end
+    assert.falsy(caller.host:log():find("inner-secret", 1, true))
+  end)
+
   -- ---- leaving ----------------------------------------------------------------------------------
 
   it("lets Dify know within 100 ms when a client leaves or a stream is closed", function()

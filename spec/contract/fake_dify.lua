@@ -98,7 +98,8 @@ local ALL = cjson.encode {
     speech2text = true, moderation = true },
 }
 
--- { path = "model.llm", method = "invoke", argument = {...}, collect?, take?, hex? }
+-- { path = "model.llm", method = "invoke", argument = {...}, collect?, take?, bytes_of?,
+-- parameter?, uncaught? }
 local CALL = [[
 local moonhook = require "moonhook"
 local json = moonhook.json
@@ -146,6 +147,7 @@ end
 
 return function(self, request)
   local order = request:get_json "object"
+  if order.uncaught then return moonhook.Response.json(run(self, order)) end
   local ok, told = pcall(run, self, order)
   if not ok then told = { error = failure_of(told) } end
   return moonhook.Response.json(told)
@@ -202,6 +204,12 @@ function Caller:call(order)
   }
   assert(reply.status == 200, reply.body)
   return cjson.decode(reply.body), reply.body
+end
+
+--- The same where the plugin catches nothing: the reply.
+function Caller:uncaught(order)
+  order.uncaught = true
+  return self.host:request { target = "/e/caller/call", json = cjson.encode(order), seconds = 15 }
 end
 
 --- Opens a stream of a session call's items.

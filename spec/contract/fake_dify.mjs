@@ -11,7 +11,7 @@
 //   cut=fin|rst, after  end the connection after so many frames or events
 //   end_after_bytes     the body ends properly after so many bytes
 //   silent_after        say nothing more after so many
-//   never               never answer
+//   never, never_stops  never answer; never answer a call that stops a run
 //   status, body        a refusal; `times`: only so often; `headers`
 //   frames              these instead: each the text of a frame, or { text, magic, header_length, data_length }
 //   events              these instead: each a text, sent as it is, or an event
@@ -96,7 +96,7 @@ function control(request, reply) {
 
 async function answer(request, socket, record) {
   if (request.path.startsWith("/_")) return control(request, new Reply(socket, {}, {}));
-  const now = request.path.includes("/stop") ? {} : order;
+  const now = request.path.endsWith("/stop") ? { never: order.never_stops } : order;
   const reply = new Reply(socket, now, record);
   if (now.never) return undefined;
   if (now.status && (now.times === undefined || obeyed++ < now.times)) {
