@@ -19,6 +19,11 @@ export function answerPieces(body, order) {
     return Array.from({ length: order.n }, (_, i) => `${i ? " " : ""}w${i}${pad}`);
   }
   const last = (body.messages ?? []).filter((message) => message.role === "user").at(-1);
+  const schema = body.response_format?.json_schema?.schema;
+  if (schema) {
+    const names = Object.keys(schema.properties ?? {});
+    return JSON.stringify(Object.fromEntries(names.map((name) => [name, `a ${name}`]))).match(/.{1,5}/g);
+  }
   const text = order.say ?? `You said: ${textOf(last?.content)}`;
   return text.match(/\s*\S+/g) ?? [text];
 }
@@ -106,6 +111,27 @@ export function embeddings(body) {
   });
   const tokens = inputs.reduce((sum, text) => sum + countTokens(String(text)), 0);
   return { object: "list", data, model: body.model, usage: { prompt_tokens: tokens, total_tokens: tokens } };
+}
+
+/** Documents get better from the first to the last. */
+export function rerank(body) {
+  const results = body.documents.map((_, index) => ({ index, relevance_score: (index + 1) / 10 })).reverse();
+  return { id: "rerank-1", model: body.model, results: results.slice(0, body.top_n ?? results.length) };
+}
+
+/** Whatever says "bad" is. */
+export function moderation(body) {
+  const flagged = String(body.input).includes("bad");
+  return { id: "modr-1", model: body.model, results: [{ flagged, categories: {}, category_scores: {} }] };
+}
+
+export function transcription(body) {
+  return { text: `heard ${body.file.chars} of ${body.file.filename}` };
+}
+
+/** The sound of a text, in pieces: bytes that no text has, then the text. */
+export function speech(body) {
+  return [Buffer.from([0xff, 0xfb, 0x00]), ...(body.input.match(/\S+\s*/g) ?? []).map((word) => Buffer.from(word))];
 }
 
 export function models(names) {

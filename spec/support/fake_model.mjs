@@ -114,14 +114,12 @@ async function sendWhole(socket, order, status, payload, headers = {}) {
   else if (order.framing === "close") cut(socket, "fin");
 }
 
-const EVENTS_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n";
-
-/** A body of events, chunked or until the end of the connection. */
-function eventBody(socket, order, record) {
+/** A body of events or bytes, chunked or until the end of the connection. */
+function eventBody(socket, order, record, type = "text/event-stream") {
   const isChunked = order.framing !== "close";
   return {
     head: () => write(socket, order,
-      EVENTS_HEAD + (isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n")),
+      `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nCache-Control: no-cache\r\n` + (isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n")),
     async send(text) {
       const bytes = Buffer.from(text);
       const size = Buffer.from(bytes.length.toString(16) + "\r\n");
@@ -257,10 +255,37 @@ async function serveControl(socket, request) {
   return sendWhole(socket, {}, 404, answers.refusal(404, "no such control"));
 }
 
+// What a request says: JSON, or the fields of a form with the size of its file.
+function bodyOf(request) {
+  if (!/^multipart\/form-data/.test(request.headers["content-type"] ?? "")) {
+    return request.text ? JSON.parse(request.text) : {};
+  }
+  const boundary = `--${request.headers["content-type"].match(/boundary=(.*)$/)[1]}`;
+  const body = {};
+  for (const part of request.text.split(boundary).slice(1, -1)) {
+    const [head, content] = part.match(/^\r\n(.*?)\r\n\r\n(.*)\r\n$/s).slice(1);
+    const filename = head.match(/filename="([^"]*)"/)?.[1];
+    body[head.match(/ name="([^"]*)"/)[1]] = filename ? { filename, chars: content.length } : content;
+  }
+  return body;
+}
+
+/** Sound comes in pieces, without a length. */
+async function sendSpeech(socket, order, body, record) {
+  const out = eventBody(socket, order, record, "audio/mpeg");
+  await out.head();
+  for (const piece of answers.speech(body)) {
+    if (order.cut && record.sent_events === (order.after ?? 1)) return cut(socket, order.cut);
+    if (order.piece_ms) await sleep(order.piece_ms);
+    await out.send(piece);
+  }
+  await out.end();
+}
+
 async function serveModel(socket, request, record) {
   let body = {};
   try {
-    body = request.text ? JSON.parse(request.text) : {};
+    body = bodyOf(request);
   } catch {
     return sendWhole(socket, {}, 400, answers.refusal(400, "the body is not JSON"));
   }
@@ -278,6 +303,10 @@ async function serveModel(socket, request, record) {
   const path = request.path.replace(/^\/v1/, "");
   if (path === "/models") return sendWhole(socket, order, 200, answers.models(MODELS));
   if (path === "/embeddings") return sendWhole(socket, order, 200, answers.embeddings(body));
+  if (path === "/rerank") return sendWhole(socket, order, 200, answers.rerank(body));
+  if (path === "/moderations") return sendWhole(socket, order, 200, answers.moderation(body));
+  if (path === "/audio/transcriptions") return sendWhole(socket, order, 200, answers.transcription(body));
+  if (path === "/audio/speech") return sendSpeech(socket, order, body, record);
   if (path !== "/chat/completions") return sendWhole(socket, order, 404, answers.refusal(404, "no such path"));
   if (!Array.isArray(body.messages)) {
     return sendWhole(socket, order, 400, answers.refusal(400, "messages: expected a list"));

@@ -56,10 +56,6 @@ function catalogue.of_model(provider, model, model_type)
       :format(provider, table.concat(all.names, ", ")), provider)
   end
   local backend = all.backends[name]
-  if backend.type == "dify-service" then
-    local text = "the backend '%s' is of type dify-service, which carries apps but no models"
-    error(Error.new("unsupported", text:format(name)), 0)
-  end
   local models = backend.type == "local" and LOCAL_MODELS[model_type]
   if models and model ~= models[1] then
     not_found(("the %s model '%s' was not found: the backend 'local' has '%s'")
