@@ -34,8 +34,8 @@ describe("the fake Dify", function()
   end)
 
   it("understands the contract's requests", function()
-    local llm = '{"tenant_id":"t-1","user_id":"","type":"llm",'
-      .. '"provider":"langgenius/openai/openai","model":"gpt-4o","mode":"chat","completion_params":{"temperature":0.2},'
+    local llm = '{"tenant_id":"t-1","user_id":"","type":"llm","model":"gpt-4o","mode":"chat",'
+      .. '"provider":"langgenius/openai/openai","completion_params":{"temperature":0.2},'
       .. '"prompt_messages":[{"role":"user","content":"hi","name":"","tool_calls":null,'
       .. '"tool_call_id":""}],"tools":null,"stop":null,"stream":true}'
     assert.equal(200, post("/inner/api/invoke/llm", llm).status)

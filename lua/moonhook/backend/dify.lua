@@ -31,7 +31,8 @@ local MIME_TYPES = {
 local function part_of(part)
   if part.type == "text" then return { type = "text", data = part.data } end
   local extension = (part.url or ""):match("^[^?#]*"):match "/[^/]*%.(%w+)$"
-  local format = part.format or (part.mime_type or ""):match "/x?%-?([%w.+-]+)$"
+  local mime_type = part.mime_type or ""
+  local format = part.format or mime_type:match "/x%-([%w.+-]+)$" or mime_type:match "/([%w.+-]+)$"
     or (extension and extension:lower()) or DEFAULT_FORMATS[part.type]
   local kind = part.type == "document" and "application" or part.type
   return {
