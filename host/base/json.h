@@ -21,6 +21,7 @@ enum {
   JSON_INDEX_LEN = 8, // hexadecimal digits after the mark
   JSON_NUMBER_BYTES = 32,
   JSON_COUNTED_TABLES = 64,
+  JSON_IS_LITTLE = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 };
 
 typedef struct {
@@ -50,14 +51,14 @@ static inline size_t json_plain_run(const char *text, size_t len)
     uint64_t bytes, found;
     memcpy(&bytes, text + i, 8);
     // The top bit of a byte is set where the byte is zero in one of the differences, or is below
-    // 0x20, or has its own top bit set. A borrow may set one more, never one less.
+    // 0x20, or has its own top bit set. A borrow may set one more above it, never one less.
     found = bytes | (bytes - ones * 0x20);
     found |= (bytes ^ ones * '"') - ones;
     found |= (bytes ^ ones * '\\') - ones;
     found |= (bytes ^ ones * '/') - ones;
     found |= (bytes ^ ones * 0x7f) - ones;
     if (found & tops)
-      break;
+      return JSON_IS_LITTLE ? i + (size_t)__builtin_ctzll(found & tops) / 8 : i;
   }
   return i;
 }

@@ -100,11 +100,6 @@ static int scan_escape(Scan *scan)
   return 0;
 }
 
-static inline bool is_plain(char c)
-{
-  return c >= 0x20 && c != '"' && c != '\\' && (unsigned char)c < 0x80;
-}
-
 // scan->at is behind the opening quote.
 static int scan_string(Scan *scan)
 {
@@ -113,8 +108,6 @@ static int scan_string(Scan *scan)
     int rc;
     unsigned char c;
     scan->at += json_plain_run(scan->text + scan->at, scan->len - scan->at);
-    while (scan->at < scan->len && is_plain(scan->text[scan->at]))
-      scan->at++;
     if (scan->at == scan->len)
       break;
     c = (unsigned char)scan->text[scan->at];
@@ -132,6 +125,8 @@ static int scan_string(Scan *scan)
       scan->at += n;
     } else if (c < 0x20) {
       return refuse(scan, scan->at, "an escape for a control character");
+    } else {
+      scan->at++;
     }
   }
   return refuse(scan, scan->at, "'\"'");

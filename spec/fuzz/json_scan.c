@@ -36,7 +36,7 @@ static void check_document(const char *text, size_t len)
   spliced = mem_alloc(len + empty.len);
   spliced_len = json_splice(spliced, text, len, mark, &empty, 1);
   must(json_scan(spliced, spliced_len, &again, NULL) == 0, "a spliced document is one");
-  must(again.tables == facts.tables, "as many tables after splicing");
+  must(again.tables >= facts.tables, "splicing takes no table away");
   mem_free(spliced);
 }
 

@@ -135,6 +135,7 @@ end
 -- What stands in a decoded object and is null again when it is encoded, as in Dify's chunks.
 local DELTA_NULLS = getmetatable(json.decode_plain '{"usage":null,"finish_reason":null}')
 local CHUNK_NULLS = getmetatable(json.decode_plain '{"system_fingerprint":null}')
+local ARRAY = getmetatable(json.array {})
 
 local function string_or(value, otherwise)
   return type(value) == "string" and value or otherwise
@@ -153,7 +154,12 @@ end
 
 -- A text, or an array of Dify's parts where there are images.
 local function content_from(message)
-  local content, texts, images = message.content, {}, {}
+  local content = message.content
+  if message.images == nil then -- most of a stream's messages
+    if type(content) == "string" then return content end
+    if content == nil then return "" end
+  end
+  local texts, images = {}, {}
   if type(content) == "string" then texts[1] = content end
   for _, list in ipairs {
     type(content) == "table" and content or {},
@@ -171,8 +177,9 @@ local function content_from(message)
 end
 
 local function tool_calls_of(calls, is_delta)
+  if calls == nil then return setmetatable({}, ARRAY) end
   local mapped = {}
-  for i, call in ipairs(calls or {}) do
+  for i, call in ipairs(calls) do
     local target = call["function"] or {}
     mapped[i] = {
       id = string_or(call.id, ""),
@@ -195,7 +202,7 @@ local MAPPED = {
 -- What else a server says of its message: sound, sources, signatures of its reasoning.
 local function opaque_of(message)
   local opaque
-  for name, value in pairs(message) do
+  for name, value in next, message do
     if not MAPPED[name] then
       opaque = opaque or {}
       opaque[name] = value
@@ -225,7 +232,8 @@ local function message_problem(message)
     return "the content is neither a text nor an array"
   end
   if not is_object_or_nil(message.tool_calls) then return "tool_calls is not an array" end
-  for _, call in ipairs(message.tool_calls or {}) do
+  if message.tool_calls == nil then return nil end
+  for _, call in ipairs(message.tool_calls) do
     if type(call) ~= "table" or not is_object_or_nil(call["function"]) then
       return "a tool call is not an object"
     end
@@ -248,7 +256,7 @@ function openai.chunk(event, model)
   local choice = event.choices and event.choices[1] or {}
   return setmetatable({
     model = string_or(event.model, model),
-    prompt_messages = json.array {},
+    prompt_messages = setmetatable({}, ARRAY),
     system_fingerprint = string_or(event.system_fingerprint),
     delta = setmetatable({
       message = assistant_message(choice.delta or {}, true),
