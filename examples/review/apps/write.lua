@@ -4,11 +4,13 @@ local MODEL = { provider = "local", model = "demo" } -- or a model of `backends`
 
 local PROMPT = "You write short articles: two or three paragraphs, no headings, no Markdown."
 
--- Models like to wrap lines and to mark words; the page shows plain paragraphs.
-local function tidy(answer)
-  local text = answer:gsub("\r\n", "\n"):gsub("%*%*", ""):gsub("%f[^\n%z]#+ +", "")
-  text = text:gsub("([^\n])\n(%w)", "%1 %2")
-  return text:match "^%s*(.-)%s*$"
+-- Models like to wrap lines, to mark words and to begin with a title; the page shows paragraphs
+-- under a title of its own.
+local function tidy(answer, topic)
+  local text = answer:gsub("\r\n", "\n"):gsub("%*%*", ""):gsub("`", ""):gsub("%f[^\n%z]#+ +", "")
+  text = text:gsub("([^\n])\n(%w)", "%1 %2"):match "^%s*(.-)%s*$"
+  local title, rest = text:match "^([^\n]+)\n%s*\n(.*)$"
+  return title and title:sub(1, #topic) == topic and rest or text
 end
 
 local Write = {}
@@ -24,7 +26,7 @@ function Write.run(session, inputs)
     }
     return result.message.content
   end)
-  local text = tidy(answer)
+  local text = tidy(answer, inputs.topic)
   if text == "" then error("the model wrote nothing", 0) end
   return { text = text }
 end
