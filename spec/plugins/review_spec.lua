@@ -38,6 +38,13 @@ local function encode(text)
   return (text:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
+local function read_file(path)
+  local file = assert(io.open(path))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
 describe("the example review", function()
   local server
 
@@ -280,8 +287,11 @@ describe("the example review", function()
     end)
   end)
 
-  it("loses nothing in a restart", function()
-    server = host.start { config = config() }
+  it("loses nothing in a restart, with its own configuration", function()
+    local own = read_file(EXAMPLE .. "moonhook.yaml"):gsub("%./plugin", EXAMPLE .. "plugin")
+      :gsub("apps/", EXAMPLE .. "apps/"):gsub("data: [^\n]*", "data: data")
+      :gsub("review%-dev", "review-spec")
+    server = host.start { config = own }
     local waiting, rejected, accepted = write(), write(), write()
     reject(rejected)
     accept(accepted)
@@ -338,14 +348,10 @@ describe("the example review", function()
     local dir = host.folder { config = config("plugin", "publish.lua"),
       files = { ["publish.lua"] = SLOW } }
     assert(os.execute(("cp -r %splugin %s/plugin"):format(EXAMPLE, dir)) == 0)
-    local count
-    local file = assert(io.open(EXAMPLE .. "plugin/lib/drafts.lua"))
-    local text = file:read "*a"
-    file:close()
-    text, count = text:gsub("CLAIM_S = 90 ", "CLAIM_S = 1 ")
+    local text, count = read_file(EXAMPLE .. "plugin/lib/drafts.lua")
+      :gsub("CLAIM_S = 90 ", "CLAIM_S = 1 ")
     assert.equal(1, count)
-
-    file = assert(io.open(dir .. "/plugin/lib/drafts.lua", "w"))
+    local file = assert(io.open(dir .. "/plugin/lib/drafts.lua", "w"))
     file:write(text)
     file:close()
 
