@@ -61,6 +61,8 @@ static const char *parse_host(const char *at, Url *url)
       return NULL;
     copy_lower(url->host, at, (size_t)(end - at));
     url->is_ipv6 = true;
+    if (strchr(url->host, '%'))
+      return NULL; // a zone: libuv would take any bytes behind it
     return uv_inet_pton(AF_INET6, url->host, &address) == 0 ? end + 1 : NULL;
   }
   for (len = 0; is_host_char(at[len]); len++)

@@ -243,6 +243,32 @@ plugins:
     assert_fine(check_endpoints(declaration("path: /a, method: GET, whatever: 1, " .. SOURCE)))
   end)
 
+  it("reads the hosts of the network permission", function()
+    local function check_network(text)
+      return host.run { "check", "p", files = {
+        ["p/a.lua"] = "return function() end",
+        ["p/manifest.yaml"] = "version: 0.0.1\ntype: plugin\nauthor: spec\nname: net\n"
+          .. "resource: { permission: { network: " .. text .. " } }\n"
+          .. "plugins: { endpoints: { path: /, method: GET, " .. SOURCE .. " } }\n",
+      } }
+    end
+    for _, text in ipairs { "true", "{ enabled: yes }", "{ hosts: [] }", "{ hosts: null }",
+        "{ enabled: true, hosts: [ a.example, '*.B.example', 127.0.0.1, '::1' ] }" } do
+      assert_fine(check_network(text))
+    end
+    for text, problem in pairs {
+      ["maybe"] = "network: expected true, false or a map, got \"maybe\"",
+      ["{ enabled: maybe }"] = "network: expected enabled: true or false",
+      ["{ hosts: a.example }"] = "network.hosts: expected a list of at most 256 host names",
+      ["{ hosts: [ 'https://a.example' ] }"] = "network.hosts: expected a host such as",
+      ["{ hosts: [ 'a.example:443' ] }"] = "network.hosts: expected a host such as",
+      ["{ hosts: [ '*' ] }"] = "network.hosts: expected a host such as",
+      ["{ host: [ a ] }"] = "network.host: unknown key, did you mean hosts",
+    } do
+      assert_problem("manifest.yaml:5:%d+: resource.permission." .. problem, check_network(text))
+    end
+  end)
+
   it("refuses two endpoints that serve the same method on the same path", function()
     assert_problem("manifest.yaml:8:%d+: path: .* got POST /a/<y>, which manifest.yaml:7:7 has too",
       check_endpoints(declaration("path: /a/<string:x>, method: [ GET, POST ], " .. SOURCE)

@@ -109,6 +109,13 @@ describe("moonhook.yaml", function()
         "backends.d.tenant_id: expected the id of a workspace of Dify",
       ["backends: { d: { type: dify, url: http://127.0.0.1:1, tenant_id: t } }"] =
         "backends.d.inner_api_key_file: expected the file with Dify's inner API key",
+      ["http: { allow: [ 10.0.0.0/33 ] }"] =
+        'http.allow: expected an address, a block such as 10.0.0.0/8, or a host\'s name',
+      ["http: { allow: [ 'http://x' ] }"] = 'http.allow: expected an address, .* got "http://x"',
+      ["http: { allow: { a: b } }"] = "http.allow: expected addresses, blocks and host names",
+      ["http: { alow: [] }"] = "http.alow: unknown key, did you mean allow",
+      ["http: { proxy: 5 }"] = "http.proxy: expected true or false, got 5",
+      ["http: []"] = "http: expected a map",
       ["apps: { c: { mode: chatty } }"] =
         "apps.c.mode: expected chat, completion or workflow, got \"chatty\"",
       ["apps: { c: { mode: chat, memory: 1001 } }"] =

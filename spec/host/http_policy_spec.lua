@@ -64,7 +64,7 @@ describe("the address policy", function()
 
   it("refuses hosts that are neither a name nor an address", function()
     for _, name in ipairs { "1.2.3.4.5", "999.1", "a..b", ".", "..", ".example", "", "0x",
-        "256.256.256.256", "[::1", "[localhost]" } do
+        "256.256.256.256", "[::1", "[localhost]", "[::1%lo]", "[::1%25lo]" } do
       assert_refused("blocked_host", "http://" .. name .. "/")
     end
   end)

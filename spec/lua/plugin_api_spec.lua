@@ -2,6 +2,7 @@
 -- run.
 local library = require "spec.support.library"
 local reverse = require "spec.support.reverse"
+local fake_web = require "spec.support.fake_web"
 local generate = require "spec.docs.generate"
 local json = require "host.json"
 local session = require "moonhook.session"
@@ -31,6 +32,8 @@ end)
 
 describe("the annotations of the session", function()
   local docs = generate.read_meta()
+  local reply = require "moonhook.session.http.reply"
+  local Reply, HttpStream = reply.methods, reply.stream_methods
 
   -- Where the classes' tables are.
   local PLACES = {
@@ -42,6 +45,9 @@ describe("the annotations of the session", function()
     Summary = session.model.summary, Tools = session.tool, Files = session.file,
     ParameterExtractor = session.workflow_node.parameter_extractor,
     QuestionClassifier = session.workflow_node.question_classifier,
+    Http = session.http,
+    HttpResponse = { json = Reply.json, events = Reply.events, close = Reply.close },
+    HttpStream = { collect = HttpStream.collect, close = HttpStream.close },
     Stream = { collect = Stream.collect, close = Stream.close },
   }
 
@@ -74,6 +80,7 @@ describe("the annotations of the session", function()
       ["model.speech2text:invoke"] = "SpeechCall", ["model.moderation:invoke"] = "ModerationCall",
       ["model.summary:invoke"] = "SummaryCall", ["tool:invoke"] = "ToolInvocation",
       ["tool:invoke_api_tool"] = "TypedToolInvocation", ["file:upload"] = "UploadCall",
+      ["http:request"] = "HttpCall",
       ["workflow_node.parameter_extractor:invoke"] = "ExtractorCall",
       ["workflow_node.question_classifier:invoke"] = "ClassifierCall",
     }
@@ -201,6 +208,7 @@ describe("an example of the plugin API's page", function()
         },
         sources = { candy = { text = "return function() return { text = 'x' } end" } },
       }
+      fake_web.otherwise = { status = 201, pieces = { '{"id":1}' } }
       library.files["pages/chat.html"] = "<h1>{{ bot_name }}</h1>"
       library.files["assets/style.css"] = "a{}"
       call_kept = transport.call

@@ -315,6 +315,7 @@
 ---@field tool Tools
 ---@field workflow_node WorkflowNodes
 ---@field file Files
+---@field http Http
 ---@field log Log  as `moonhook.log`
 local Session = {}
 

@@ -6,7 +6,8 @@ local json = require "host.json"
 local web = require "host.web"
 local WAIT = require("host.task").WAIT
 
-local reply = {}
+local Pieces, Reply = {}, {}
+local reply = { methods = Reply, stream_methods = Pieces } -- for the spec of the annotations
 
 local SAFE_MESSAGES = {
   upstream_error = "the upstream could not be reached or broke its protocol",
@@ -27,7 +28,6 @@ end
 -- --- an iterator over what arrives --------------------------------------------------------------
 
 ---@class HttpStream
-local Pieces = {}
 Pieces.__index = Pieces
 
 function Pieces:__call()
@@ -74,7 +74,6 @@ end
 -- --- the reply ----------------------------------------------------------------------------------
 
 ---@class HttpResponse
-local Reply = {}
 Reply.__index = Reply
 
 --- The body as JSON. Raises an Error coded "upstream_error" when it is not.
