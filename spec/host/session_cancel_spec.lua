@@ -1,101 +1,14 @@
 -- Calls that are left, in each phase and in each way that there is: the upstream's connection is
 -- closed at once, and nothing stays behind.
 local cjson = require "cjson"
-local fake_model = require "spec.support.fake_model"
 local host_support = require "spec.support.host"
-local http = require "spec.support.http"
+local leaver = require "spec.support.leaver"
 local process = require "spec.support.process"
 local tcp = require "spec.support.socket"
 
 local is_slow_build = (os.getenv "MOONHOOK_BIN" or ""):find "asan" ~= nil
 local LIMIT_S = is_slow_build and 0.3 or 0.1
-local ABORTED = is_slow_build and 1000 or 10000
-
-local FILES = {
-  ["inner.key"] = "inner-secret\n",
-  ["chat.key"] = "app-secret\n",
-  ["plugins/leaver/manifest.yaml"] = [[
-version: 0.0.1
-type: plugin
-author: spec
-name: leaver
-resource: { permission: { app: { enabled: true }, model: { enabled: true, llm: true,
-  text_embedding: true } } }
-plugins:
-  endpoints:
-    - endpoints:
-        - { path: /call, method: POST, extra: { lua: { source: call.lua } } }
-        - { path: /closes, method: POST, extra: { lua: { source: closes.lua } } }
-        - { path: /breaks, method: POST, extra: { lua: { source: breaks.lua } } }
-        - { path: /returns, method: POST, extra: { lua: { source: returns.lua } } }
-        - { path: /seen, method: GET, extra: { lua: { source: seen.lua } } }
-]],
-  ["plugins/leaver/ask.lua"] = [[
-return function(self, order)
-  local object = self.session
-  for name in order.path:gmatch "[%w_]+" do object = object[name] end
-  return object:invoke(order.argument)
-end]],
-  ["plugins/leaver/raised.lua"] = "return {}",
-  -- Waits as long as it takes; notes what the call raised.
-  ["plugins/leaver/call.lua"] = [[
-local moonhook = require "moonhook"
-local ask, raised = require "ask", require "raised"
-
-return function(self, request)
-  local order = request:get_json "object"
-  return moonhook.Response(function()
-    local ok, problem = pcall(function()
-      local value = ask(self, order)
-      if not order.is_streaming then return coroutine.yield("an answer\n") end
-      for item in value do
-        coroutine.yield((item.delta and item.delta.message.content or item.answer or "item") .. "\n")
-      end
-    end)
-    raised[#raised + 1] = ok and "nothing" or problem.code or tostring(problem)
-    if not ok then error(problem, 0) end
-  end)
-end]],
-  -- Closes the iterator, and goes on with something else.
-  ["plugins/leaver/closes.lua"] = [[
-local moonhook = require "moonhook"
-local ask = require "ask"
-
-return function(self, request)
-  local order = request:get_json "object"
-  return moonhook.Response(function()
-    local values = ask(self, order)
-    values()
-    values:close()
-    coroutine.yield("left")
-    self.session:sleep(5000)
-    coroutine.yield("the end")
-  end)
-end]],
-  -- Leaves the loop without a word, and the handler with it.
-  ["plugins/leaver/breaks.lua"] = [[
-local ask = require "ask"
-
-return function(self, request)
-  for _ in ask(self, request:get_json "object") do return "left" end
-end]],
-  -- Replies while a spawned call waits.
-  ["plugins/leaver/returns.lua"] = [[
-local ask = require "ask"
-
-return function(self, request)
-  local order = request:get_json "object"
-  self.session:spawn(function()
-    local values = ask(self, order)
-    if order.is_streaming then for _ in values do end end
-  end)
-  self.session:sleep(300)
-  return "left"
-end]],
-  ["plugins/leaver/seen.lua"] = [[
-local raised = require "raised"
-return function() return table.concat(raised, ",") end]],
-}
+local backends, send, start = leaver.backends, leaver.send, leaver.start
 
 local function frame(data)
   local text = cjson.encode { data = data, error = "" }
@@ -122,7 +35,9 @@ local STREAMS = {
   },
   ["Dify's frames"] = {
     order = { path = "model.llm", is_streaming = true,
-      argument = { model_config = { provider = "a/b/c", model = "m" }, prompt_messages = MESSAGES } },
+      argument = {
+        model_config = { provider = "a/b/c", model = "m" }, prompt_messages = MESSAGES,
+      } },
     piece = frame(CHUNK),
   },
   ["the Service API's events"] = {
@@ -142,29 +57,6 @@ local BLOCKING = { -- `begins`: how an answer to it does, where not with JSON
   ["the Service API's blocking app"] = { path = "app.chat",
     argument = { app_id = "app-chat", query = "hello", response_mode = "blocking" } },
 }
-
-local function backends(port, scheme)
-  local base = ("%s://127.0.0.1:%d"):format(scheme or "http", port)
-  return {
-    gpt = { type = "openai", url = base .. "/v1" },
-    dify = { type = "dify", url = base, inner_api_key_file = "inner.key", tenant_id = "t-1" },
-    service = { type = "dify-service", url = base .. "/v1",
-      apps = { ["app-chat"] = { key_file = "chat.key" } } },
-  }
-end
-
-local function start(options)
-  options.files = FILES
-  options.config.plugins = { "plugins" }
-  options.config.endpoints = { { plugin = "leaver", hook_id = "leaver" } }
-  return host_support.start(options)
-end
-
-local function send(host, target, order)
-  local client = host:connect()
-  client:send(http.format { target = "/e/leaver" .. target, json = cjson.encode(order) })
-  return client
-end
 
 describe("a call that is left", function()
   local host, upstream, noted
@@ -436,60 +328,4 @@ describe("a call that is left before it reached anyone", function()
       connection:close()
     end)
   end)
-end)
-
-describe("many streams that are left", function()
-  local model
-
-  setup(function() model = fake_model.start { tls = true } end)
-  teardown(function() model:stop() end)
-
-  local function count_fds(host)
-    local pipe = io.popen(("ls /proc/%d/fd | wc -l"):format(host.process.pid))
-    local count = tonumber(pipe:read "*a")
-    pipe:close()
-    return count
-  end
-
-  local function resident_kib(host)
-    local file = assert(io.open(("/proc/%d/status"):format(host.process.pid)))
-    local kib = tonumber(file:read("*a"):match "VmRSS:%s*(%d+)")
-    file:close()
-    return kib
-  end
-
-  -- Lets so many clients come and leave, 100 at a time.
-  local function leave(host, provider, count)
-    local order = { path = "model.llm", is_streaming = true, argument = {
-      model_config = { provider = provider, model = "fake;endless;piece_bytes=1;piece_ms=20" },
-      prompt_messages = MESSAGES,
-    } }
-    local result = process.run { "node", "spec/support/leavers.mjs", tostring(host.port),
-      "/e/leaver/call", tostring(count), "100", "#1", cjson.encode(order), seconds = 120 }
-    local told = cjson.decode(result.stdout)
-    assert.same({ left = count, broken = 0 }, told)
-    process.eventually(function() return model:connections() == 0 end, 5,
-      "the model's connections to close")
-    model:forget()
-  end
-
-  for _, case in ipairs { { "http", ABORTED, 2048 }, { "https", math.floor(ABORTED / 10), 2048 } } do
-    local scheme, count, bound_kib = unpack(case)
-    it(("leave nothing behind over %s: %d of them"):format(scheme, count), function()
-      local host = start {
-        config = {
-          client = { ca_file = model.ports.ca_file },
-          backends = backends(scheme == "http" and model.port or model.ports.tls_port, scheme),
-        },
-      }
-      leave(host, "gpt", math.floor(count / 5)) -- what the first uses need is there
-      local fds, kib = count_fds(host), resident_kib(host)
-      leave(host, "gpt", math.floor(count * 2 / 5))
-      leave(host, "gpt", math.floor(count * 2 / 5))
-      process.eventually(function() return count_fds(host) <= fds end, 2, "its sockets to close")
-      local grown = resident_kib(host) - kib
-      assert.is_true(is_slow_build or grown <= bound_kib, grown .. " KiB")
-      host:stop() -- asserts that no handle and no task is left
-    end)
-  end
 end)
