@@ -152,6 +152,13 @@ describe("the backend dify", function()
     end
   end)
 
+  it("lets a tool say nothing, but not by hanging up", function()
+    dify:order { end_after_bytes = 0 }
+    assert.same({ {} }, { call("tool", TOOL).items })
+    dify:order { end_after_bytes = 0, framing = "close" }
+    assert.equal("upstream_error", caller:call({ path = "tool", argument = TOOL }).error.code)
+  end)
+
   it("runs the two nodes", function()
     local result = call("workflow_node.parameter_extractor", EXTRACT).value
     assert.same({ city = "Oslo" }, result.outputs)

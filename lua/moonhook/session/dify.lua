@@ -108,7 +108,8 @@ local function open(backend, kind, request, title)
   return call
 end
 
--- Waits for the next frame's data. nil at the end; an answer without any frame is a failure.
+-- Waits for the next frame's data. nil at the end; an answer without any frame is a failure, but of
+-- a tool that has nothing to say.
 local function next_data(call)
   while true do
     local frame, failure = exchange.read(call)
@@ -116,7 +117,7 @@ local function next_data(call)
       if (failure.detail or ""):find "^frame_truncated" then failure.code = "upstream_truncated" end
       return nil, failure
     elseif not frame then
-      if call.position > 0 then return nil end
+      if call.position > 0 or call.kind == "tool" and not call.is_open_ended then return nil end
       local name = call.answers_for or call.kind:gsub("_", " ")
       return nil, failure_of(call, "Dify gave no answer", "No response from " .. name)
     end
