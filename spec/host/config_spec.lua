@@ -105,7 +105,7 @@ describe("moonhook.yaml", function()
         "backends.gpt.url: expected a URL",
       ["backends: { gpt: { type: openai, url: http://127.0.0.1:1, models: { lm: [ a ] } } }"] =
         "backends.gpt.models.lm: unknown key, did you mean llm",
-      ["backends: { d: { type: dify, url: http://127.0.0.1:1, inner_api_key_file: moonhook.yaml } }"] =
+      ["backends: { d: { type: dify, url: http://x.y, inner_api_key_file: moonhook.yaml } }"] =
         "backends.d.tenant_id: expected the id of a workspace of Dify",
       ["backends: { d: { type: dify, url: http://127.0.0.1:1, tenant_id: t } }"] =
         "backends.d.inner_api_key_file: expected the file with Dify's inner API key",
