@@ -118,16 +118,16 @@ static void push_settings(lua_State *L, const HookRequest *hook)
 }
 
 // Leaves the path's variables as a table, or nil when the rule has none.
-static void push_values(lua_State *L, const RouteMatch *match)
+static void push_values(lua_State *L, const HookRequest *hook)
 {
   uint32_t i;
-  if (match->capture_count == 0) {
+  if (hook->capture_count == 0) {
     lua_pushnil(L);
     return;
   }
-  lua_createtable(L, 0, (int)match->capture_count);
-  for (i = 0; i < match->capture_count; i++) {
-    const Capture *capture = &match->captures[i];
+  lua_createtable(L, 0, (int)hook->capture_count);
+  for (i = 0; i < hook->capture_count; i++) {
+    const Capture *capture = &hook->captures[i];
     lua_pushstring(L, capture->part->text);
     if (capture->part->type == PART_INT || capture->part->type == PART_FLOAT) {
       char digits[64];
@@ -145,9 +145,11 @@ int hook_request_push(lua_State *co, void *owner)
 {
   HookRequest *hook = owner;
   lua_State *L = state_lua(generation_state(hook->generation)); // where calls may be made
-  generation_push_handler(hook->generation, co, hook->match.declaration);
+  generation_push_handler(hook->generation, co, hook->declaration);
   lua_pushnumber(co, open_handle(hook));
-  push_values(co, &hook->match);
+  push_values(co, hook);
+  mem_free(hook->captures);
+  hook->captures = NULL;
   push_settings(L, hook);
   lua_xmove(L, co, 1);
   return 4;

@@ -127,6 +127,7 @@ static void hook_free(Dispatch *dispatch, HookRequest *hook)
 {
   Buffer path = hook->path;
   HeaderList headers = hook->headers;
+  mem_free(hook->captures);
   timer_stop(&hook->deadline);
   generation_release(hook->generation);
   endpoint_release(hook->endpoint);
@@ -159,6 +160,7 @@ static void on_head(void *context, Request *request)
   HookPlace place;
   Endpoint *endpoint;
   HookRequest *hook;
+  RouteMatch match;
   Err err;
   if (!find_hook(dispatch, request, &place) ||
       !(endpoint = endpoint_table_find(dispatch->endpoints, place.hook_id)) ||
@@ -178,7 +180,7 @@ static void on_head(void *context, Request *request)
   }
   switch (router_match(endpoint->plugin->router, request->method,
                        (Span){ hook->path.bytes ? hook->path.bytes : "", hook->path.len },
-                       &hook->match)) {
+                       &match)) {
   case ROUTE_FOUND:
     break;
   case ROUTE_NOT_FOUND:
@@ -189,13 +191,19 @@ static void on_head(void *context, Request *request)
     hook_free(dispatch, hook);
     return;
   case ROUTE_WRONG_METHOD:
-    reply_wrong_method(request, hook->match.allow);
+    reply_wrong_method(request, match.allow);
     hook_free(dispatch, hook);
     return;
   case ROUTE_ADD_SLASH:
     reply_add_slash(request);
     hook_free(dispatch, hook);
     return;
+  }
+  hook->declaration = match.declaration;
+  hook->capture_count = match.capture_count;
+  if (match.capture_count > 0) {
+    hook->captures = mem_alloc(match.capture_count * sizeof *hook->captures);
+    memcpy(hook->captures, match.captures, match.capture_count * sizeof *hook->captures);
   }
   hook->dispatch = dispatch;
   hook->request = request;
@@ -251,7 +259,7 @@ static void log_request(const Request *request, const HookRequest *hook, const c
     LOG_S("request_id", request->id),
     LOG_S("plugin", package ? package->name : "-"),
     LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
-    LOG_S("route", package ? package->declarations[hook->match.declaration].rule->text : "-"),
+    LOG_S("route", package ? package->declarations[hook->declaration].rule->text : "-"),
     LOG_B("method", request->method.at, request->method.len),
     LOG_B("path", hook ? hook->path.bytes : "-", hook ? hook->path.len : 1),
     LOG_I("status", request->status),

@@ -26,7 +26,9 @@ struct HookRequest {
   Generation *generation; // held
   Endpoint *endpoint;     // held: it may change meanwhile
   Buffer path;            // decoded, behind the hook id
-  RouteMatch match;
+  uint32_t declaration;   // index in the package
+  uint32_t capture_count;
+  Capture *captures; // of the path, until the handler has them; NULL: none
   ReplyMode mode;
   bool is_begun;      // the head is out
   bool is_waiting;    // for the client to read

@@ -215,7 +215,7 @@ static void log_failure(const HookRequest *hook, const TaskFailure *failure)
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
   log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
-            LOG_S("route", package->declarations[hook->match.declaration].rule->text),
+            LOG_S("route", package->declarations[hook->declaration].rule->text),
             LOG_S("code", failure->code), LOG_B("error", failure->message.at, failure->message.len),
             LOG_B("details", failure->details.at ? failure->details.at : "", failure->details.len),
             LOG_B("traceback", failure->traceback.at,

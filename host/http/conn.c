@@ -130,7 +130,8 @@ void conn_send(Conn *conn, const void *bytes, size_t len)
     }
   }
   conn->out.len = 0;
-  if (conn->out.cap > KEPT_OUT_BYTES)
+  // The next request comes at once, the next event of a stream after a while.
+  if (conn->out.cap > KEPT_OUT_BYTES || !conn->is_done)
     buffer_free(&conn->out);
 }
 

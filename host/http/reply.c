@@ -11,6 +11,7 @@
 enum {
   DIRECT_BYTES = 16 * 1024, // from here on a body is not copied before the socket had its chance
   HEAD_BYTES = 384,         // more than all that the server itself puts into a head
+  TURN_BYTES = 1000,        // of pieces: most turns have less
 };
 
 typedef struct {
@@ -133,6 +134,8 @@ void reply_piece(Request *request, const void *bytes, size_t len)
   request->bytes_out += len;
   if (request->is_head || conn->framing == FRAMING_NO_BODY || len == 0)
     return;
+  if (!conn->out.bytes) // given back at the end of each turn
+    buffer_reserve(&conn->out, TURN_BYTES);
   if (conn->framing == FRAMING_CHUNKED) {
     *--at = '\n';
     *--at = '\r';
