@@ -67,6 +67,8 @@ static void on_end(Task *task, const TaskFailure *failure)
     channel->is_broken = true;
     stream_fail(&channel->stream, is_ours ? failure->code : "upstream_error", "%.*s",
                 (int)failure->message.len, failure->message.at);
+    if (failure->retry_after_s > 0)
+      channel->stream.error.retry_after_s = failure->retry_after_s;
   }
   if (channel->is_closed)
     channel_free(channel);

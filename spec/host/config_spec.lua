@@ -113,7 +113,7 @@ describe("moonhook.yaml", function()
         'http.allow: expected an address, a block such as 10.0.0.0/8, or a host\'s name',
       ["http: { allow: [ 'http://x' ] }"] = 'http.allow: expected an address, .* got "http://x"',
       ["http: { allow: { a: b } }"] = "http.allow: expected addresses, blocks and host names",
-      ["http: { alow: [] }"] = "http.alow: unknown key, did you mean allow",
+      ["http: { prox: true }"] = "http.prox: unknown key, did you mean proxy",
       ["http: { proxy: 5 }"] = "http.proxy: expected true or false, got 5",
       ["http: []"] = "http: expected a map",
       ["apps: { c: { mode: chatty } }"] =

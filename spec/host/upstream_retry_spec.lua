@@ -59,6 +59,26 @@ describe("a model call", function()
     assert.is_true(count > 20 and count <= 20 + 2 + 4, count)
   end)
 
+  it("is not even made for a while when all before it failed", function()
+    local count, refused = 100, 0
+    for _ = 1, count do
+      local reply = host:once("gpt", "fake;status=503;retry_after=0")
+      if reply.status == 503 then
+        refused = refused + 1
+        assert.truthy(reply.body:find('"code":"upstream_unavailable"', 1, true))
+        assert.truthy(tonumber(reply.headers["retry-after"]) >= 1)
+      else
+        assert.equal(502, reply.status)
+      end
+    end
+    assert.is_true(refused > count / 2, refused)
+    assert.is_true(#model:seen() <= (count - refused) + 2 + count / 5, #model:seen())
+    local started = process.now()
+    process.eventually(function() return host:once("gpt", "fake").status == 200 end, 6)
+    assert.is_true(process.now() - started <= 6)
+    assert.equal(200, host:once("gpt", "fake").status)
+  end)
+
   it("keeps its connection for the next one", function()
     for _ = 1, 5 do host:once("gpt", "fake") end
     local seen = model:seen()

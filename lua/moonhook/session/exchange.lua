@@ -16,7 +16,9 @@ local SAFE_MESSAGES = {
 
 --- The Error for a failure that C reported. The backend `local` is ours: its words are safe.
 function exchange.failure(backend, code, message, retry_after_s)
-  if backend == "local" then return Error.new(code, message, { backend = backend }) end
+  if backend == "local" then
+    return Error.new(code, message, { backend = backend, retry_after_s = retry_after_s })
+  end
   if code == "upstream_error" and (message or ""):find("^upstream_truncated") then
     code = "upstream_truncated"
   end

@@ -58,6 +58,12 @@ local OF_CODE = {
   upstream_timeout = function()
     return server(504, "upstream_timeout", "The model's server took too long to answer.")
   end,
+  upstream_unavailable = function(err) -- the host leaves it alone after many failures
+    local known = server(503, "upstream_unavailable",
+      "The model's server keeps failing. Try again later.")
+    known.retry_after = err.retry_after_s and tostring(err.retry_after_s)
+    return known
+  end,
   not_found = function()
     return {
       status = 404, type = "invalid_request_error", code = "model_not_found",

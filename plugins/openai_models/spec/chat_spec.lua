@@ -152,6 +152,7 @@ describe("POST /v1/chat/completions", function()
       "rate_limit_exceeded" },
     { Error.new("upstream_error", "x", { upstream_status = 503 }), 502, "upstream_error" },
     { Error.new("upstream_timeout", "x"), 504, "upstream_timeout" },
+    { Error.new("upstream_unavailable", "x", { retry_after_s = 3 }), 503, "upstream_unavailable" },
     { Error.new("not_found", "x"), 404, "model_not_found" },
     { Error.new("unsupported", "x", { param = "messages" }), 400, "unsupported_parameter" },
     { Error.new("upstream_error", "x", {
