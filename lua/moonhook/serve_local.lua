@@ -4,8 +4,13 @@ local DONE = require("host.task").DONE
 local serve = require("moonhook.backend.local").serve
 local yield = coroutine.yield
 
-local function loop(kind, body)
-  serve(kind, body)
+-- A spawned function comes alone, a call with its body.
+local function loop(first, body)
+  if type(first) == "function" then
+    first()
+  else
+    serve(first, body)
+  end
   return loop(yield(DONE)) -- a tail call: nothing of the last call stays
 end
 

@@ -1,5 +1,5 @@
--- The session's calls beside chat, on the real binary: a model server, the built-in models, and apps
--- of the built-in backend, workflows above all.
+-- The session's calls beside chat, on the real binary: a model server, the built-in models, and
+-- apps of the built-in backend, workflows above all.
 local cjson = require "cjson"
 local host = require "spec.support.host"
 local http = require "spec.support.http"
@@ -83,6 +83,18 @@ return { run = function(session, inputs)
 end }
 ]]
 
+local BOTH = [[
+return function(session)
+  local function count(to)
+    return session:step("count to " .. to, function()
+      return session.app.completion:invoke { app_id = "count", inputs = { n = to } }.answer
+    end)
+  end
+  local one, two = session:spawn(count, 1), session:spawn(count, 2)
+  return { one = one:wait(), two = two:wait() }
+end
+]]
+
 describe("the session's calls", function()
   local server, model
 
@@ -100,18 +112,22 @@ describe("the session's calls", function()
         ["plugins/poor/events.lua"] = EVENTS,
         ["plugins/poor/sound.lua"] = SOUND,
         ["apps/flow.lua"] = FLOW,
+        ["apps/both.lua"] = BOTH,
         ["gpt.key"] = "sk-secret",
       },
       verb = "dev",
       config = {
         plugins = { "plugins" },
-        endpoints = { { plugin = "kinds", hook_id = "kinds" }, { plugin = "poor", hook_id = "poor" } },
+        endpoints = {
+          { plugin = "kinds", hook_id = "kinds" }, { plugin = "poor", hook_id = "poor" },
+        },
         backends = { gpt = { type = "openai", api_key_file = "gpt.key",
           url = ("http://127.0.0.1:%d/v1"):format(model.port), models = { llm = { "chat" } } } },
         apps = {
           candy = { mode = "chat" },
           count = { mode = "completion", prompt = "count to {{n}}" },
           flow = { mode = "workflow", source = "apps/flow.lua" },
+          both = { mode = "workflow", source = "apps/both.lua" },
         },
       },
     }
@@ -241,8 +257,11 @@ describe("the session's calls", function()
 
   describe("to the built-in models", function()
     it("rank, moderate, shorten and fill in", function()
-      local ranked = ask("model.rerank", { query = "purring cats", docs = { "the moon", "cats purr" },
-        model_config = { provider = "local", model = "demo-rerank" } }).result
+      local ranked = ask("model.rerank", {
+        query = "purring cats",
+        docs = { "the moon", "cats purr" },
+        model_config = { provider = "local", model = "demo-rerank" },
+      }).result
       assert.equal("cats purr", ranked.docs[1].text)
       assert.is_true(ask("model.moderation", { text = "I will kill you",
         model_config = { provider = "local", model = "demo-moderation" } }).result)
@@ -326,6 +345,19 @@ describe("the session's calls", function()
       assert.same({ "workflow_started", "node_started", "node_finished", "node_started",
         "node_finished", "workflow_finished" }, names)
       assert.same({ text = "about cats" }, list[3].data.outputs)
+    end)
+
+    it("may make calls side by side", function()
+      local run = ask("app.workflow", { app_id = "both", inputs = {} }).result
+      assert.equal("succeeded", run.data.status)
+      assert.same({ one = "1.", two = "1, 2." }, run.data.outputs)
+      local names = {}
+      for i, event in ipairs(events("workflow", { app_id = "both", inputs = {} })) do
+        names[i] = event.event
+      end
+      table.sort(names)
+      assert.same({ "node_finished", "node_finished", "node_started", "node_started",
+        "workflow_finished", "workflow_started" }, names)
     end)
 
     it("send each event when it happens", function()

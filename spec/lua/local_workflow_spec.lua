@@ -229,6 +229,12 @@ describe("a workflow app of the built-in backend", function()
       assert.truthy(run().data.error:find("called with '.'", 1, true))
     end)
 
+    it("has no reply to wait for", function()
+      start "return function(session) session:after_response(print) end"
+      assert.truthy(run().data.error:find("session:after_response: a workflow app has no reply", 1,
+        true))
+    end)
+
     it("may not yield", function()
       start "return function() coroutine.yield 'x' end"
       assert.truthy(run().data.error:find("run yielded a value", 1, true))

@@ -134,6 +134,9 @@ local function session_of(run)
     if self ~= session then Error.blame "session:step: called with '.', expected ':'" end
     return run:step(title, fn, ...)
   end
+  function session:after_response()
+    Error.blame "session:after_response: a workflow app has no reply that it could wait for"
+  end
   return setmetatable(session, {
     __index = function(_, name)
       local value = shared_session[name]
