@@ -1,7 +1,8 @@
 // host.task: the marks that coroutines.lua and serve.lua need, and tasks that a task starts.
 //   is_cancelled() -> boolean
 //   note(co): keeps the traceback of an inner coroutine that raised, for the log
-//   key() -> a value that names the request's task, the same in every task that it spawned
+//   keep_after(fn) -> true | nothing: keeps fn with the request's task, at most 16
+//   take_after() -> { fn, ... } | nil
 //   spawn(fn) -> handle | nil, code, message: runs fn() beside the running task
 //   join(handle) -> true | WAIT: when the spawned task is over, however it ended
 #include <string.h>
@@ -12,7 +13,7 @@
 
 #define CHILD_TYPE "moonhook.task"
 
-enum { CANCEL_GRACE_MS = 1000 };
+enum { CANCEL_GRACE_MS = 1000, MAX_AFTER = 16 };
 
 // A spawned task, seen from the one that started it. Three hold it: the userdata that Lua sees, the
 // request's task that owns it, and the child while it runs; each may let go first.
@@ -166,12 +167,37 @@ static int l_task_note(lua_State *L)
   return 0;
 }
 
-static int l_task_key(lua_State *L)
+// The functions belong to the task, and go with it when it fails before they run.
+static int l_task_keep_after(lua_State *L)
 {
   Task *task = task_current(L);
-  if (!task)
+  int *ref = task ? task_after_ref(task_root(task)) : NULL, count;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!ref)
     return 0;
-  lua_pushlightuserdata(L, task_root(task));
+  if (!*ref) {
+    lua_newtable(L);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+  count = (int)lua_objlen(L, -1) + 1;
+  if (count > MAX_AFTER)
+    return 0;
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, count);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_task_take_after(lua_State *L)
+{
+  Task *task = task_current(L);
+  int *ref = task ? task_after_ref(task_root(task)) : NULL;
+  if (!ref || !*ref)
+    return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  *ref = 0;
   return 1;
 }
 
@@ -180,7 +206,8 @@ int luaopen_host_task(lua_State *L)
   static const luaL_Reg functions[] = {
     { "is_cancelled", l_task_is_cancelled },
     { "note", l_task_note },
-    { "key", l_task_key },
+    { "keep_after", l_task_keep_after },
+    { "take_after", l_task_take_after },
     { "spawn", l_task_spawn },
     { "join", l_task_join },
     { NULL, NULL },

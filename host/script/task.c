@@ -31,6 +31,7 @@ struct Task {
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t children;  // of a root: spawned and not over
   char request_id[33];
+  int after_ref; // see task_after_ref; given back at the end
   Timer grace;
   char cancel_code[40];
   char cancel_message[80];
@@ -155,6 +156,8 @@ static void end(Task *task, const TaskFailure *failure, bool can_reuse)
   *task->link = task->next;
   if (task->next)
     task->next->link = task->link;
+  if (task->after_ref)
+    luaL_unref(L, LUA_REGISTRYINDEX, task->after_ref);
   task->events->on_end(task, failure);
   if (!can_reuse || !state_pool_give(state, task->co, task->co_ref))
     luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
@@ -495,6 +498,11 @@ void task_push_marks(lua_State *L)
   lua_setfield(L, -2, "DONE");
   lua_pushlightuserdata(L, &mark_bad);
   lua_setfield(L, -2, "BAD");
+}
+
+int *task_after_ref(Task *task)
+{
+  return &task->after_ref;
 }
 
 Task *task_root(Task *task)

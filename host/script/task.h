@@ -76,6 +76,8 @@ Task *task_root(Task *task); // the request's task that spawned this one, or its
 void task_set_root(Task *task, Task *root);
 bool task_count_child(Task *root, int change); // false: it has as many as it may
 
+int *task_after_ref(Task *task); // registry reference of what goes on after the reply; 0: none
+
 // What log records of the task's code name; at most 32 characters, copied. "": none.
 void task_set_request_id(Task *task, const char *request_id);
 const char *task_request_id(const Task *task);

@@ -11,6 +11,7 @@ local Error = require "moonhook.error"
 local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
 local new_request = Request.new
 local reply, reply_text, begin = http.reply, http.reply_text, http.begin
+local guard = require("moonhook.coroutines").guard
 local DONE = task.DONE
 
 local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = of every `self` of its
@@ -77,7 +78,7 @@ local function serve(handler, handle, values, settings)
   local request = new_request(handle)
   settings = settings and deep_copy(settings) or {}
   send(handle, request, rawget(handler, "invoke")(self, request, values or {}, settings))
-  if rawget(session, "_after_count") then run_after(handle) end
+  if rawget(session, "_has_after") then run_after(handle) end
 end
 
 -- A spawned function comes alone, a request with its handler.
@@ -90,4 +91,7 @@ local function loop(first, ...)
   return loop(yield(DONE)) -- a tail call: nothing of the last request stays
 end
 
-return loop
+return function(...)
+  guard()
+  return loop(...)
+end

@@ -46,6 +46,23 @@ local HANDLERS = {
         self.session:sleep(60000)
       end)
     end }]],
+  after_raises = [[
+    return { invoke = function(self, request)
+      if request.args.seen then return table.concat(seen, ",") end
+      self.session:after_response(function() note("never") end)
+      error "at once"
+    end }]],
+  after_many = [[
+    return { invoke = function(self)
+      local count = 0
+      local ok, problem = pcall(function()
+        for i = 1, 100 do
+          self.session:after_response(function() end)
+          count = i
+        end
+      end)
+      return count .. " " .. problem
+    end }]],
   after = [[
     return { invoke = function(self, request)
       if request.args.seen then return table.concat(seen, ",") end
@@ -126,6 +143,15 @@ describe("a request's further tasks", function()
     process.eventually(function()
       return get("/abandoned?seen=1").body == "cancelled"
     end, 2, "the spawned function to be cancelled")
+  end)
+
+  it("are dropped with a handler that raises", function()
+    for _ = 1, 5 do assert.equal(500, get("/after_raises").status) end
+    for _ = 1, 5 do assert.equal("", get("/after_raises?seen=1").body) end
+  end)
+
+  it("are bounded after the reply, too", function()
+    assert.matches("^16 after_many.lua:.*less than 16 functions", get("/after_many").body)
   end)
 
   it("go on after the reply, whose end the client sees at once", function()

@@ -39,8 +39,15 @@ describe("which backend carries a call", function()
 
   it("refuses models on a dify-service backend", function()
     reverse.reset { backends = { clouds = { type = "dify-service" } } }
-    local raised = failure(function() catalogue.of_model("clouds", "m", "llm") end)
+    local raised = failure(function()
+      session.model.llm:invoke {
+        model_config = { provider = "clouds", model = "m" },
+        prompt_messages = { { role = "user", content = "hi" } },
+      }
+    end)
     assert.equal("unsupported", raised.code)
+    assert.matches("llm", raised.message)
+    assert.matches("clouds", raised.message)
   end)
 
   it("looks for an app in apps, then in the dify-service maps, then goes to dify", function()

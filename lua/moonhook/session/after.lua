@@ -1,46 +1,24 @@
--- session:after_response(fn): work for the time after the reply, owned by the request's task.
+-- session:after_response(fn): work for the time after the reply, owned by the request's task: when
+-- the handler raises or its client leaves before the reply is complete, it goes with the task.
 local Error = require "moonhook.error"
 local task = require "host.task"
 
-local MAX_FUNCTIONS = 16
-
 local after = {}
-local waiting = {} -- [task's key] = { fn, ... }
-local count = 0    -- of tasks in it
-
--- serve.lua looks there before it loads this module.
-local function tell(session)
-  rawset(session, "_after_count", count > 0 and count or nil)
-end
 
 --- Keeps `fn` until the reply is complete.
 function after.add(session, fn)
-  local key = task.key()
   if type(fn) ~= "function" then
     Error.blame("session:after_response: expected a function, got a " .. type(fn))
-  elseif not key then
-    Error.blame("session:after_response: there is no request while a plugin loads")
   end
-  local functions = waiting[key]
-  if not functions then
-    functions = {}
-    waiting[key], count = functions, count + 1
-    tell(session)
+  if not task.keep_after(fn) then
+    Error.blame("session:after_response: expected a request that has left less than 16 functions")
   end
-  if #functions == MAX_FUNCTIONS then
-    Error.blame("session:after_response: a request may leave 16 functions")
-  end
-  functions[#functions + 1] = fn
+  rawset(session, "_has_after", true) -- from now on serve.lua looks, in this state
 end
 
 --- Takes the running task's functions, or nil.
 function after.take()
-  local key = task.key()
-  local functions = waiting[key]
-  if not functions then return nil end
-  waiting[key], count = nil, count - 1
-  tell(require "moonhook.session")
-  return functions
+  return task.take_after()
 end
 
 return after
