@@ -70,9 +70,11 @@ static void add_bearer(HeaderList *headers, const char *key)
   buffer_free(&value);
 }
 
-static int add_key(HeaderList *headers, const Backend *backend, const BackendAsk *ask, Err *err)
+static int add_key(BackendCall *prepared, const Backend *backend, const BackendAsk *ask, Err *err)
 {
+  HeaderList *headers = &prepared->headers;
   const char *key = backend->key;
+  prepared->key = key;
   if (backend->type == BACKEND_DIFY) {
     if (key)
       header_list_add(headers, span_of("X-Inner-Api-Key"), span_of(key));
@@ -83,6 +85,7 @@ static int add_key(HeaderList *headers, const Backend *backend, const BackendAsk
     if (!key)
       return err_set(err, UV_ENOENT, "the backend '%s' has no key for the app '%s'", backend->name,
                      ask->app_id ? ask->app_id : "(none named)");
+    prepared->key = key;
   }
   if (key)
     add_bearer(headers, key);
@@ -129,7 +132,7 @@ static int fill(BackendCall *prepared, const Backend *backend, const BackendKind
     return append_signed(&prepared->url, backend, kind, ask->signed_url, err);
   buffer_string(&prepared->url, backend->url);
   if ((rc = append_path(&prepared->url, kind, ask->path_arg, err)) < 0 ||
-      (rc = add_key(&prepared->headers, backend, ask, err)) < 0)
+      (rc = add_key(prepared, backend, ask, err)) < 0)
     return rc;
   return backend->type == BACKEND_DIFY ? splice_tenant(&prepared->body, backend, body, err) : 0;
 }

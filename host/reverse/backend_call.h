@@ -20,6 +20,7 @@ typedef struct {
   ClientCall call; // points into the rest, and to the caller's body unless it had to be changed
   Buffer url, body;
   HeaderList headers;
+  const char *key; // the one that is sent, the backend's own; or NULL
 } BackendCall;
 
 // Returns 0, or a negative code with err->text and nothing to be freed: UV_ENOENT when the backend

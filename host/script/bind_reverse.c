@@ -9,7 +9,12 @@
 
 #define HANDLE_TYPE "moonhook.reverse"
 
-enum { WANT_NONE, WANT_HEAD, WANT_PIECE };
+enum {
+  WANT_NONE,
+  WANT_HEAD,
+  WANT_PIECE,
+  MIN_KEY_BYTES = 8, // a shorter one is a word such as "none", which others may say, too
+};
 
 // One open call; lives in the userdata. The task owns it, the collector is a safety net.
 typedef struct {
@@ -19,6 +24,7 @@ typedef struct {
   Runtime *runtime;
   Backends *backends; // the table that the call was opened with
   const Backend *backend;
+  const char *key;       // that was sent; of the backend
   BackendCall *farewell; // to be made when the call is closed before its end; or NULL
   int want;              // what the task waits for
 } Handle;
@@ -189,6 +195,7 @@ static int l_open(lua_State *L)
     if (backend_call_prepare(&prepared, backend, kind, &ask, body, &err) < 0)
       return push_unprepared(L, &err);
     handle->stream = client_open(runtime->client, &prepared.call);
+    handle->key = prepared.key;
     backend_call_free(&prepared);
   }
   handle->task = task;
@@ -248,6 +255,28 @@ static int push_error(lua_State *L, Handle *handle)
   return 4;
 }
 
+// Pushes what an upstream said. Some repeat what they were told, when they refuse a key above all:
+// the key itself is not for plugins.
+static void push_said(lua_State *L, const Handle *handle, Span said)
+{
+  size_t key_len = handle->key ? strlen(handle->key) : 0;
+  Buffer clean = { 0 };
+  const char *found;
+  while (key_len >= MIN_KEY_BYTES && said.len >= key_len &&
+         (found = memmem(said.at, said.len, handle->key, key_len))) {
+    buffer_append(&clean, said.at, (size_t)(found - said.at));
+    buffer_string(&clean, "***");
+    said.len -= (size_t)(found - said.at) + key_len;
+    said.at = found + key_len;
+  }
+  if (clean.len) {
+    buffer_append(&clean, said.at, said.len);
+    said = (Span){ clean.bytes, clean.len };
+  }
+  lua_pushlstring(L, said.at ? said.at : "", said.len);
+  buffer_free(&clean);
+}
+
 // Pushes what the stream has; -1 when it has nothing yet.
 static int push_result(lua_State *L, Handle *handle)
 {
@@ -275,7 +304,7 @@ static int push_result(lua_State *L, Handle *handle)
   if (handle->want == WANT_HEAD)
     lua_pushinteger(L, http_status);
   else
-    lua_pushlstring(L, piece.at ? piece.at : "", piece.len);
+    push_said(L, handle, piece);
   return 1;
 }
 
@@ -337,7 +366,7 @@ static int l_header(lua_State *L)
   value = headers ? header_list_get(headers, name) : (Span){ NULL, 0 };
   if (!value.at)
     return 0;
-  lua_pushlstring(L, value.at, value.len);
+  push_said(L, handle, value);
   return 1;
 }
 

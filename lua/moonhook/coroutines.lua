@@ -12,12 +12,19 @@ local WAIT, BAD = task.WAIT, task.BAD
 
 local coroutines = {}
 
-local waiting = setmetatable({}, { __mode = "k" }) -- [coroutine] = true while its mark is out
+-- [coroutine] = true while its mark is out; a task's own coroutine is always the host's to resume.
+local waiting = setmetatable({}, { __mode = "k" })
 
 --- Suspends the task until the operation that a C leaf has just started is done.
 ---@return any ... what the leaf would have returned
 function coroutines.wait()
   return yield(WAIT)
+end
+
+--- Keeps the running coroutine, a task's, from being resumed by anyone but the host.
+function coroutines.guard()
+  local co = running()
+  if co then waiting[co] = true end
 end
 
 local function raise(code, message)
@@ -62,7 +69,8 @@ function public.resume(co, ...)
 end
 
 function public.status(co)
-  return waiting[co] and "normal" or status(co)
+  local now = status(co)
+  return now == "suspended" and waiting[co] and "normal" or now
 end
 
 function public.wrap(body)
