@@ -4,6 +4,8 @@ local Error = require "moonhook.error"
 local json = require "host.json"
 local result = require "moonhook.session.result"
 
+local next, setmetatable, type = next, setmetatable, type
+
 local openai = {}
 
 -- ---- requests ---------------------------------------------------------------------------------
@@ -227,13 +229,13 @@ local function is_object_or_nil(value)
 end
 
 local function message_problem(message)
-  local content = message.content
-  if not is_object_or_nil(content) and type(content) ~= "string" then
+  local content, calls = message.content, message.tool_calls
+  if type(content) ~= "string" and not is_object_or_nil(content) then
     return "the content is neither a text nor an array"
   end
-  if not is_object_or_nil(message.tool_calls) then return "tool_calls is not an array" end
-  if message.tool_calls == nil then return nil end
-  for _, call in ipairs(message.tool_calls) do
+  if calls == nil then return nil end
+  if type(calls) ~= "table" then return "tool_calls is not an array" end
+  for _, call in ipairs(calls) do
     if type(call) ~= "table" or not is_object_or_nil(call["function"]) then
       return "a tool call is not an object"
     end
@@ -242,16 +244,19 @@ end
 
 --- What is wrong with a stream's event, or nil. An event without choices carries usage only.
 function openai.event_problem(event)
-  if not is_object_or_nil(event.choices) then return "choices is not an array" end
+  local choices = event.choices
+  if not is_object_or_nil(choices) then return "choices is not an array" end
   if not is_object_or_nil(event.usage) then return "usage is not an object" end
-  local choice = event.choices and event.choices[1]
+  local choice = choices and choices[1]
   if choice == nil then return nil end
   if type(choice) ~= "table" then return "a choice is not an object" end
-  if not is_object_or_nil(choice.delta) then return "a delta is not an object" end
-  return choice.delta and message_problem(choice.delta)
+  local delta = choice.delta
+  if delta == nil then return nil end
+  if type(delta) ~= "table" then return "a delta is not an object" end
+  return message_problem(delta)
 end
 
---- One event of a stream as Dify's LLMResultChunk; `delta.index` is for the caller to set.
+--- One event of a stream as Dify's LLMResultChunk; `delta.index` is for the caller to change.
 function openai.chunk(event, model)
   local choice = event.choices and event.choices[1] or {}
   return setmetatable({
@@ -259,6 +264,7 @@ function openai.chunk(event, model)
     prompt_messages = setmetatable({}, ARRAY),
     system_fingerprint = string_or(event.system_fingerprint),
     delta = setmetatable({
+      index = 0,
       message = assistant_message(choice.delta or {}, true),
       finish_reason = string_or(choice.finish_reason),
     }, DELTA_NULLS),

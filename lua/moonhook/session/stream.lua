@@ -11,38 +11,41 @@ Stream.__index = Stream
 ---@field close fun()  may come more than once
 ---@field collect fun(values: Stream): table  what the blocking call gives
 
+-- The next value; at the end, or a failure, the stream is over.
+local function read_on(self)
+  local value, failure = self._source.read()
+  if value ~= nil then return value end
+  self._failure, self._is_over = failure or false, true
+  self._source.close()
+  if failure then error(failure, 0) end
+end
+
 --- Wraps a source and waits for its first value, so that a call that fails does so in `invoke`,
 --- before a reply has begun.
 ---@param source StreamSource
 function Stream.new(source)
-  local stream = setmetatable({ _source = source }, Stream)
-  stream._first = stream:_read()
+  local stream = setmetatable({
+    _source = source, _first = false, _failure = false, _is_begun = false, _is_over = false,
+  }, Stream)
+  stream._first = read_on(stream) or false
   return stream
-end
-
-function Stream:_read()
-  local value, failure = self._source.read()
-  if value ~= nil then return value end
-  self._failure, self._is_over = failure, true
-  self._source.close()
-  if failure then error(failure, 0) end
 end
 
 function Stream:__call()
   local first = self._first
   self._is_begun = true
-  if first ~= nil then
-    self._first = nil
+  if first then
+    self._first = false
     return first
   end
   if self._failure then error(self._failure, 0) end
   if self._is_over then return nil end
-  return self:_read()
+  return read_on(self)
 end
 
 --- Stops the call. The upstream learns at once; later iterations give nothing.
 function Stream:close()
-  self._is_begun, self._is_over, self._first = true, true, nil
+  self._is_begun, self._is_over, self._first = true, true, false
   self._source.close()
 end
 
