@@ -1,5 +1,6 @@
 // resource.permission.network, a section of our own: which of the world a plugin may call.
 #include <stdio.h>
+#include <string.h>
 
 #include "../base/memory.h"
 #include "../reverse/policy.h"
@@ -14,7 +15,7 @@ static char *read_host(const YamlNode *node)
   char *host = node->text && node->type != YAML_NULL ? mem_string(node->text) : NULL, *at;
   for (at = host; at && *at; at++)
     *at = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
-  if (host && host_pattern_is_valid(host))
+  if (host && (host_pattern_is_valid(host) || strcmp(host, "*") == 0))
     return host;
   mem_free(host);
   return NULL;

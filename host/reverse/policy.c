@@ -118,6 +118,8 @@ bool host_pattern_is_valid(const char *pattern)
 bool host_pattern_has(const char *pattern, const char *host)
 {
   size_t host_len = strlen(host), len;
+  if (strcmp(pattern, "*") == 0)
+    return true;
   if (strncmp(pattern, "*.", 2) != 0)
     return strcmp(pattern, host) == 0;
   len = strlen(++pattern); // from its dot on

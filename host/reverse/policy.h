@@ -29,7 +29,7 @@ const char *policy_objection(const Policy *policy, const char *host, const Addre
 
 // A host's name in lower case, or `*.` and one; never empty labels. An address is a name too.
 bool host_pattern_is_valid(const char *pattern);
-// Whether a pattern names `host`: itself, or for `*.name` whatever is below name.
+// Whether a pattern names `host`: itself, for `*.name` whatever is below name, for `*` all.
 bool host_pattern_has(const char *pattern, const char *host);
 
 #endif

@@ -252,7 +252,7 @@ plugins:
           .. "plugins: { endpoints: { path: /, method: GET, " .. SOURCE .. " } }\n",
       } }
     end
-    for _, text in ipairs { "true", "{ enabled: yes }", "{ hosts: [] }", "{ hosts: null }",
+    for _, text in ipairs { "true", "{ enabled: yes }", "{ hosts: [] }", "{ hosts: ['*'] }",
         "{ enabled: true, hosts: [ a.example, '*.B.example', 127.0.0.1, '::1' ] }" } do
       assert_fine(check_network(text))
     end
@@ -262,7 +262,7 @@ plugins:
       ["{ hosts: a.example }"] = "network.hosts: expected a list of at most 256 host names",
       ["{ hosts: [ 'https://a.example' ] }"] = "network.hosts: expected a host such as",
       ["{ hosts: [ 'a.example:443' ] }"] = "network.hosts: expected a host such as",
-      ["{ hosts: [ '*' ] }"] = "network.hosts: expected a host such as",
+      ["{ hosts: [ '*a' ] }"] = "network.hosts: expected a host such as",
       ["{ host: [ a ] }"] = "network.host: unknown key, did you mean hosts",
     } do
       assert_problem("manifest.yaml:5:%d+: resource.permission." .. problem, check_network(text))

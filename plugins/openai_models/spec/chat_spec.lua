@@ -152,7 +152,8 @@ describe("POST /v1/chat/completions", function()
       "rate_limit_exceeded" },
     { Error.new("upstream_error", "x", { upstream_status = 503 }), 502, "upstream_error" },
     { Error.new("upstream_timeout", "x"), 504, "upstream_timeout" },
-    { Error.new("upstream_unavailable", "x", { retry_after_s = 3 }), 503, "upstream_unavailable" },
+    { Error.new("upstream_unavailable", "x", { retry_after_s = 3 }), 503,
+      "upstream_unavailable" },
     { Error.new("not_found", "x"), 404, "model_not_found" },
     { Error.new("unsupported", "x", { param = "messages" }), 400, "unsupported_parameter" },
     { Error.new("upstream_error", "x", {
@@ -167,7 +168,8 @@ describe("POST /v1/chat/completions", function()
         assert.equal(case[2], reply.status)
         assert.equal(case[3], reply.json.error.code)
         assert.is_nil(reply.body:find("SECRET", 1, true))
-        assert.equal(case[1].retry_after, reply.headers["retry-after"])
+        local seconds = case[1].retry_after or case[1].retry_after_s
+        assert.equal(seconds and tostring(seconds), reply.headers["retry-after"])
       end
     end)
   end
