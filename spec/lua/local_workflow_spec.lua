@@ -324,7 +324,8 @@ describe("a workflow app of the built-in backend", function()
         json = true, format = "nil" }, first)
       write(settings.sources.flow.text .. " ")
       assert.equal(1, run().data.outputs.leaked)
-      assert.is_function(string.format)
+      write "return function() return { format = type(string.format), leaked = leaked } end"
+      assert.same({ format = "function" }, run().data.outputs)
     end)
   end)
 
