@@ -85,6 +85,22 @@ describe("a stream of an OpenAI-compatible server", function()
       message.content[1].data, message.content[2].type, message.content[2].base64_data })
   end)
 
+  it("gives the logprobs of every piece, and collects them", function()
+    local function event(token, finish_reason)
+      return json.encode { choices = { { delta = { content = token },
+        finish_reason = finish_reason, logprobs = { content = { { token = token } } } } } }
+    end
+    reverse.reset { backends = { gpt = { type = "openai" } } }
+    reverse.script { pieces = { event "a", event("b", "stop"), event "c", "[DONE]" } }
+    local joined = reverse.run(function()
+      return session.model.llm:invoke({ model_config = GPT, prompt_messages = ASK }):collect()
+    end)
+    local tokens = { { token = "a" }, { token = "b" }, { token = "c" } }
+    assert.same({ content = tokens }, joined.logprobs)
+    local choice = { message = {}, logprobs = { content = tokens } }
+    assert.same({ content = tokens }, openai.completion({ choices = { choice } }, "m").logprobs)
+  end)
+
   it("joins lists and texts, and changes neither", function()
     local first = { list = { 1 }, text = "a", id = "x", object = { n = 1 } }
     local second = { list = { 2 }, text = "b", id = "x", object = { n = 2, m = 3 }, new = true }

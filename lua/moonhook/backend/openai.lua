@@ -267,6 +267,7 @@ function openai.chunk(event, model)
       index = 0,
       message = assistant_message(choice.delta or {}, true),
       finish_reason = string_or(choice.finish_reason),
+      logprobs = type(choice.logprobs) == "table" and choice.logprobs or nil,
     }, DELTA_NULLS),
   }, CHUNK_NULLS)
 end
@@ -295,6 +296,7 @@ function openai.append(last, chunk)
   local target, message = last.delta.message, chunk.delta.message
   target.content = joined_content(target.content, message.content)
   target.opaque_body = result.join_opaque(target.opaque_body, message.opaque_body)
+  last.delta.logprobs = result.join_opaque(last.delta.logprobs, chunk.delta.logprobs)
   for _, call in ipairs(message.tool_calls) do table.insert(target.tool_calls, call) end
   last.delta.finish_reason = chunk.delta.finish_reason or last.delta.finish_reason
 end
@@ -319,6 +321,7 @@ function openai.completion(answer, model)
     message = assistant_message(choice.message, false),
     system_fingerprint = string_or(answer.system_fingerprint),
     finish_reason = string_or(choice.finish_reason),
+    logprobs = type(choice.logprobs) == "table" and choice.logprobs or nil,
   }, CHUNK_NULLS)
 end
 

@@ -74,6 +74,7 @@
 ---@field usage Usage
 ---@field system_fingerprint? string
 ---@field finish_reason? string  "stop", "length", "tool_calls", "content_filter"
+---@field logprobs? table  where asked for and given by the server; in chunks: of the delta
 
 ---@class TextEmbeddingResult
 ---@field model string

@@ -154,6 +154,7 @@ function result.collect(chunks)
     if delta.finish_reason ~= "" then
       joined.finish_reason = delta.finish_reason or joined.finish_reason
     end
+    joined.logprobs = result.join_opaque(joined.logprobs, delta.logprobs)
     if chunk.structured_output ~= nil then joined.structured_output = chunk.structured_output end
     if delta.usage then joined.usage = join_usage(joined.usage, delta.usage) end
   end
