@@ -27,6 +27,7 @@ struct Pool {
   Net *net;
   Origin *origins;
   uint32_t origin_count;
+  uint32_t idle_count;
 };
 
 // Takes the wire out of the pool; it is the caller's.
@@ -37,6 +38,7 @@ static Wire *unpool(Idle *idle)
   idle->prev->next = idle->next;
   idle->next->prev = idle->prev;
   idle->origin->idle_count--;
+  idle->origin->pool->idle_count--;
   mem_free(idle);
   return wire;
 }
@@ -169,7 +171,8 @@ Wire *origin_connect(Origin *origin, const WireEvents *events, void *owner)
 void origin_put(Origin *origin, Wire *wire)
 {
   Idle *idle;
-  if (origin->idle_count >= POOL_MAX_IDLE || wire_unsent(wire) > 0) {
+  if (origin->idle_count >= POOL_MAX_ORIGIN_IDLE || origin->pool->idle_count >= POOL_MAX_IDLE ||
+      wire_unsent(wire) > 0) {
     wire_free(wire);
     return;
   }
@@ -180,6 +183,7 @@ void origin_put(Origin *origin, Wire *wire)
   idle->prev = &origin->ring;
   idle->next->prev = origin->ring.next = idle;
   origin->idle_count++;
+  origin->pool->idle_count++;
   wire_give(wire, &idle_events, idle);
   wire_read(wire, true);
   timer_start(origin->pool->net->loop, &idle->timer, POOL_IDLE_MS, on_idle_too_long);

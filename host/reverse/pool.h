@@ -7,7 +7,12 @@
 #include "retry.h"
 #include "wire.h"
 
-enum { POOL_MAX_IDLE = 64, POOL_IDLE_MS = 60000, POOL_MAX_ORIGINS = 256 };
+enum {
+  POOL_MAX_IDLE = 1024,       // wires, to all origins together
+  POOL_MAX_ORIGIN_IDLE = 256, // to one: a burst of calls finds those of the last one
+  POOL_IDLE_MS = 60000,
+  POOL_MAX_ORIGINS = 256
+};
 
 typedef struct Pool Pool;
 typedef struct Origin Origin;
