@@ -127,6 +127,11 @@ const char *client_event_name(Stream *stream)
   return exchange_event_name(stream);
 }
 
+const char *client_event_id(Stream *stream)
+{
+  return exchange_event_id(stream);
+}
+
 const HeaderList *client_reply_headers(Stream *stream)
 {
   return exchange_headers(stream);

@@ -68,6 +68,7 @@ enum { CLIENT_NOTIFY_MS = 2000 };
 // After the head, before the first read: cuts the body in another way.
 void client_decode(Stream *stream, BodyDecoder decoder);
 const char *client_event_name(Stream *stream); // of the last SSE piece; "" when it had none
+const char *client_event_id(Stream *stream);   // the last that the stream has told, or ""
 const HeaderList *client_reply_headers(Stream *stream); // after head; NULL before
 
 // --- a body that is streamed ---------------------------------------------------------------------

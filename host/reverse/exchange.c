@@ -184,6 +184,12 @@ const char *exchange_event_name(Stream *stream)
   return decoder->kind == BODY_SSE && decoder->sse.out_event.len ? decoder->sse.out_event.at : "";
 }
 
+const char *exchange_event_id(Stream *stream)
+{
+  const Decoder *decoder = &exchange_of(stream)->decoder;
+  return decoder->kind == BODY_SSE && decoder->sse.id.len ? decoder->sse.id.bytes : "";
+}
+
 const HeaderList *exchange_headers(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);

@@ -19,6 +19,7 @@ ClientRoom exchange_send(Stream *stream, const void *bytes, size_t len);
 ClientRoom exchange_room(Stream *stream);
 void exchange_send_end(Stream *stream);
 const char *exchange_event_name(Stream *stream);
+const char *exchange_event_id(Stream *stream);
 const HeaderList *exchange_headers(Stream *stream);
 
 #endif

@@ -101,7 +101,11 @@ static SseStatus take_line(SseDecoder *decoder, Span line, bool is_lasting)
     buffer_clear(&decoder->event);
     buffer_append(&decoder->event, value.at, value.len);
   }
-  return SSE_MORE; // a comment, an id, a retry time, a name unknown
+  if (span_is(name, "id") && !memchr(value.at, '\0', value.len)) {
+    buffer_clear(&decoder->id);
+    buffer_append(&decoder->id, value.at, value.len);
+  }
+  return SSE_MORE; // a comment, a retry time, a name unknown
 }
 
 SseStatus sse_feed(SseDecoder *decoder, const char *bytes, size_t len, size_t *used)
@@ -151,5 +155,6 @@ void sse_free(SseDecoder *decoder)
   buffer_free(&decoder->line);
   buffer_free(&decoder->data);
   buffer_free(&decoder->event);
+  buffer_free(&decoder->id);
   *decoder = (SseDecoder){ 0 };
 }

@@ -15,6 +15,7 @@ typedef struct {
   Buffer line;   // an unfinished line
   Buffer data;   // of the unfinished event, once it cannot be borrowed from the input any more
   Buffer event;  // its name
+  Buffer id;     // the last one that the stream told; it stays until another comes
   Span borrowed; // the event's only data line so far, inside the bytes being fed
   bool has_data, after_cr, is_started;
   bool is_spent;            // the last call gave an event; what it was made of is to be forgotten

@@ -313,12 +313,13 @@ static int l_events(lua_State *L)
   return 0;
 }
 
-// event(call) -> name of the event that read gave last
+// event(call) -> name of the event that read gave last, the stream's last id; "" for none
 static int l_event(lua_State *L)
 {
   Call *call = luaL_checkudata(L, 1, CALL_TYPE);
   lua_pushstring(L, call->stream ? client_event_name(call->stream) : "");
-  return 1;
+  lua_pushstring(L, call->stream ? client_event_id(call->stream) : "");
+  return 2;
 }
 
 static int l_close(lua_State *L)

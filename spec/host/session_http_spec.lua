@@ -142,10 +142,10 @@ describe("session.http", function()
     local result = run [[
       local all = {}
       for event in session.http:get(base .. "/sse", { stream = true }):events() do
-        all[#all + 1] = { event.event or "", event.data }
+        all[#all + 1] = { event.event or "", event.data, event.id }
       end
       return all ]]
-    assert.same({ { "", "one" }, { "named", "two\nlines" } }, result)
+    assert.same({ { "", "one" }, { "named", "two\nlines", "5" } }, result)
   end)
 
   it("raises in the iterator when a reply is cut", function()

@@ -153,9 +153,10 @@ describe("session.http", function()
   end)
 
   it("gives events with their names", function()
-    answer { status = 200, pieces = { { event = "a", data = "1" }, { data = "2" } } }
+    answer { status = 200, pieces = { { event = "a", data = "1", id = "7" }, { data = "2" } } }
     local response = http:get("http://a/", { stream = true })
-    assert.same({ { event = "a", data = "1" }, { data = "2" } }, response:events():collect())
+    assert.same({ { event = "a", data = "1", id = "7" }, { data = "2", id = "7" } },
+      response:events():collect())
   end)
 
   it("gives neither bytes nor events twice", function()

@@ -61,7 +61,7 @@ function web.read(call)
   call.at = call.at + 1
   local piece = (call.script.pieces or {})[call.at]
   if type(piece) == "table" then
-    call.event = piece.event
+    call.event, call.id = piece.event, piece.id or call.id
     return piece.data
   end
   if piece ~= nil then return piece end
@@ -70,7 +70,7 @@ function web.read(call)
 end
 
 function web.events(call) call.is_decoded = true end
-function web.event(call) return call.event or "" end
+function web.event(call) return call.event or "", call.id or "" end
 function web.close(call) call.is_closed = true end
 
 library.fake("host.web", web)

@@ -61,7 +61,8 @@ const actions = {
   },
   async sse(request, response) {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    for (const text of ['data: one\n\n', 'event: named\ndata: two\nda', 'ta: lines\n\n', ': x\n\n']) {
+    const texts = ['data: one\n\n', 'event: named\nid: 5\ndata: two\nda', 'ta: lines\n\n'];
+    for (const text of texts) {
       response.write(text);
       await pause(10);
     }

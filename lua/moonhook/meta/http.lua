@@ -40,7 +40,7 @@ local HttpResponse = {}
 function HttpResponse:json() end
 
 --- The server-sent events of a reply that was asked for with `stream`: an iterator of
---- `{ event, data }`.
+--- `{ event, data, id }`; `id` is the last one that the stream has told.
 ---@return HttpStream
 function HttpResponse:events() end
 

@@ -87,7 +87,7 @@ function Reply:json()
   return value
 end
 
---- Server-sent events: an iterator of { event?, data }. Asks for `stream = true`.
+--- Server-sent events: an iterator of { event?, data, id? }. Asks for `stream = true`.
 function Reply:events()
   local body = self.body
   if type(body) == "string" then
@@ -101,8 +101,8 @@ function Reply:events()
     _host = body._host,
     _max_bytes = body._max_bytes,
     _map = function(data)
-      local name = web.event(body._call)
-      return { event = name ~= "" and name or nil, data = data }
+      local name, id = web.event(body._call)
+      return { event = name ~= "" and name or nil, data = data, id = id ~= "" and id or nil }
     end,
   }, Pieces)
 end
