@@ -213,15 +213,19 @@ local function opaque_of(message)
   return opaque
 end
 
+-- What most messages do not have is added when it is there: a smaller table for each chunk.
 local function assistant_message(message, is_delta)
-  return {
+  local mapped = {
     role = "assistant",
     content = content_from(message),
-    opaque_body = opaque_of(message),
     tool_calls = tool_calls_of(message.tool_calls, is_delta),
-    reasoning_content = string_or(message.reasoning_content, string_or(message.reasoning)),
-    refusal = string_or(message.refusal),
   }
+  local opaque, reasoning, refusal = opaque_of(message), message.reasoning_content, message.refusal
+  if opaque then mapped.opaque_body = opaque end
+  if reasoning == nil or type(reasoning) ~= "string" then reasoning = message.reasoning end
+  if reasoning ~= nil and type(reasoning) == "string" then mapped.reasoning_content = reasoning end
+  if refusal ~= nil and type(refusal) == "string" then mapped.refusal = refusal end
+  return mapped
 end
 
 local function is_object_or_nil(value)
@@ -244,9 +248,9 @@ end
 
 --- What is wrong with a stream's event, or nil. An event without choices carries usage only.
 function openai.event_problem(event)
-  local choices = event.choices
-  if not is_object_or_nil(choices) then return "choices is not an array" end
-  if not is_object_or_nil(event.usage) then return "usage is not an object" end
+  local choices, usage = event.choices, event.usage
+  if choices ~= nil and type(choices) ~= "table" then return "choices is not an array" end
+  if usage ~= nil and type(usage) ~= "table" then return "usage is not an object" end
   local choice = choices and choices[1]
   if choice == nil then return nil end
   if type(choice) ~= "table" then return "a choice is not an object" end
@@ -259,17 +263,18 @@ end
 --- One event of a stream as Dify's LLMResultChunk; `delta.index` is for the caller to change.
 function openai.chunk(event, model)
   local choice = event.choices and event.choices[1] or {}
-  return setmetatable({
+  local delta = { index = 0, message = assistant_message(choice.delta or {}, true) }
+  local chunk = {
     model = string_or(event.model, model),
     prompt_messages = setmetatable({}, ARRAY),
-    system_fingerprint = string_or(event.system_fingerprint),
-    delta = setmetatable({
-      index = 0,
-      message = assistant_message(choice.delta or {}, true),
-      finish_reason = string_or(choice.finish_reason),
-      logprobs = type(choice.logprobs) == "table" and choice.logprobs or nil,
-    }, DELTA_NULLS),
-  }, CHUNK_NULLS)
+    delta = setmetatable(delta, DELTA_NULLS),
+  }
+  local reason, logprobs, fingerprint =
+    choice.finish_reason, choice.logprobs, event.system_fingerprint
+  if reason ~= nil and type(reason) == "string" then delta.finish_reason = reason end
+  if logprobs ~= nil and type(logprobs) == "table" then delta.logprobs = logprobs end
+  if fingerprint ~= nil then chunk.system_fingerprint = string_or(fingerprint) end
+  return setmetatable(chunk, CHUNK_NULLS)
 end
 
 --- Whether a chunk says anything; servers send empty ones, to give the role or to stay alive.
