@@ -1,5 +1,6 @@
 -- Where session.http may go, on the real binary. The upstream stands on 127.0.0.2, which the
 -- operator has opened; 127.0.0.1, with the same server and the admin listener, stays closed.
+local fake_model = require "spec.support.fake_model"
 local process = require "spec.support.process"
 local web = require "spec.support.web"
 
@@ -119,6 +120,25 @@ describe("the address policy", function()
     assert.equal(502, reply.status)
     assert.matches('"code":"upstream_error"', reply.body)
     assert.is_nil(reply.body:find("127.0.0.1", 1, true))
+  end)
+
+  it("gives a plugin no connection that a backend's call has left open", function()
+    local model = fake_model.start()
+    local other = web.start { backends = { gpt = { type = "openai", url = model.url } } }
+    local result, ok = other:run(([[
+      return function(session)
+        local answer = session.model.llm:invoke {
+          model_config = { provider = "gpt", model = "fake", mode = "chat" },
+          prompt_messages = { { role = "user", content = "hello" } }, stream = false,
+        }
+        local fine, failure = pcall(session.http.get, session.http, "%s/models")
+        return { answer.message.content, fine, failure.code }
+      end]]):format(model.url))
+    assert.is_true(ok)
+    assert.same({ "You said: hello", false, "blocked_address" }, result)
+    assert.equal(1, model:connections()) -- it is still open
+    other:stop()
+    model:stop()
   end)
 
   it("is asked once more by a host with a proxy in its environment", function()

@@ -130,18 +130,20 @@ local Caller = {}
 Caller.__index = Caller
 
 --- options: allow and proxy (the configuration's http section), permission (the manifest's text
---- for resource.permission.network; `true` by default), client, env, under.
+--- for resource.permission.network; `true` by default), client, backends, env.
 function web.start(options)
   options = options or {}
   local permission = options.permission or "true"
   local files = {
-    ["plugins/caller/manifest.yaml"] = MANIFEST:format(permission == "none" and ""
-      or "resource: { permission: { network: " .. permission .. " } }"),
+    ["plugins/caller/manifest.yaml"] = MANIFEST:format("resource: { permission: { "
+      .. "model: { enabled: true, llm: true }"
+      .. (permission == "none" and "" or ", network: " .. permission) .. " } }"),
   }
   for name, text in pairs(FILES) do files["plugins/caller/" .. name] = text end
   local config = {
     plugins = { "plugins" },
     client = options.client,
+    backends = options.backends,
     http = { allow = options.allow, proxy = options.proxy },
     endpoints = { { plugin = "caller", hook_id = "caller" } },
   }
