@@ -29,14 +29,14 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
-LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua') $(wildcard docs/*.md README.md))
+LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua' ! -path '*/meta/*') $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 SPEC_PARTS = build/spec/host_modules.so build/npm/ready
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench clean fuzzers
+.PHONY: all run test check bench docs clean fuzzers
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -65,6 +65,10 @@ check:
 bench: all
 	.ci/packages install python3=python3
 	spec/bench/run
+
+# docs/plugin-api.md, from the annotations in lua/moonhook/meta.
+docs:
+	luajit spec/docs/generate.lua
 
 clean:
 	rm -rf build
