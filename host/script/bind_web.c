@@ -37,6 +37,20 @@ static void on_release(TaskOwned *owned)
   call_close((Call *)owned); // first member
 }
 
+// The client left: the upstream is left at once, whatever the task does meanwhile. The task goes on
+// owning the call, since its list is being walked.
+static void on_cancel(TaskOwned *owned, const char *code, const char *message)
+{
+  Call *call = (Call *)owned;
+  Stream *stream = call->stream;
+  (void)code;
+  (void)message;
+  call->stream = NULL;
+  call->want = WANT_NONE;
+  if (stream)
+    stream->class->close(stream);
+}
+
 static void on_ready(Stream *stream)
 {
   Call *call = stream->owner;
@@ -168,6 +182,7 @@ static int l_open(lua_State *L)
   call->stream->owner = call;
   call->stream->on_ready = on_ready;
   call->owned.release = on_release;
+  call->owned.cancel = on_cancel;
   call->task = task;
   task_own(task, &call->owned);
   return 1;
@@ -241,7 +256,10 @@ static void cancel_wait(void *op)
 
 static int now_or_wait(lua_State *L, Call *call, Want want)
 {
+  Task *task = task_current(L);
   int count;
+  if (!call->stream && task && task_is_cancelled(task))
+    return task_await(L, (TaskWait){ 0 }); // says why
   if (!call->stream)
     return push_failure(L, "closed", "the call is closed");
   call->want = want;
@@ -250,7 +268,7 @@ static int now_or_wait(lua_State *L, Call *call, Want want)
     call->want = WANT_NONE;
     return count;
   }
-  call->task = task_current(L);
+  call->task = task;
   return task_await(L, (TaskWait){ .op = call, .push = push_waited, .cancel = cancel_wait });
 }
 

@@ -303,6 +303,25 @@ describe("session.http", function()
     assert.equal("piecepiecepiece", result)
   end)
 
+  it("leaves the upstream at once, also while the handler waits for something else", function()
+    local text = [[
+      local response = session.http:get(base .. "/drip?100", { stream = true })
+      pcall(session.sleep, session, 5000)
+      pcall(function() session.storage:get "x" end)
+      local fine, failure = pcall(response.body)
+      session.log.info("left", { code = failure.code }) ]]
+    local connection = caller.host:connect()
+    local body = ("return function(session) local base = '%s'\n%s\nend"):format(server.url, text)
+    connection:send(("POST /e/caller/run HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%s")
+      :format(#body, body))
+    wait_seen(function() return true end)
+    connection:close()
+    local started = process.now()
+    wait_seen(function(item) return item.is_closed end)
+    assert.is_true(process.now() - started < 0.1 + (is_slow_build and 0.4 or 0.05))
+    assert.equal("cancelled", caller.host:wait_record({ msg = "left" }, 2).code)
+  end)
+
   it("is cancelled with its request, within 100 ms", function()
     for _, path in ipairs { "/never", "/drip?100" } do
       server:forget()
