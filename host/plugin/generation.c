@@ -26,6 +26,7 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
   Generation *generation = mem_zero(1, sizeof *generation);
   StateConfig config = { .role = ROLE_PLUGIN,
                          .name = package->name,
+                         .author = package->author,
                          .root = dir,
                          .permissions = package->permissions,
                          .hosts = (const char *const *)package->hosts,

@@ -1,5 +1,5 @@
-// host.storage: what a plugin keeps. The plugin's name is the space, the manifest says how much it
-// may hold; both are the state's, so no plugin reaches another's. ttl: seconds, 0: for ever.
+// host.storage: what a plugin keeps. Its author and name are the space, the manifest says how much
+// it may hold; both are the state's, so no plugin reaches another's. ttl: seconds, 0: for ever.
 //   get(key) -> bytes, or nil                exist(key) -> boolean
 //   set(key, value, ttl) -> true             delete(key) -> boolean: it was there
 //   list(prefix, after or nil, limit) -> { keys }, has more
@@ -152,7 +152,7 @@ static int start(lua_State *L, StorageRequest request)
     return task_await(L, (TaskWait){ 0 });
   if (!store)
     return push_failure(L, "storage_unavailable", "no store is open");
-  request.plugin = is_local ? LOCAL_SPACE : state_name(state);
+  request.plugin = is_local ? LOCAL_SPACE : state_id(state);
   request.quota_bytes = is_local ? LOCAL_BYTES : state_storage_bytes(state);
   operation = mem_zero(1, sizeof *operation);
   operation->task = task_current(L);

@@ -25,7 +25,7 @@ struct State {
   Runtime *runtime;
   lua_State *L;
   StateRole role;
-  char *name, *root;
+  char *name, *id, *root;
   uint32_t permissions;
   char **hosts; // see StateConfig
   uint64_t storage_bytes;
@@ -212,8 +212,21 @@ static void free_state(State *state)
     lua_close(state->L);
   blocks_free(&state->blocks);
   mem_free(state->name);
+  mem_free(state->id);
   mem_free(state->root);
   mem_free(state);
+}
+
+static char *make_id(const StateConfig *config)
+{
+  Buffer id = { 0 };
+  char *text;
+  if (config->author)
+    buffer_printf(&id, "%s/", config->author);
+  buffer_string(&id, config->name ? config->name : "");
+  text = mem_bytes(id.bytes ? id.bytes : "", id.len);
+  buffer_free(&id);
+  return text;
 }
 
 State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
@@ -223,6 +236,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->runtime = runtime;
   state->role = config->role;
   state->name = mem_string(config->name);
+  state->id = make_id(config);
   state->root = mem_string(config->root);
   state->permissions = config->permissions;
   state->hosts = copy_hosts(config->hosts);
@@ -305,6 +319,11 @@ Runtime *state_runtime(State *state)
 const char *state_name(const State *state)
 {
   return state->name;
+}
+
+const char *state_id(const State *state)
+{
+  return state->id;
 }
 
 const char *state_root(const State *state)

@@ -63,6 +63,7 @@ typedef struct {
 typedef struct {
   StateRole role;
   const char *name;     // the plugin's, for the log; copied
+  const char *author;   // of the plugin; NULL: none
   const char *root;     // folder of its files; NULL: none; copied
   uint32_t permissions; // PERMIT_*
   // The hosts that its own HTTP calls may name (patterns of reverse/policy.h), NULL-terminated;
@@ -86,6 +87,7 @@ int state_load_handler(State *state, const char *file, Err *err);
 lua_State *state_lua(State *state); // the main thread; not for running plugin code
 Runtime *state_runtime(State *state);
 const char *state_name(const State *state);
+const char *state_id(const State *state); // "author/name", as two authors may choose one name
 const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
 bool state_may_reach(const State *state, const char *host); // by its manifest

@@ -12,7 +12,7 @@ local function account(dir, plugin)
   local db = database.open(dir .. "/data/moonhook.db")
   local row = db:rows(([[SELECT used_bytes, (SELECT sum(cost_bytes) FROM storage_items
     WHERE space = s.number), (SELECT sum(length(key) + length(value) + 64) FROM storage_items
-    WHERE space = s.number) FROM storage_spaces s WHERE plugin = '%s']]):format(plugin))[1]
+    WHERE space = s.number) FROM storage_spaces s WHERE plugin = 'spec/%s']]):format(plugin))[1]
   db:close()
   return tonumber(row[1]), tonumber(row[2]), tonumber(row[3])
 end
