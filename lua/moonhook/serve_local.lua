@@ -1,5 +1,6 @@
 --- Runs calls of the built-in backend: the function that every task of the local state starts with.
 
+local guard = require("moonhook.coroutines").guard
 local DONE = require("host.task").DONE
 local serve = require("moonhook.backend.local").serve
 local yield = coroutine.yield
@@ -14,4 +15,7 @@ local function loop(first, body)
   return loop(yield(DONE)) -- a tail call: nothing of the last call stays
 end
 
-return loop
+return function(...)
+  guard()
+  return loop(...)
+end
