@@ -77,16 +77,16 @@ local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
   settings = settings and deep_copy(settings) or {}
-  send(handle, request, rawget(handler, "invoke")(self, request, values or {}, settings))
+  send(handle, request, handler.invoke(self, request, values or {}, settings))
   if rawget(session, "_has_after") then run_after(handle) end
 end
 
 -- A spawned function comes alone, a request with its handler.
-local function loop(first, ...)
-  if type(first) == "function" then
+local function loop(first, handle, ...)
+  if handle == nil then
     first()
   else
-    serve(first, ...)
+    serve(first, handle, ...)
   end
   return loop(yield(DONE)) -- a tail call: nothing of the last request stays
 end
