@@ -58,6 +58,14 @@ static void on_release(TaskOwned *owned)
   handle_close((Handle *)owned); // first member
 }
 
+// The source stops at once, whatever the task waits for just now.
+static void on_cancel(TaskOwned *owned, const char *code, const char *message)
+{
+  (void)code;
+  (void)message;
+  handle_close((Handle *)owned);
+}
+
 static void on_ready(Stream *stream)
 {
   Handle *handle = stream->owner;
@@ -202,6 +210,7 @@ static int l_open(lua_State *L)
   handle->stream->owner = handle;
   handle->stream->on_ready = on_ready;
   handle->owned.release = on_release;
+  handle->owned.cancel = on_cancel;
   task_own(task, &handle->owned);
   return 1;
 }
@@ -330,7 +339,10 @@ static void cancel_wait(void *op)
 static int read_or_wait(lua_State *L, int want)
 {
   Handle *handle = luaL_checkudata(L, 1, HANDLE_TYPE);
+  Task *task = task_current(L);
   int count;
+  if (!handle->stream && task && task_is_cancelled(task))
+    return task_await(L, (TaskWait){ 0 }); // says why
   if (!handle->stream)
     return push_failure(L, "closed", "the call is closed");
   handle->want = want;

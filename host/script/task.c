@@ -378,11 +378,12 @@ void task_ready(Task *task)
 
 void task_cancel(Task *task, const char *code, const char *message, uint32_t grace_ms)
 {
-  TaskOwned *owned;
+  TaskOwned *owned, *next;
   if (task->is_cancelled)
     return;
   task->is_cancelled = true;
-  for (owned = task->owned; owned; owned = owned->next) {
+  for (owned = task->owned; owned; owned = next) {
+    next = owned->next; // it may take itself out
     if (owned->cancel)
       owned->cancel(owned, code, message);
   }
