@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/log.h"
 #include "../base/memory.h"
 
 // Identities; their addresses are what Lua sees as light userdata.
@@ -19,6 +20,8 @@ struct Task {
   int co_ref;
   Phase phase;
   bool is_cancelled;
+  bool is_stopped;     // by on_stop: ends as soon as lua_resume returns
+  uint32_t refusals;   // since the last resume
   const char *refusal; // PAUSED: what the yield must raise
   const TaskEvents *events;
   void *owner;
@@ -39,7 +42,7 @@ struct Task {
   Task *next_free;
 };
 
-enum { MAX_FREE_TASKS = 64, MAX_NOTE_BYTES = 4096, MAX_CHILDREN = 64 };
+enum { MAX_FREE_TASKS = 64, MAX_NOTE_BYTES = 4096, MAX_REFUSALS = 1000, MAX_CHILDREN = 64 };
 
 static void run(Job *job);
 
@@ -354,15 +357,23 @@ static void run(Job *job)
     return; // lua_resume is never nested
   }
   task->phase = PHASE_RUNNING;
+  task->refusals = 0;
   state_set_current(task->state, task);
   status = lua_resume(co, nargs);
   state_set_current(task->state, NULL);
-  if (status == LUA_YIELD)
+  if (task->is_stopped) {
+    lua_sethook(co, NULL, 0, 0);
+    log_event(LOG_WARN, "task ended", LOG_S("plugin", state_name(task->state)),
+              LOG_S("request_id", task->request_id),
+              LOG_S("error", "it caught its cancellation and went on calling"));
+    kill_task(task);
+  } else if (status == LUA_YIELD) {
     on_yield(task);
-  else if (status == 0)
+  } else if (status == 0) {
     end(task, NULL, false);
-  else
+  } else {
     fail(task);
+  }
 }
 
 void task_continue(Task *task)
@@ -429,15 +440,44 @@ int push_failure(lua_State *L, const char *code, const char *message)
   return 3;
 }
 
+// Runs at every instruction until the host's lua_resume is reached: no pcall of the task's keeps
+// it.
+static void on_stop(lua_State *L, lua_Debug *where)
+{
+  (void)where;
+  if (lua_isyieldable(L))
+    lua_yield(L, 0);
+  else
+    luaL_error(L, "the task was ended");
+}
+
+// What a cancelled task gets for a call. One that catches this and asks again without end, not
+// letting anyone else run, is stopped.
+static int refuse(lua_State *L, Task *task)
+{
+  if (++task->refusals > MAX_REFUSALS) {
+    task->is_stopped = true;
+    lua_sethook(L, on_stop, LUA_MASKCOUNT, 1);
+  }
+  return push_failure(L, task->cancel_code, task->cancel_message);
+}
+
 static int await(lua_State *L, TaskWait wait, bool keeps_wait)
 {
   Task *task = task_current(L);
   if (!task || (task->is_cancelled && !keeps_wait)) {
     if (wait.cancel)
       wait.cancel(wait.op);
-    if (task)
-      return push_failure(L, task->cancel_code, task->cancel_message);
-    return push_failure(L, "not_in_task", "calls that wait are not possible while a plugin loads");
+    if (!task)
+      return push_failure(L, "not_in_task",
+                          "calls that wait are not possible while a plugin loads");
+    if (!wait.op)
+      return refuse(L, task);
+    // It is refused a turn later, so that others run meanwhile, and the end of the grace comes.
+    drop_wait(task);
+    job_post(loop_of(task), &task->job);
+    lua_pushlightuserdata(L, &mark_wait);
+    return 1;
   }
   drop_wait(task); // one that could not be yielded
   task->wait = wait;

@@ -155,6 +155,25 @@ local handlers = {
         while true do pcall(moonhook.sleep, 10) pcall(coroutine.yield, "x") end
       end)
     end]],
+  swallows = [[
+    return { invoke = function(self, request)
+      local how = request.args.how
+      return Response(function()
+        coroutine.yield("started")
+        pcall(moonhook.sleep, 60000)
+        while true do
+          if how == "sleep" then
+            pcall(moonhook.sleep, 20)
+          elseif how == "spawn" then
+            pcall(self.session.spawn, self.session, function() self.session:sleep(5) end)
+          else
+            coroutine.wrap(function()
+              while true do pcall(self.session.spawn, self.session, print) end
+            end)()
+          end
+        end
+      end)
+    end }]],
   globals = [[
     return function()
       local names = {}
@@ -357,6 +376,15 @@ describe("a task", function()
     reply:close() -- teardown asserts that no task is left
     assert.equal("mx123", get("/iterator").body)
   end)
+
+  for _, how in ipairs { "sleep", "spawn", "deep" } do
+    it("ends a task that catches its cancellation for ever, by " .. how, function()
+      local reply = server:open { endpoint = "tasks", target = "/swallows?how=" .. how }
+      assert.equal("started", (reply:next_piece(2)))
+      reply:close() -- teardown asserts that no task is left
+      for _ = 1, 10 do assert.equal("mx123", get("/iterator").body) end
+    end)
+  end
 
   it("has no dangerous globals", function()
     assert.equal("nilfalsefalse true false", (get("/globals").body:gsub("false[^f ]*", "false")))
