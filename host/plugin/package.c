@@ -348,3 +348,10 @@ bool package_is_plugin(const char *dir)
   Err unused;
   return file_check_inside(dir, MANIFEST, &unused) == 0;
 }
+
+char *package_id(const Package *package)
+{
+  Buffer id = { 0 };
+  buffer_printf(&id, "%s/%s", package->author, package->name);
+  return buffer_take(&id);
+}

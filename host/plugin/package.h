@@ -64,7 +64,8 @@ typedef struct {
 // `problems` has them all.
 Package *package_read(const char *dir, Problems *problems);
 void package_free(Package *package);
-bool package_is_plugin(const char *dir); // has a manifest.yaml
+char *package_id(const Package *package); // "author/name"; the caller frees
+bool package_is_plugin(const char *dir);  // has a manifest.yaml
 
 // Settings (a JSON object's text, from moonhook.yaml or the API) held against the declared ones:
 // defaults filled in, types checked. Writes the JSON to hand to handlers into `out`. All problems

@@ -12,6 +12,7 @@
 typedef struct Served {
   struct Served *next;
   char *name, *folder;
+  char *id;                               // "author/name"
   char hash[CONTENT_HASH_LEN + 1];        // of the live version; "" when none could be loaded
   char failed_hash[CONTENT_HASH_LEN + 1]; // of the last version that could not: told once
   Package *package;                       // a reading of the live version
@@ -20,7 +21,8 @@ typedef struct Served {
 
 // An endpoint that is served; kept to print its URL and to fall back to its last good settings.
 typedef struct {
-  char *plugin, *name, *hook_id, *settings_json;
+  char *plugin; // as it was written: a name, or author/name
+  char *name, *hook_id, *settings_json;
 } Kept;
 
 struct Keeper {
@@ -77,11 +79,11 @@ static const Served *find_name(const Keeper *keeper, const char *name)
   return NULL;
 }
 
-static bool name_is_taken(const Keeper *keeper, const Served *mine, const char *name)
+static bool id_is_taken(const Keeper *keeper, const Served *mine, const char *id)
 {
   const Served *served;
   for (served = keeper->served; served; served = served->next) {
-    if (served != mine && served->name && strcmp(served->name, name) == 0)
+    if (served != mine && served->id && strcmp(served->id, id) == 0)
       return true;
   }
   return false;
@@ -89,10 +91,11 @@ static bool name_is_taken(const Keeper *keeper, const Served *mine, const char *
 
 static void unload(Keeper *keeper, Served *served)
 {
-  if (served->name)
-    worker_unload_plugin(keeper->worker, served->name);
+  if (served->id)
+    worker_unload_plugin(keeper->worker, served->id);
   mem_free(served->name);
-  served->name = NULL;
+  mem_free(served->id);
+  served->name = served->id = NULL;
   package_free(served->package);
   served->package = NULL;
   served->hash[0] = '\0';
@@ -104,6 +107,7 @@ static bool load(Keeper *keeper, Served *served)
   Problems problems = { 0 };
   char hash[CONTENT_HASH_LEN + 1], *dir = NULL;
   Package *package = NULL, *mine = NULL;
+  char *id = NULL;
   Err err = { 0 };
   bool is_changed = false;
   if (snapshot_hash(served->folder, hash, &err) < 0) {
@@ -126,12 +130,13 @@ static bool load(Keeper *keeper, Served *served)
     log_problems(&problems, served->folder);
     goto done;
   }
-  if (name_is_taken(keeper, served, package->name)) {
+  id = package_id(package);
+  if (id_is_taken(keeper, served, id)) {
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
-              LOG_S("error", "another plugin has the same name"), LOG_S("plugin", package->name));
+              LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
     goto done;
   }
-  if (served->name && strcmp(served->name, package->name) != 0)
+  if (served->id && strcmp(served->id, id) != 0)
     unload(keeper, served);
   if (worker_load_plugin(keeper->worker, package, dir, hash, &err) < 0) {
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
@@ -141,8 +146,10 @@ static bool load(Keeper *keeper, Served *served)
   }
   package = NULL; // the worker's
   mem_free(served->name);
+  mem_free(served->id);
   package_free(served->package);
   served->name = mem_string(mine->name);
+  served->id = mem_string(id);
   served->package = mine;
   mine = NULL;
   memcpy(served->hash, hash, sizeof hash);
@@ -151,6 +158,7 @@ static bool load(Keeper *keeper, Served *served)
   log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
             LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
 done:
+  mem_free(id);
   package_free(package);
   package_free(mine);
   problems_free(&problems);
@@ -250,8 +258,7 @@ static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
 static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *kept)
 {
   const Served *served = find_name(keeper, endpoint->plugin);
-  const char *slash = strchr(endpoint->plugin, '/');
-  const char *plugin = slash ? slash + 1 : endpoint->plugin;
+  const char *plugin = endpoint->plugin;
   const Kept *before = find_kept(keeper, plugin, endpoint->name);
   char hook_id[64];
   Err err;
@@ -268,17 +275,18 @@ static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *
     return false;
   }
   *kept = (Kept){ mem_string(plugin), mem_string(endpoint->name), mem_string(hook_id), settings };
-  endpoint_table_set(worker_endpoints(keeper->worker), hook_id, endpoint->name,
-                     endpoint_table_plugin(worker_endpoints(keeper->worker), plugin), settings,
-                     endpoint->is_enabled);
+  endpoint_table_set(
+      worker_endpoints(keeper->worker), hook_id, endpoint->name,
+      endpoint_table_plugin(worker_endpoints(keeper->worker), served ? served->id : plugin),
+      settings, endpoint->is_enabled);
   return true;
 }
 
-static bool has_endpoint(const Kept *kept, uint32_t count, const char *plugin)
+static bool has_endpoint(const Keeper *keeper, const Served *served)
 {
   uint32_t i;
-  for (i = 0; i < count; i++) {
-    if (strcmp(kept[i].plugin, plugin) == 0)
+  for (i = 0; i < keeper->config->endpoint_count; i++) {
+    if (find_name(keeper, keeper->config->endpoints[i].plugin) == served)
       return true;
   }
   return false;
@@ -298,10 +306,12 @@ static void apply_endpoints(Keeper *keeper)
     count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
   // While a plugin is being written it has an address without being asked for one.
   for (served = keeper->served; served && keeper->watches; served = served->next) {
-    const ConfigEndpoint endpoint = {
-      .plugin = served->name, .name = served->name, .is_enabled = true, .settings = &no_settings
-    };
-    if (served->name && !has_endpoint(kept, count, served->name))
+    bool is_plain = served->name && find_name(keeper, served->name) == served;
+    const ConfigEndpoint endpoint = { .plugin = is_plain ? served->name : served->id,
+                                      .name = served->name,
+                                      .is_enabled = true,
+                                      .settings = &no_settings };
+    if (served->name && !has_endpoint(keeper, served))
       count += keep_endpoint(keeper, &endpoint, &kept[count]);
   }
   endpoint_table_sweep(worker_endpoints(keeper->worker));
@@ -372,6 +382,11 @@ void keeper_reload(Keeper *keeper)
 {
   Err err;
   Config *config = config_read(&keeper->sources, &err), *old = keeper->config;
+  if (config && old->file && !config->file) { // between two moments of an editor's saving
+    err_set(&err, UV_ENOENT, "%s: no such file", old->file);
+    config_free(config);
+    config = NULL;
+  }
   if (!config || worker_configure(keeper->worker, config, &err) < 0) {
     log_event(LOG_ERROR, "configuration not loaded", LOG_S("error", err.text),
               LOG_S("serving", "the last good configuration"));
@@ -415,6 +430,7 @@ void keeper_free(Keeper *keeper)
     keeper->served = served->next;
     package_free(served->package);
     mem_free(served->name);
+    mem_free(served->id);
     mem_free(served->folder);
     mem_free(served);
   }
@@ -471,9 +487,10 @@ void keeper_log_urls(const Keeper *keeper)
 {
   uint32_t i;
   for (i = 0; i < keeper->kept_count; i++) {
+    const char *slash = strchr(keeper->kept[i].plugin, '/');
     Buffer url = { 0 };
     append_base(keeper, keeper->kept[i].hook_id, &url);
-    log_event(LOG_INFO, "endpoint", LOG_S("plugin", keeper->kept[i].plugin),
+    log_event(LOG_INFO, "endpoint", LOG_S("plugin", slash ? slash + 1 : keeper->kept[i].plugin),
               LOG_S("name", keeper->kept[i].name), LOG_S("url", url.bytes));
     buffer_free(&url);
   }

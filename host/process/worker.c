@@ -221,15 +221,18 @@ int worker_load_plugin(Worker *worker, Package *package, const char *dir, const 
 {
   Generation *generation =
       generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err);
+  char *id;
   if (!generation)
     return err->code;
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), package->name), generation);
+  id = package_id(package);
+  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), id), generation);
+  mem_free(id);
   return 0;
 }
 
-void worker_unload_plugin(Worker *worker, const char *name)
+void worker_unload_plugin(Worker *worker, const char *id)
 {
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), name), NULL);
+  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), id), NULL);
 }
 
 EndpointTable *worker_endpoints(Worker *worker)

@@ -23,7 +23,7 @@ int worker_configure(Worker *worker, const Config *config, Err *err);
 // when this fails. Takes the package on success.
 int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
                        Err *err);
-void worker_unload_plugin(Worker *worker, const char *name);
+void worker_unload_plugin(Worker *worker, const char *id); // "author/name", as package_id
 EndpointTable *worker_endpoints(Worker *worker);
 
 // Stops: no new connections, active requests end (or are broken at once with is_now). on_stopped

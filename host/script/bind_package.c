@@ -1,11 +1,19 @@
 // host.package: read(path) -> bytes | nil, message. Files of the plugin's package only.
+#include <string.h>
+
 #include "bind.h"
 
 static int l_package_read(lua_State *L)
 {
-  const char *file = luaL_checkstring(L, 1);
+  size_t len;
+  const char *file = luaL_checklstring(L, 1, &len);
   Buffer bytes = { 0 };
   Err err;
+  if (strlen(file) != len) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "expected a path without zero bytes");
+    return 2;
+  }
   if (state_read_file(state_of(L), file, &bytes, &err) < 0) {
     buffer_free(&bytes);
     lua_pushnil(L);

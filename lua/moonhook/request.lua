@@ -65,9 +65,15 @@ end
 ---@field force? boolean  read it whatever its content type
 ---@field silent? boolean  nil instead of an Error
 
+local function expect_method(self, name)
+  if type(self) == "table" then return end
+  require("moonhook.error").blame(("request.%s: called with '.', expected ':'"):format(name))
+end
+
 --- The body as it came.
 ---@return string
 function Request:get_data()
+  expect_method(self, "get_data")
   local body, closed_now = http.body(self[1])
   if closed_now then closed() end
   return body
@@ -81,6 +87,7 @@ end
 ---@param options? JsonOptions  behind a shape
 ---@return any
 function Request:get_json(shape, options)
+  expect_method(self, "get_json")
   return require("moonhook.request.body_json")(self, self[1], shape, options)
 end
 

@@ -188,7 +188,7 @@ describe("the library in the host", function()
     assert.equal("gzip", packed.headers["content-encoding"])
     assert.is_true(#packed.body < 200)
     for _, path in ipairs { "../../secret.txt", "/etc/passwd", "missing", "assets", "", ".",
-        "a%00b" } do
+        "a%00b", "assets/a.css%00.html" } do
       local refused = get("/file?path=" .. path)
       assert.same({ 404, "not_found" }, { refused.status, code_of(refused) })
       assert.equal(500, get("/read?path=" .. path).status)

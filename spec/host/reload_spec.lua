@@ -108,6 +108,40 @@ describe("moonhook dev", function()
     assert.equal("one", get("/").body)
   end)
 
+  it("does not take a configuration that is away for a moment for none", function()
+    server:stop()
+    server = host.start { verb = "dev", files = files "one", config = CONFIG, finds_config = true }
+    local path = server.dir .. "/moonhook.yaml"
+    assert(os.rename(path, path .. ".away"))
+    server:wait_record({ msg = "configuration not loaded" }, 3)
+    assert.equal("one", get("/").body)
+    assert(os.rename(path .. ".away", path))
+    server:write("plugins/live/live.lua", "return function() return 'two' end")
+    served_after("/", "two")
+    server:write("moonhook.yaml", "endpoints: [ { plugin: live, hook_id: other-spec } ]\n"
+      .. "plugins: [plugins]\n")
+    process.eventually(function()
+      return server:request { target = "/e/other-spec/" }.body == "two"
+    end, 3, "the configuration that came back to be watched")
+  end)
+
+  it("keeps plugins of one name by two authors apart", function()
+    for path, text in pairs(files "theirs") do
+      text = text:gsub("author: spec", "author: other")
+      server:write((path:gsub("plugins/live", "plugins/second")), text)
+    end
+    server:write("moonhook.yaml", (cjson.encode({ plugins = { "plugins" }, endpoints = {
+      { plugin = "spec/live", hook_id = "live-spec" },
+      { plugin = "other/live", hook_id = "their-spec" },
+      { plugin = "third/live", hook_id = "third-spec" },
+    } }):gsub("\\/", "/")))
+    process.eventually(function()
+      return server:request { target = "/e/their-spec/" }.body == "theirs"
+    end, 3, "the other author's plugin")
+    assert.equal("one", get("/").body)
+    assert.equal(503, server:request { target = "/e/third-spec/" }.status)
+  end)
+
   it("lists the routes in a 404 below a known hook", function()
     local reply = get("/nowhere")
     assert.equal(404, reply.status)

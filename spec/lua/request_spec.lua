@@ -241,6 +241,17 @@ describe("request:get_json", function()
 end)
 
 describe("request:get_data", function()
+  it("says that it is a method", function()
+    local request = posted "x"
+    for name, call in pairs {
+      get_data = function() return (request.get_data()) end,
+      get_json = function() return (request.get_json "object") end,
+    } do
+      local message = raised(call)
+      assert.matches("request_spec%.lua:%d+: request%." .. name .. ": called with", message)
+    end
+  end)
+
   it("gives the body as it came", function()
     assert.equal("a\0b", posted("a\0b"):get_data())
     assert.equal("", posted(nil):get_data())

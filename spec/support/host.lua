@@ -97,6 +97,7 @@ end
 ---@field config? string|table  of moonhook.yaml: text, or a table
 ---@field files? table<string, string>  written first
 ---@field dir? string  of host.folder, instead of config and files; to start again on the same data
+---@field finds_config? boolean  start without --config: the file in the folder is found
 ---@field verb? string  "serve"
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
@@ -111,9 +112,11 @@ function host.start(options)
   local dir = options.dir or host.folder(options)
   os.remove(dir .. "/stdout")
   os.remove(dir .. "/stderr")
-  local command = append({ host.binary(), options.verb or "serve", "--config", "moonhook.yaml",
-    "--data", "data", "--listen", options.listen or "127.0.0.1:0",
-    "--admin", "127.0.0.1:0" }, options.args)
+  local command = append({ host.binary(), options.verb or "serve" },
+    not options.finds_config and { "--config", "moonhook.yaml" })
+  command = append(command, { "--data", "data", "--listen", options.listen or "127.0.0.1:0",
+    "--admin", "127.0.0.1:0" })
+  command = append(command, options.args)
   if command[2] == "serve" then append(command, { "--print-urls" }) end
   command = append(append({}, options.under), command)
   command.cwd, command.env = dir, environment(options)
