@@ -1,6 +1,7 @@
 // host.store, for the local state: conversations of local apps.
-//   conversation_read(app_id, id, limit) -> { role, content, ... } | WAIT | nil, code, message
-//   conversation_append(app_id, id, user, question, answer) -> true | WAIT | nil, code, message
+//   conversation_read(app_id, id, limit, user) -> { role, content, ... } | WAIT | nil, code,
+//   message conversation_append(app_id, id, user, question, answer) -> true | WAIT | nil, code,
+//   message
 #include "../base/memory.h"
 #include "bind.h"
 #include "task.h"
@@ -96,12 +97,13 @@ static int l_conversation_read(lua_State *L)
   Store *store = state_runtime(state_of(L))->store;
   const char *app_id = luaL_checkstring(L, 1), *id = luaL_checkstring(L, 2);
   lua_Integer limit = luaL_checkinteger(L, 3);
+  const char *user = luaL_optstring(L, 4, "");
   Operation *operation;
   if (!store || !task_current(L))
     return push_failure(L, "storage_unavailable", "no store is open");
   operation = operation_new(L, true);
-  operation->call = store_conversation_read(store, app_id, id, (uint32_t)(limit > 0 ? limit : 0),
-                                            on_done, operation);
+  operation->call = store_conversation_read(store, app_id, id, user,
+                                            (uint32_t)(limit > 0 ? limit : 0), on_done, operation);
   return task_await(L, (TaskWait){ operation, push, cancel });
 }
 

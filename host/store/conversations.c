@@ -29,8 +29,8 @@ static int run_read(Database *database, StoreCall *call, Err *err)
 {
   Conversation *conversation = (Conversation *)call;
   clear(&conversation->result);
-  return database_read(database, conversation->app_id, conversation->id, conversation->limit,
-                       &conversation->result, err);
+  return database_read(database, conversation->app_id, conversation->id, conversation->user,
+                       conversation->limit, &conversation->result, err);
 }
 
 static int run_append(Database *database, StoreCall *call, Err *err)
@@ -74,11 +74,13 @@ static Conversation *conversation_new(const StoreCallType *type, const char *app
   return conversation;
 }
 
-StoreCall *store_conversation_read(Store *store, const char *app_id, const char *id, uint32_t limit,
+StoreCall *store_conversation_read(Store *store, const char *app_id, const char *id,
+                                   const char *user, uint32_t limit,
                                    void (*on_done)(void *context, const ConversationResult *result),
                                    void *context)
 {
   Conversation *conversation = conversation_new(&read_type, app_id, id);
+  conversation->user = mem_string(user ? user : "");
   conversation->limit = limit;
   conversation->on_done = on_done;
   conversation->context = context;

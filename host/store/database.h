@@ -22,8 +22,8 @@ int database_commit(Database *database, Err *err); // synced when it returns 0; 
 void database_rollback(Database *database);
 
 // Fills result->messages and count; the caller frees. UV_ENOENT: no such conversation.
-int database_read(Database *database, const char *app_id, const char *id, uint32_t limit,
-                  ConversationResult *result, Err *err);
+int database_read(Database *database, const char *app_id, const char *id, const char *user,
+                  uint32_t limit, ConversationResult *result, Err *err);
 int database_append(Database *database, const char *app_id, const char *id, const char *user,
                     Span question, Span answer, Err *err);
 int database_hook_id(Database *database, const char *plugin, const char *name, char *id,

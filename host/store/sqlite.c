@@ -26,7 +26,8 @@ typedef enum {
 } StatementName;
 
 static const char *const statements[STATEMENT_COUNT] = {
-  [FIND_CONVERSATION] = "SELECT number FROM conversations WHERE app_id = ?1 AND id = ?2",
+  [FIND_CONVERSATION] =
+      "SELECT number FROM conversations WHERE app_id = ?1 AND id = ?2 AND user = ?3",
   [READ_MESSAGES] = "SELECT role, content FROM messages WHERE conversation = ?1"
                     " ORDER BY number DESC LIMIT ?2",
   [PUT_CONVERSATION] = "INSERT INTO conversations (app_id, id, user, created_ms, updated_ms)"
@@ -236,8 +237,8 @@ static void reverse(StoredMessage *messages, uint32_t count)
   }
 }
 
-int database_read(Database *database, const char *app_id, const char *id, uint32_t limit,
-                  ConversationResult *result, Err *err)
+int database_read(Database *database, const char *app_id, const char *id, const char *user,
+                  uint32_t limit, ConversationResult *result, Err *err)
 {
   sqlite3_stmt *find = statement(database, FIND_CONVERSATION);
   sqlite3_stmt *read = statement(database, READ_MESSAGES);
@@ -245,6 +246,7 @@ int database_read(Database *database, const char *app_id, const char *id, uint32
   int rc;
   bind_string(find, 1, app_id);
   bind_string(find, 2, id);
+  bind_string(find, 3, user);
   rc = sqlite3_step(find);
   if (rc == SQLITE_ROW)
     sqlite3_bind_int64(read, 1, sqlite3_column_int64(find, 0));

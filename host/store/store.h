@@ -41,8 +41,9 @@ typedef struct {
   uint32_t count;
 } ConversationResult;
 
-// The last `limit` messages of conversation `id` of app `app_id`.
-StoreCall *store_conversation_read(Store *store, const char *app_id, const char *id, uint32_t limit,
+// The last `limit` messages of conversation `id` of app `app_id`, if it is that user's.
+StoreCall *store_conversation_read(Store *store, const char *app_id, const char *id,
+                                   const char *user, uint32_t limit,
                                    void (*on_done)(void *context, const ConversationResult *result),
                                    void *context);
 // Appends one user message and one answer in one transaction; creates the conversation when it is

@@ -73,6 +73,15 @@ describe("a chat app of the built-in backend", function()
     end
   end)
 
+  it("does not know a conversation that is another user's", function()
+    local id = talk("My name is Ada.")[1].conversation_id
+    local raised = reverse.failure(function()
+      session.app.chat:invoke { app_id = "candy", query = "What is my name?",
+        conversation_id = id, user = "mallory" }
+    end)
+    assert.equal("not_found", raised.code)
+  end)
+
   it("remembers only so many messages, and begins with the user's", function()
     reverse.reset { apps = { candy = { mode = "chat", memory = 3 } } }
     local id = talk("My name is Ada.")[1].conversation_id

@@ -181,10 +181,10 @@ library.fake("host.timer", {
 -- --- host.store ----------------------------------------------------------------------------------
 
 library.fake("host.store", {
-  conversation_read = function(app_id, id, limit)
+  conversation_read = function(app_id, id, limit, user)
     if reverse.store_failure then return waiting(nil, "storage_unavailable", "the disk is gone") end
     local messages = reverse.conversations[app_id .. " " .. id]
-    if not messages then return waiting(nil, "not_found", "no such conversation") end
+    if not messages or (messages.user or "") ~= user then return waiting(nil, "not_found", "no such conversation") end
     local flat = {}
     for i = math.max(1, #messages - 2 * limit + 1), #messages do flat[#flat + 1] = messages[i] end
     return waiting(flat)

@@ -25,12 +25,12 @@ local function waited(value, ...)
   return value, ...
 end
 
--- The remembered messages of a conversation, the oldest first, beginning with the user's.
-local function remembered(app_id, conversation_id, memory)
+-- The remembered messages of a user's conversation, the oldest first, beginning with the user's.
+local function remembered(app_id, conversation_id, user, memory)
   if #conversation_id > 64 then fail("not_found", "Conversation Not Exists.") end
   local limit = math.max(memory, 1) -- reading tells whether it exists, too
   local store = require "host.store"
-  local flat, code, message = waited(store.conversation_read(app_id, conversation_id, limit))
+  local flat, code, message = waited(store.conversation_read(app_id, conversation_id, limit, user))
   if not flat and code == "not_found" then fail("not_found", "Conversation Not Exists.") end
   if not flat then fail(code, message) end
   local messages = {}
@@ -84,7 +84,8 @@ local function chat_messages(app, request, conversation_id)
   end
   if conversation_id then
     local memory = app.memory or DEFAULT_MEMORY
-    for _, message in ipairs(remembered(request.app_id, conversation_id, memory)) do
+    for _, message in ipairs(remembered(request.app_id, conversation_id,
+      request.user or "", memory)) do
       messages[#messages + 1] = message
     end
   end
