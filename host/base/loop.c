@@ -26,6 +26,8 @@ struct Loop {
   Timer log_timer;
   uint64_t date_until_ms;
   char date[DATE_SIZE];
+  uint64_t turn_started_ms;
+  int turn_jobs; // of this turn so far
 };
 
 static void on_idle(uv_idle_t *idle);
@@ -183,14 +185,31 @@ void job_cancel(Loop *loop, Job *job)
     remove_group(loop, group); // its owner may free it now
 }
 
+static bool turn_goes_on(const Loop *loop)
+{
+  return loop->turn_jobs < TURN_JOBS && uv_now(&loop->uv) - loop->turn_started_ms < TURN_MS;
+}
+
+bool job_goes_on(Loop *loop, const JobGroup *group)
+{
+  if (loop->first_group && loop->first_group != group)
+    return false;
+  uv_update_time(&loop->uv);
+  if (!turn_goes_on(loop))
+    return false;
+  loop->turn_jobs++;
+  return true;
+}
+
 static void on_idle(uv_idle_t *idle)
 {
   Loop *loop = idle->loop->data;
-  uint64_t started_ms = uv_now(&loop->uv);
   JobGroup *group;
-  int jobs;
-  for (jobs = 0; jobs < TURN_JOBS && (group = pop_group(loop)) != NULL; jobs++) {
+  loop->turn_started_ms = uv_now(&loop->uv);
+  loop->turn_jobs = 0;
+  while (turn_goes_on(loop) && (group = pop_group(loop)) != NULL) {
     Job *job = group->first;
+    loop->turn_jobs++;
     group->first = job->next;
     if (!group->first)
       group->last = NULL;
@@ -200,8 +219,6 @@ static void on_idle(uv_idle_t *idle)
     job->is_queued = false;
     job->run(job); // job and group may be gone when it returns
     uv_update_time(&loop->uv);
-    if (uv_now(&loop->uv) - started_ms >= TURN_MS)
-      break;
   }
   if (!loop->first_group && loop->corks.next == &loop->corks)
     uv_idle_stop(idle);

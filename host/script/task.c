@@ -275,7 +275,8 @@ static void on_grace_over(Timer *timer)
 
 // --- running -------------------------------------------------------------------------------------
 
-static void on_yield(Task *task)
+// True: the task can go on at once, and this turn has room for it.
+static bool on_yield(Task *task)
 {
   lua_State *co = task->co;
   const void *mark = lua_touserdata(co, 1);
@@ -284,12 +285,12 @@ static void on_yield(Task *task)
   if (lua_type(co, 1) == LUA_TLIGHTUSERDATA && mark == &mark_wait) {
     lua_settop(co, 0);
     task->phase = PHASE_WAITING;
-    return; // the pending operation, or a cancel that came meanwhile, posts the job
+    return false; // the pending operation, or a cancel that came meanwhile, posts the job
   }
   if (lua_type(co, 1) == LUA_TLIGHTUSERDATA && mark == &mark_done) {
     lua_settop(co, 0);
     end(task, NULL, true);
-    return;
+    return false;
   }
   drop_wait(task); // a wait that could not be yielded (inside table.sort, say)
   task->phase = PHASE_PAUSED;
@@ -310,13 +311,17 @@ static void on_yield(Task *task)
   }
   lua_settop(co, 0);
   task->refusal = refusal;
-  if (has_room || refusal)
-    job_post(loop_of(task), &task->job);
+  if (!has_room && !refusal)
+    return false;
+  if (job_goes_on(loop_of(task), task->job.group))
+    return true;
+  job_post(loop_of(task), &task->job);
+  return false;
 }
 
-static void run(Job *job)
+// Resumes the task once. True: again at once.
+static bool step(Task *task)
 {
-  Task *task = task_of_job(job);
   lua_State *co = task->co;
   int nargs = 0, status;
   switch (task->phase) {
@@ -324,7 +329,7 @@ static void run(Job *job)
     if (task->is_cancelled) {
       lua_settop(co, 0); // never started: nothing to unwind
       kill_task(task);
-      return;
+      return false;
     }
     nargs = task->push_start(co, task->owner);
     break;
@@ -333,7 +338,7 @@ static void run(Job *job)
       TaskWait wait = task->wait;
       nargs = wait.push(co, wait.op);
       if (nargs < 0)
-        return; // not yet
+        return false; // not yet
       task->wait = (TaskWait){ 0 };
     } else {
       nargs = push_failure(co, task->cancel_code, task->cancel_message);
@@ -354,7 +359,7 @@ static void run(Job *job)
     task->refusal = NULL;
     break;
   case PHASE_RUNNING:
-    return; // lua_resume is never nested
+    return false; // lua_resume is never nested
   }
   task->phase = PHASE_RUNNING;
   task->refusals = 0;
@@ -368,12 +373,20 @@ static void run(Job *job)
               LOG_S("error", "it caught its cancellation and went on calling"));
     kill_task(task);
   } else if (status == LUA_YIELD) {
-    on_yield(task);
+    return on_yield(task);
   } else if (status == 0) {
     end(task, NULL, false);
   } else {
     fail(task);
   }
+  return false;
+}
+
+static void run(Job *job)
+{
+  Task *task = task_of_job(job);
+  while (step(task))
+    ;
 }
 
 void task_continue(Task *task)
