@@ -184,7 +184,8 @@ library.fake("host.store", {
   conversation_read = function(app_id, id, limit, user)
     if reverse.store_failure then return waiting(nil, "storage_unavailable", "the disk is gone") end
     local messages = reverse.conversations[app_id .. " " .. id]
-    if not messages or (messages.user or "") ~= user then return waiting(nil, "not_found", "no such conversation") end
+    local is_theirs = messages and (messages.user or "") == user
+    if not is_theirs then return waiting(nil, "not_found", "no such conversation") end
     local flat = {}
     for i = math.max(1, #messages - 2 * limit + 1), #messages do flat[#flat + 1] = messages[i] end
     return waiting(flat)
