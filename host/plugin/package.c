@@ -217,9 +217,20 @@ static void read_permissions(const Place *place, const YamlNode *permission)
     { "model", "speech2text", PERMIT_SPEECH2TEXT },
     { "model", "moderation", PERMIT_MODERATION },
   };
+  static const char *const sections[] = { "tool",     "model",   "node",    "app",
+                                          "endpoint", "storage", "network", NULL };
+  static const char *const models[] = { "enabled", "llm",         "text_embedding", "rerank",
+                                        "tts",     "speech2text", "moderation",     NULL };
+  const YamlNode *model = yaml_get(permission, "model");
   bool has_models = is_permitted(place, permission, "model", "enabled");
   uint32_t bits = 0;
   size_t i;
+  if (permission && permission->type != YAML_MAP && permission->type != YAML_NULL)
+    place_expected(place, permission, "resource.permission", "a map", permission);
+  else if (permission)
+    place_check_slips(place, permission, "resource.permission", sections);
+  if (model && model->type == YAML_MAP)
+    place_check_slips(place, model, "resource.permission.model", models);
   for (i = 0; i < sizeof table / sizeof *table; i++) {
     if (is_permitted(place, permission, table[i].section, table[i].key) &&
         (has_models || strcmp(table[i].section, "model") != 0))

@@ -238,10 +238,38 @@ static int apply_flags(const Reader *reader, const ConfigSources *sources)
                                                  : 0;
 }
 
+static bool is_backend(const Config *config, const char *name)
+{
+  uint32_t i;
+  for (i = 0; i < config->backend_count; i++) {
+    if (strcmp(config->backends[i].name, name) == 0 || config->backends[i].type == BACKEND_DIFY)
+      return true; // Dify knows providers of its own
+  }
+  return strcmp(name, "local") == 0;
+}
+
+// An app's model names one of the backends.
+static int check_providers(const Reader *reader)
+{
+  const YamlNode *apps = reader->config->doc ? yaml_get(yaml_root(reader->config->doc), "apps") : 0;
+  size_t i;
+  for (i = 0; apps && apps->type == YAML_MAP && i < apps->count; i++) {
+    const YamlNode *provider = yaml_get(yaml_get(apps->pairs[i].value, "model"), "provider");
+    char what[200];
+    if (!provider || is_backend(reader->config, provider->text))
+      continue;
+    snprintf(what, sizeof what, "apps.%.100s.model.provider", apps->pairs[i].key->text);
+    return config_expected(reader, provider, what, "local, or the name of a backend", provider);
+  }
+  return 0;
+}
+
 // What can only be judged when all sources were read.
 static int check_whole(const Reader *reader)
 {
   Config *config = reader->config;
+  if (check_providers(reader) != 0)
+    return UV_EINVAL;
   if (config->public_listen.port != 0 && config->public_listen.port == config->admin_listen.port &&
       config->admin_listen.is_asked && config->public_listen.is_asked &&
       strcmp(config->public_listen.host, config->admin_listen.host) == 0)

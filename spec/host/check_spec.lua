@@ -395,6 +395,26 @@ plugins:
     assert.equal("[]\n", host.run({ "check", "--json", "p", files = dify_package() }).stdout)
   end)
 
+  it("names a permission that is a slip of the pen, or none", function()
+    for permission, problem in pairs {
+      ["{ ap: { enabled: true } }"] = "7:27: resource.permission.ap: unknown key, did you mean app?",
+      ["{ model: { lm: true } }"] =
+        "7:36: resource.permission.model.lm: unknown key, did you mean llm?",
+      ["5"] = "7:25: resource.permission: expected a map, got 5",
+    } do
+      local files = { ["p/a.lua"] = LUA, ["p/manifest.yaml"] = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: p
+plugins:
+  endpoints: [ { path: /, method: GET, extra: { lua: { source: a.lua } } } ]
+resource: { permission: ]] .. permission .. " }\n" }
+      assert.equal("p/manifest.yaml:" .. problem .. "\n",
+        host.run({ "check", "p", files = files }).stdout)
+    end
+  end)
+
   it("says so when a folder is no plugin", function()
     local result = host.run { "check", "nowhere" }
     assert.equal("nowhere/manifest.yaml: does not exist\n", result.stdout)

@@ -79,6 +79,8 @@ describe("moonhook.yaml", function()
       ["limits: { body_bytes: 1e30 }"] = "limits.body_bytes: expected .* bytes .*, got 1e30",
       ["limits: { body_bytes: 10 potatoes }"] = 'limits.body_bytes: .* got "10 potatoes"',
       ["limits: { body_bytes: }"] = "limits.body_bytes: .* got nothing",
+      ["apps: { a: { mode: chat, model: { provider: gpt, model: x } } }"] =
+        'apps.a.model.provider: expected local, or the name of a backend, got "gpt"',
       ["limits: [ 1 ]"] = "limits: expected a map, got a list of 1",
       ["public: { listen: example.com:80 }"] =
         "public.listen: expected ADDRESS:PORT .* got \"example.com:80\"",
