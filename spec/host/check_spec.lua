@@ -397,7 +397,8 @@ plugins:
 
   it("names a permission that is a slip of the pen, or none", function()
     for permission, problem in pairs {
-      ["{ ap: { enabled: true } }"] = "7:27: resource.permission.ap: unknown key, did you mean app?",
+      ["{ ap: { enabled: true } }"] =
+        "7:27: resource.permission.ap: unknown key, did you mean app?",
       ["{ model: { lm: true } }"] =
         "7:36: resource.permission.model.lm: unknown key, did you mean llm?",
       ["5"] = "7:25: resource.permission: expected a map, got 5",
