@@ -59,7 +59,7 @@ void hook_request_close_handle(HookRequest *hook)
 }
 
 // NULL: closed. A plugin could make up a number: it finds requests of its own state only.
-static HookRequest *check_handle(lua_State *L)
+HookRequest *request_of_handle(lua_State *L)
 {
   lua_Number number = lua_tonumber(L, 1);
   uint64_t bits = number > 0 && number < 9007199254740992.0 ? (uint64_t)number : 0;
@@ -157,7 +157,7 @@ int hook_request_push(lua_State *co, void *owner)
 
 // --- reading -------------------------------------------------------------------------------------
 
-static int push_closed(lua_State *L)
+int request_push_closed(lua_State *L)
 {
   lua_pushnil(L);
   lua_pushliteral(L, "closed");
@@ -221,11 +221,11 @@ static void push_url(lua_State *L, const HookRequest *hook, bool has_path, bool 
 
 static int l_field(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   const char *name = luaL_checkstring(L, 2);
   Request *request;
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   request = hook->request;
   if (strcmp(name, "method") == 0)
     push_span(L, request->method);
@@ -281,11 +281,11 @@ static bool is_hidden(Span name)
 
 static int l_header(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   Span name;
   name.at = luaL_checklstring(L, 2, &name.len);
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   if (span_is_ignoring_case(name, "Dify-Hook-Id"))
     lua_pushstring(L, hook->endpoint->hook_id);
   else if (span_is_ignoring_case(name, "Dify-Hook-Url"))
@@ -317,12 +317,12 @@ static void push_list(lua_State *L, const HeaderList *list)
 
 static int l_headers(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   const HeaderList *list;
   uint32_t i;
   int count = 0;
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   list = &hook->request->headers;
   lua_createtable(L, (int)list->count * 2 + 4, 0);
   for (i = 0; i < list->count; i++) {
@@ -339,10 +339,10 @@ static int l_headers(lua_State *L)
 
 static int l_args(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   HeaderList pairs = { 0 };
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   form_decode_query(hook->request->query, &pairs);
   push_list(L, &pairs);
   header_list_free(&pairs);
@@ -351,9 +351,9 @@ static int l_args(lua_State *L)
 
 static int l_body(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   lua_pushlstring(L, hook->request->body.bytes ? hook->request->body.bytes : "",
                   hook->request->body.len);
   return 1;
@@ -367,12 +367,12 @@ static void set_span(lua_State *L, const char *name, Span span)
 
 static int l_form(lua_State *L)
 {
-  HookRequest *hook = check_handle(L);
+  HookRequest *hook = request_of_handle(L);
   Form form = { 0 };
   Err err;
   uint32_t i;
   if (!hook)
-    return push_closed(L);
+    return request_push_closed(L);
   if (form_parse(header_list_get(&hook->request->headers, "Content-Type"),
                  (Span){ hook->request->body.bytes ? hook->request->body.bytes : "",
                          hook->request->body.len },
@@ -399,128 +399,11 @@ static int l_form(lua_State *L)
   return 2;
 }
 
-// --- replying ------------------------------------------------------------------------------------
-
-static int push_refusal(lua_State *L, const char *text)
-{
-  lua_pushnil(L);
-  lua_pushstring(L, text);
-  return 2;
-}
-
-// Reads the flat array at `index` into hook->headers; NULL, or what is wrong.
-static const char *read_headers(lua_State *L, int index, HookRequest *hook)
-{
-  int i, count;
-  header_list_clear(&hook->headers);
-  if (!lua_istable(L, index))
-    return NULL;
-  count = (int)lua_objlen(L, index);
-  for (i = 1; i + 1 <= count; i += 2) {
-    Span name, value;
-    lua_rawgeti(L, index, i);
-    lua_rawgeti(L, index, i + 1);
-    name.at = lua_tolstring(L, -2, &name.len);
-    value.at = lua_tolstring(L, -1, &value.len);
-    if (!name.at || !value.at || !header_is_valid(name, value))
-      return "a header's name or value has characters that are not allowed";
-    header_list_add(&hook->headers, name, value);
-    lua_pop(L, 2);
-  }
-  return NULL;
-}
-
-static int check_status(lua_State *L, int index)
-{
-  lua_Number number = lua_tonumber(L, index);
-  int status = number >= 200 && number <= 599 ? (int)number : 0;
-  return (lua_Number)status == number ? status : 0;
-}
-
-// reply(handle, status, headers, body)
-static int l_reply(lua_State *L)
-{
-  HookRequest *hook = check_handle(L);
-  int status = check_status(L, 2);
-  size_t len;
-  const char *body = luaL_checklstring(L, 4, &len), *problem;
-  if (!hook)
-    return push_closed(L);
-  if (hook->mode != REPLY_NONE)
-    return push_refusal(L, "the request has its reply already");
-  if (status == 0)
-    return push_refusal(L, "status must be an integer 200..599");
-  problem = read_headers(L, 3, hook);
-  if (problem)
-    return push_refusal(L, problem);
-  hook->mode = REPLY_WHOLE;
-  reply_full(hook->request, status, &hook->headers, body, len);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// reply_text(handle, body): what a string that a handler returns means
-static int l_reply_text(lua_State *L)
-{
-  HookRequest *hook = check_handle(L);
-  size_t len;
-  const char *body = luaL_checklstring(L, 2, &len);
-  if (!hook)
-    return push_closed(L);
-  if (hook->mode != REPLY_NONE)
-    return push_refusal(L, "the request has its reply already");
-  header_list_clear(&hook->headers);
-  header_list_add(&hook->headers, span_of("Content-Type"), span_of("text/plain; charset=utf-8"));
-  hook->mode = REPLY_WHOLE;
-  reply_full(hook->request, 200, &hook->headers, body, len);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// begin(handle, status, headers, mode, length?)
-static int l_begin(lua_State *L)
-{
-  static const char *const modes[] = { "raw", "sse", NULL };
-  HookRequest *hook = check_handle(L);
-  int status = check_status(L, 2), mode = luaL_checkoption(L, 4, "raw", modes);
-  lua_Number length = luaL_optnumber(L, 5, -1);
-  const char *problem;
-  if (!hook)
-    return push_closed(L);
-  if (hook->mode != REPLY_NONE)
-    return push_refusal(L, "the request has its reply already");
-  if (status == 0)
-    return push_refusal(L, "status must be an integer 200..599");
-  problem = read_headers(L, 3, hook);
-  if (problem)
-    return push_refusal(L, problem);
-  hook->status = status;
-  hook->length = length >= 0 && length < 9e15 ? (int64_t)length : -1;
-  hook->mode = mode == 1 ? REPLY_SSE : REPLY_RAW;
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-// finish(handle): ends the reply; the task goes on.
-static int l_finish(lua_State *L)
-{
-  HookRequest *hook = check_handle(L);
-  if (!hook)
-    return push_closed(L);
-  hook_task_finish_reply(hook);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "field", l_field },     { "header", l_header },
-    { "headers", l_headers }, { "args", l_args },
-    { "body", l_body },       { "form", l_form },
-    { "reply", l_reply },     { "reply_text", l_reply_text },
-    { "begin", l_begin },     { "finish", l_finish },
-    { NULL, NULL },
+    { "field", l_field }, { "header", l_header }, { "headers", l_headers }, { "args", l_args },
+    { "body", l_body },   { "form", l_form },     { NULL, NULL },
   };
   const luaL_Reg *function;
   lua_newtable(L);
@@ -528,5 +411,6 @@ int luaopen_host_http(lua_State *L)
     lua_pushcfunction(L, function->func);
     lua_setfield(L, -2, function->name);
   }
+  request_add_reply_functions(L);
   return 1;
 }

@@ -44,6 +44,9 @@ struct HookRequest {
 int hook_request_push(lua_State *co, void *owner);
 void hook_request_close_handle(HookRequest *hook); // from now on Lua is told "closed"
 int luaopen_host_http(lua_State *L);
+HookRequest *request_of_handle(lua_State *L);   // of the first argument; NULL: closed
+int request_push_closed(lua_State *L);          // nil, "closed"
+void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
 
 // Appends the request's public URL up to and with the hook id, no final slash.
 void hook_request_url(const HookRequest *hook, Buffer *out);
