@@ -37,6 +37,16 @@ static int check_status(lua_State *L, int index)
   return (lua_Number)status == number ? status : 0;
 }
 
+// What both kinds of reply with a head ask first; reads the headers. NULL, or what is wrong.
+static const char *check_head(lua_State *L, HookRequest *hook, int status)
+{
+  if (hook->mode != REPLY_NONE)
+    return "the request has its reply already";
+  if (status == 0)
+    return "status must be an integer 200..599";
+  return read_headers(L, 3, hook);
+}
+
 // reply(handle, status, headers, body)
 static int l_reply(lua_State *L)
 {
@@ -46,11 +56,7 @@ static int l_reply(lua_State *L)
   const char *body = luaL_checklstring(L, 4, &len), *problem;
   if (!hook)
     return request_push_closed(L);
-  if (hook->mode != REPLY_NONE)
-    return push_refusal(L, "the request has its reply already");
-  if (status == 0)
-    return push_refusal(L, "status must be an integer 200..599");
-  problem = read_headers(L, 3, hook);
+  problem = check_head(L, hook, status);
   if (problem)
     return push_refusal(L, problem);
   hook->mode = REPLY_WHOLE;
@@ -87,11 +93,7 @@ static int l_begin(lua_State *L)
   const char *problem;
   if (!hook)
     return request_push_closed(L);
-  if (hook->mode != REPLY_NONE)
-    return push_refusal(L, "the request has its reply already");
-  if (status == 0)
-    return push_refusal(L, "status must be an integer 200..599");
-  problem = read_headers(L, 3, hook);
+  problem = check_head(L, hook, status);
   if (problem)
     return push_refusal(L, problem);
   hook->status = status;
