@@ -105,7 +105,7 @@ build/library.c: host/script/library.awk $(LIBRARY) $(filter-out ./,$(sort $(dir
 
 # host.json, host.bytes and host.crypto for the Lua specs, which run under plain luajit.
 build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_bytes.* \
-  host/script/bind_crypto.* host/script/json_* host/base/*)
+  host/script/bind_crypto.* host/script/json_* host/base/*) | $(LLHTTP)
 	mkdir -p $(@D)
 	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^) $(LIBS:-l:lib%.a=-l%)
 
