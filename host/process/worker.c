@@ -6,6 +6,7 @@
 #include "../base/file.h"
 #include "../base/memory.h"
 #include "../script/channel.h"
+#include "../script/deadline.h"
 #include "../script/task.h"
 
 enum {
@@ -186,12 +187,16 @@ int worker_start(Worker *worker, const Config *config, Err *err)
   };
   ClientConfig client = { .ca_file = config->ca_file };
   DispatchConfig dispatch = dispatch_config(worker, config);
+  int rc;
   worker->runtime.client = client_new(worker->loop, &client, err);
   if (!worker->runtime.client)
     return err->code;
   if (worker_configure(worker, config, err) < 0)
     return err->code;
   worker->dispatch = dispatch_new(&worker->runtime, &dispatch);
+  rc = deadline_start();
+  if (rc < 0)
+    return err_set(err, rc, "cannot start the clock of Lua code: %s", uv_strerror(rc));
   worker->local = state_new(&worker->runtime, &local, err);
   return worker->local ? 0 : err->code;
 }
@@ -303,6 +308,7 @@ void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context),
 
 void worker_free(Worker *worker)
 {
+  deadline_stop();
   task_free_unused(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);

@@ -50,9 +50,17 @@ typedef struct Runtime {
   uint32_t free_task_count;
   uint32_t live_tasks; // of all states
   uint32_t live_states;
+  size_t leaked_bytes; // of closed states, that were never given back; 0 unless we are wrong
 } Runtime;
 
 typedef enum { ROLE_PLUGIN, ROLE_LOCAL } StateRole;
+
+// What the code of one state may use. 0: the default.
+typedef struct {
+  uint32_t slice_ms;   // processor time between two waits; 100
+  uint32_t load_ms;    // processor time to load all of its files; 1000
+  size_t memory_bytes; // 64 MiB
+} StateLimits;
 
 // A C module that library code may require as "host.NAME".
 typedef struct {
@@ -69,7 +77,8 @@ typedef struct {
   // The hosts that its own HTTP calls may name (patterns of reverse/policy.h), NULL-terminated;
   // copied. NULL: any.
   const char *const *hosts;
-  uint64_t storage_bytes;    // what its storage may hold
+  uint64_t storage_bytes; // what its storage may hold
+  StateLimits limits;
   const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
 } StateConfig;
@@ -92,13 +101,26 @@ const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
 bool state_may_reach(const State *state, const char *host); // by its manifest
 uint64_t state_storage_bytes(const State *state);
+uint32_t state_slice_ms(const State *state);
+size_t state_memory_cap(const State *state);
+size_t state_memory_bytes(const State *state); // that it uses now
+// What the host keeps on behalf of the state's code: a body, unsent pieces. It leaves less for Lua.
+void state_charge(State *state, size_t bytes);
+void state_discharge(State *state, size_t bytes);
 StateRole state_role(const State *state);
 uint32_t state_tasks(const State *state);
 State *state_of(lua_State *L);    // of any thread of it
 const char *script_version(void); // of LuaJIT
+// Whether plugins run compiled: only where compiled code can be interrupted.
+bool script_compiles(void);
 
 // Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
 int state_read_file(const State *state, const char *file, Buffer *out, Err *err);
+
+// --- for slice.c ---------------------------------------------------------------------------------
+
+struct Account *state_account(State *state); // the State's first member
+struct Slice *state_slice(State *state);
 
 // --- for task.c ----------------------------------------------------------------------------------
 
