@@ -169,6 +169,17 @@ describe("the table of verbs", function()
       end
     end
   end)
+
+  it("has each flag of serve on the page about operations, and no other", function()
+    local file = assert(io.open "docs/operations.md")
+    local rows = file:read("*a"):match "## Flags and variables(.-)\n## "
+    file:close()
+    local documented = {}
+    for flag in rows:gmatch "\n| `(%-%-[%l-]+)`" do documented[flag] = true end
+    local flags = flags_of(output("help", "serve"))
+    flags["--print-urls"] = nil -- has no key
+    assert.same(keys(flags), keys(documented))
+  end)
 end)
 
 describe("the command line", function()
