@@ -1,10 +1,15 @@
 # make         build/moonhook            make test    every spec; the last line is the sum
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
+<<<<<<< HEAD
 # make bench-check   instructions per operation, beside the committed ones
+=======
+# make install PREFIX=/usr/local   the program, its manual page, completions for shells
+>>>>>>> main
 
 VERSION  = 0.1.0
 B        = build
+PREFIX   = /usr/local
 OPT      = -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
@@ -13,9 +18,9 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
   ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
-  libsqlite3-dev=sqlite3.pc zlib1g-dev=zlib.pc
+  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
-  curl=curl openssl=openssl clang=clang libclang-rt-dev $(CHROMIUM)=chromium
+  curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
   shellcheck=shellcheck cppcheck=cppcheck
 CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
@@ -23,7 +28,7 @@ CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
 # llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
 SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo libllhttp)
 LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
-MODULES := luajit libuv openssl yaml-0.1 sqlite3 zlib $(SYSTEM_LLHTTP)
+MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
 LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
 COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
@@ -37,7 +42,11 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: all run test check bench bench-check docs clean fuzzers
+=======
+.PHONY: all run test check bench docs clean fuzzers install
+>>>>>>> main
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -62,6 +71,16 @@ check:
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
+
+# DESTDIR is for packagers: everything goes below it.
+install: all
+	S='$(DESTDIR)$(PREFIX)/share'; set -e; install -d $$S/man/man1 $$S/bash-completion/completions \
+	  $$S/zsh/site-functions $$S/fish/vendor_completions.d '$(DESTDIR)$(PREFIX)/bin'; \
+	install $B/moonhook '$(DESTDIR)$(PREFIX)/bin/moonhook'; \
+	$B/moonhook man >$$S/man/man1/moonhook.1; \
+	$B/moonhook completion bash >$$S/bash-completion/completions/moonhook; \
+	$B/moonhook completion zsh >$$S/zsh/site-functions/_moonhook; \
+	$B/moonhook completion fish >$$S/fish/vendor_completions.d/moonhook.fish
 
 bench: all
 	.ci/packages install python3=python3
@@ -98,6 +117,9 @@ $B/%.o: %.c Makefile | $(LLHTTP)
 	echo '  cc $@'
 	mkdir -p $(@D)
 	$(COMPILE) -MMD -c -o $@ $<
+
+# A header that is gone: what included it is built anew.
+%.h: ;
 
 # The Lua library and the documentation, as text in the binary.
 $B/library.o: build/library.c host/script/library.h

@@ -1,7 +1,6 @@
-// moonhook check (see check.h): reads each package as the host would, compiles its Lua files
-// without running them, and says all that is wrong. Needs no configuration, no store, no network.
-#include "check.h"
-
+// moonhook check DIR...: every problem of the packages, one a line on stdout. Reads each package as
+// the host would, compiles its Lua files without running them, and says all that is wrong. Needs no
+// configuration, no store, no network.
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "../plugin/package.h"
 #include "../plugin/snapshot.h"
 #include "../script/syntax.h"
-#include "verbs.h"
+#include "arguments.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
@@ -185,26 +184,11 @@ static int finish(Report *into)
   return into->problems == 0 ? 0 : 1;
 }
 
-int cmd_check(int argc, char **argv)
+int cmd_check(const Arguments *arguments)
 {
-  Report into = { 0 };
-  bool are_folders_only = false;
-  int i, folders = 0;
-  if (verb_wants_help(argc, argv))
-    return 0;
-  for (i = 1; i < argc; i++) {
-    if (are_folders_only || argv[i][0] != '-')
-      argv[folders++] = argv[i];
-    else if (strcmp(argv[i], "--json") == 0)
-      into.is_json = true;
-    else if (strcmp(argv[i], "--") == 0)
-      are_folders_only = true;
-    else
-      return verb_usage("check", "unknown flag %s", argv[i]);
-  }
-  if (folders == 0)
-    return verb_usage("check", "expected at least one plugin's folder");
-  for (i = 0; i < folders; i++)
-    check_argument(&into, argv[i]);
+  Report into = { .is_json = arguments_have(arguments, "--json") };
+  size_t i;
+  for (i = 0; i < arguments->place_count; i++)
+    check_argument(&into, arguments->places[i]);
   return finish(&into);
 }
