@@ -1,11 +1,8 @@
 # make         build/moonhook            make test    every spec; the last line is the sum
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
-<<<<<<< HEAD
 # make bench-check   instructions per operation, beside the committed ones
-=======
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
->>>>>>> main
 
 VERSION  = 0.1.0
 B        = build
@@ -42,11 +39,7 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: all run test check bench bench-check docs clean fuzzers
-=======
-.PHONY: all run test check bench docs clean fuzzers install
->>>>>>> main
+.PHONY: all run test check bench bench-check docs clean fuzzers install
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
