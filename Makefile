@@ -1,6 +1,7 @@
 # make         build/moonhook            make test    every spec; the last line is the sum
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
+# make bench-check   instructions per operation, beside the committed ones
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
 
 VERSION  = 0.1.0
@@ -38,7 +39,7 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench docs clean fuzzers install
+.PHONY: all run test check bench bench-check docs clean fuzzers install
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -77,6 +78,10 @@ install: all
 bench: all
 	.ci/packages install python3=python3
 	spec/bench/run
+
+bench-check: all
+	.ci/packages install python3=python3 valgrind=valgrind
+	spec/bench/instructions.py
 
 # docs/plugin-api.md, from the annotations in lua/moonhook/meta.
 docs:
