@@ -162,11 +162,11 @@ describe("moonhook config check", function()
     local code, out = checked([[
 apps: { flow: { mode: workflow, source: flow.lua } }
 endpoints:
-  - { plugin: echo, settings: { wrod: x, key: k } }
+  - { plugin: echo, settings: { worrd: x, key: k } }
   - { plugin: nowhere }
 ]], with_files { ["flow.lua"] = "return {\n" })
     assert.equal(1, code)
-    assert.truthy(out:find("moonhook.yaml:3:33: settings.wrod: echo has no such setting, did you "
+    assert.truthy(out:find("moonhook.yaml:3:33: settings.worrd: echo has no such setting, did you "
       .. "mean word?\n", 1, true), out)
     assert.truthy(out:find("moonhook.yaml:4:5: endpoints.plugin: expected a plugin that is there, "
       .. 'got "nowhere"\n', 1, true), out)
