@@ -1,10 +1,13 @@
 # make         build/moonhook            make test    every spec; the last line is the sum
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
-# LUAJIT=system  with the system's LuaJIT, in build/system
+# make bench-check   instructions per operation, beside the committed ones
+# make install PREFIX=/usr/local   the program, its manual page, completions for shells
+# LUAJIT=system      with the system's LuaJIT, in build/system
 
 VERSION  = 0.1.0
 B        = build$(if $(filter system,$(LUAJIT)),/system)
+PREFIX   = /usr/local
 OPT      = -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
@@ -13,9 +16,9 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
   ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
   xz-utils=xz libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
-  libsqlite3-dev=sqlite3.pc zlib1g-dev=zlib.pc
+  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
-  curl=curl openssl=openssl clang=clang libclang-rt-dev $(CHROMIUM)=chromium
+  curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
   shellcheck=shellcheck cppcheck=cppcheck
 CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
@@ -27,7 +30,7 @@ LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
 OWN_LUA  = $(if $(filter system,$(LUAJIT)),,build/deps/luajit)
 LUA_FLAGS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/flags),$(shell pkg-config --cflags luajit))
 LUA_LIBS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/libs),$(shell pkg-config --libs luajit))
-MODULES := libuv openssl yaml-0.1 sqlite3 zlib $(SYSTEM_LLHTTP)
+MODULES := libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
 LIBS     = $(LLHTTP) -l:liblua5.1-cjson.a $(LUA_LIBS) $(LINKED) -lm
 LINKED  := $(shell pkg-config --libs $(MODULES) 2>/dev/null)
@@ -42,7 +45,7 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench docs clean fuzzers
+.PHONY: all run test check bench bench-check docs clean fuzzers install
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -69,9 +72,23 @@ check:
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
 
+# DESTDIR is for packagers: everything goes below it.
+install: all
+	S='$(DESTDIR)$(PREFIX)/share'; set -e; install -d $$S/man/man1 $$S/bash-completion/completions \
+	  $$S/zsh/site-functions $$S/fish/vendor_completions.d '$(DESTDIR)$(PREFIX)/bin'; \
+	install $B/moonhook '$(DESTDIR)$(PREFIX)/bin/moonhook'; \
+	$B/moonhook man >$$S/man/man1/moonhook.1; \
+	$B/moonhook completion bash >$$S/bash-completion/completions/moonhook; \
+	$B/moonhook completion zsh >$$S/zsh/site-functions/_moonhook; \
+	$B/moonhook completion fish >$$S/fish/vendor_completions.d/moonhook.fish
+
 bench: all
 	.ci/packages install python3=python3
 	spec/bench/run
+
+bench-check: all
+	.ci/packages install python3=python3 valgrind=valgrind
+	spec/bench/instructions.py
 
 # docs/plugin-api.md, from the annotations in lua/moonhook/meta.
 docs:
@@ -100,6 +117,9 @@ $B/%.o: %.c Makefile $(OWN_LUA:%=%/flags) | $(LLHTTP)
 	echo '  cc $@'
 	mkdir -p $(@D)
 	$(COMPILE) -MMD -c -o $@ $<
+
+# A header that is gone: what included it is built anew.
+%.h: ;
 
 # The Lua library and the documentation, as text in the binary.
 $B/library.o: build/library.c host/script/library.h $(OWN_LUA:%=%/flags)

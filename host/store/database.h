@@ -8,6 +8,7 @@
 
 typedef struct Database Database;
 typedef struct Storage Storage;
+typedef struct EndpointRows EndpointRows;
 
 enum { DATABASE_BUSY_MS = 2000 }; // how long another process may hold the lock
 
@@ -29,6 +30,7 @@ int database_append(Database *database, const char *app_id, const char *id, cons
 int database_hook_id(Database *database, const char *plugin, const char *name, char *id,
                      size_t size, Err *err);
 Storage *database_storage(Database *database);
+EndpointRows *database_endpoints(Database *database);
 
 // The last failure's code and text. No SQL in it: it may reach a log that others read.
 int database_failure(sqlite3 *db, const char *what, Err *err);
@@ -41,6 +43,18 @@ int storage_run(Storage *storage, const StorageRequest *request, uint64_t now_ms
                 StorageResult *result, Err *err);
 // Removes at most `limit` expired items; `*due_ms`: when the next one expires, UINT64_MAX: none.
 int storage_sweep(Storage *storage, uint64_t now_ms, uint32_t limit, uint64_t *due_ms, Err *err);
+
+// sqlite_endpoints.c: endpoints made by the admin API. Writes run inside a transaction. A refusal
+// (taken, changed meanwhile, gone) is no failure: it changes nothing, stands in *refusal, and 0 is
+// returned.
+struct StoredEndpoint;
+EndpointRows *endpoint_rows_open(sqlite3 *db, Err *err);
+void endpoint_rows_close(EndpointRows *rows); // NULL is fine
+int endpoint_rows_read(EndpointRows *rows, struct StoredEndpoint **list, uint32_t *count, Err *err);
+int endpoint_rows_put(EndpointRows *rows, const struct StoredEndpoint *endpoint, int *refusal,
+                      Err *err);
+int endpoint_rows_remove(EndpointRows *rows, const char *id, uint64_t version, int *refusal,
+                         Err *err);
 
 // migrations.c: brings an open database to the newest schema. `path` is for messages.
 int migrations_run(sqlite3 *db, const char *path, Err *err);

@@ -28,6 +28,15 @@ static const char *const migrations[] = {
   "  kind INTEGER NOT NULL, key BLOB NOT NULL, expires_ms INTEGER NOT NULL,"
   "  cost_bytes INTEGER NOT NULL, value BLOB NOT NULL, UNIQUE (space, kind, key));"
   "CREATE INDEX storage_expiry ON storage_items (space, expires_ms) WHERE expires_ms > 0;",
+  // 3: endpoints made by the admin API. settings: as they were given, secrets: those of them that
+  // are secret, sealed; served: what handlers get, computed with the plugin's version plugin_hash,
+  // sealed when there are secrets. version counts the changes.
+  "CREATE TABLE endpoints ("
+  "  id TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, plugin TEXT NOT NULL,"
+  "  name TEXT NOT NULL, hook_id TEXT NOT NULL UNIQUE, is_enabled INTEGER NOT NULL,"
+  "  settings TEXT NOT NULL, secrets TEXT NOT NULL, served TEXT NOT NULL,"
+  "  plugin_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL)"
+  " WITHOUT ROWID;",
 };
 
 enum { NEWEST = sizeof migrations / sizeof *migrations };

@@ -46,6 +46,7 @@ struct Database {
   char *path;
   sqlite3_stmt *statements[STATEMENT_COUNT];
   Storage *storage;
+  EndpointRows *endpoints;
 };
 
 int database_failure(sqlite3 *db, const char *what, Err *err)
@@ -133,6 +134,9 @@ static int set_up(Database *database, Err *err)
   database->storage = storage_open(db, err);
   if (!database->storage)
     return err->code;
+  database->endpoints = endpoint_rows_open(db, err);
+  if (!database->endpoints)
+    return err->code;
   sqlite3_busy_timeout(db, 0); // from here on the thread waits, and does other things meanwhile
   return 0;
 }
@@ -160,6 +164,7 @@ void database_close(Database *database)
   if (!database)
     return;
   storage_close(database->storage);
+  endpoint_rows_close(database->endpoints);
   for (i = 0; i < STATEMENT_COUNT; i++)
     sqlite3_finalize(database->statements[i]);
   sqlite3_close(database->db);
@@ -216,6 +221,11 @@ void database_rollback(Database *database)
 Storage *database_storage(Database *database)
 {
   return database->storage;
+}
+
+EndpointRows *database_endpoints(Database *database)
+{
+  return database->endpoints;
 }
 
 // --- conversations -------------------------------------------------------------------------------
