@@ -13,8 +13,6 @@ typedef struct {
   const char *public_url;  // "https://hooks.example.com" without a final slash, or NULL
   const char *base_domain; // "hooks.example.com": {hook_id}.{base_domain} is served too; or NULL
   bool is_dev;             // routes in 404s, error pages
-  uint32_t head_ms;        // to the reply's head: 60 s, then 504
-  uint32_t idle_ms;        // between a stream's pieces: 120 s
 } DispatchConfig;
 
 Dispatch *dispatch_new(Runtime *runtime, const DispatchConfig *config); // copies the config

@@ -9,6 +9,7 @@ struct Generation {
   State *state;
   int *handlers; // registry references, one per declaration
   char hash[65];
+  PluginLimits limits;
 };
 
 static void generation_free(Generation *generation)
@@ -21,7 +22,8 @@ static void generation_free(Generation *generation)
 }
 
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
-                            const char *entry, const HostModule *modules, Err *err)
+                            const char *entry, const HostModule *modules, const PluginLimits *most,
+                            Err *err)
 {
   Generation *generation = mem_zero(1, sizeof *generation);
   StateConfig config = { .role = ROLE_PLUGIN,
@@ -34,6 +36,9 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .entry = entry,
                          .modules = modules };
   uint32_t i;
+  generation->limits = plugin_limits_grant(&package->limits, most);
+  config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
+                                 .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
   memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
@@ -72,6 +77,11 @@ const Package *generation_package(const Generation *generation)
 const char *generation_hash(const Generation *generation)
 {
   return generation->hash;
+}
+
+const PluginLimits *generation_limits(const Generation *generation)
+{
+  return &generation->limits;
 }
 
 State *generation_state(Generation *generation)

@@ -10,15 +10,18 @@
 typedef struct Generation Generation;
 
 // Loads every source of the package from the snapshot folder `dir`. Takes `package` on success
-// only. The error text names file and line. `entry` and `modules` as in StateConfig.
+// only. The error text names file and line. `entry` and `modules` as in StateConfig;
+// `most`: what the operator allows.
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
-                            const char *entry, const HostModule *modules, Err *err);
+                            const char *entry, const HostModule *modules, const PluginLimits *most,
+                            Err *err);
 Generation *generation_hold(Generation *generation);
 void generation_release(Generation *generation);
 
 const Package *generation_package(const Generation *generation);
 const char *generation_hash(const Generation *generation);
 State *generation_state(Generation *generation);
+const PluginLimits *generation_limits(const Generation *generation); // that were granted
 // Pushes the handler of declaration `index` onto `L` (any thread of the state).
 void generation_push_handler(Generation *generation, lua_State *L, uint32_t index);
 

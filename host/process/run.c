@@ -79,6 +79,7 @@ static void watch_signal(Host *host, uv_signal_t *handle, uv_signal_cb on_signal
 static void close_down(Host *host)
 {
   uint32_t tasks = worker_live_tasks(host->worker), states = worker_live_states(host->worker);
+  size_t leaked = worker_leaked_bytes(host->worker);
   timer_stop(&host->drain);
   if (host->keeper)
     keeper_free(host->keeper);
@@ -91,7 +92,8 @@ static void close_down(Host *host)
   uv_close((uv_handle_t *)&host->hangup, NULL);
   uv_run(loop_uv(host->loop), UV_RUN_NOWAIT); // close callbacks
   log_event(LOG_INFO, "closed", LOG_I("open_handles", loop_open_handles(host->loop)),
-            LOG_I("live_tasks", tasks), LOG_I("live_states", states));
+            LOG_I("live_tasks", tasks), LOG_I("live_states", states),
+            LOG_I("leaked_bytes", leaked));
   log_flush();
   loop_free(host->loop);
 }

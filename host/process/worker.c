@@ -22,6 +22,7 @@ struct Worker {
   Dispatch *dispatch;
   State *local;
   HttpServer *server;
+  PluginLimits plugin_limits; // the most that a plugin may have
   bool is_dev, is_http_gone, is_stopping;
   Timer look_again; // while stopping: until the last task and state are gone
   void (*on_stopped)(void *context);
@@ -133,9 +134,7 @@ static DispatchConfig dispatch_config(const Worker *worker, const Config *config
 {
   return (DispatchConfig){ .public_url = config->public_url,
                            .base_domain = config->base_domain,
-                           .is_dev = worker->is_dev,
-                           .head_ms = 60000,
-                           .idle_ms = 120000 };
+                           .is_dev = worker->is_dev };
 }
 
 int worker_configure(Worker *worker, const Config *config, Err *err)
@@ -155,6 +154,7 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   read_sources(runtime, config);
   runtime->catalogue_version++;
   runtime->client_times = config->client_times;
+  worker->plugin_limits = config->plugin_limits;
   // The same rules keep the same policy, and with it the open connections.
   if (!runtime->http_policy || !policy_equals(runtime->http_policy, config->http_policy)) {
     policy_release(runtime->http_policy);
@@ -224,8 +224,8 @@ int worker_port(const Worker *worker)
 int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
                        Err *err)
 {
-  Generation *generation =
-      generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err);
+  Generation *generation = generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY,
+                                           dispatch_modules, &worker->plugin_limits, err);
   char *id;
   if (!generation)
     return err->code;
@@ -327,4 +327,9 @@ uint32_t worker_live_tasks(const Worker *worker)
 uint32_t worker_live_states(const Worker *worker)
 {
   return worker->runtime.live_states;
+}
+
+size_t worker_leaked_bytes(const Worker *worker)
+{
+  return worker->runtime.leaked_bytes;
 }

@@ -32,5 +32,6 @@ void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context),
 void worker_free(Worker *worker);
 uint32_t worker_live_tasks(const Worker *worker);
 uint32_t worker_live_states(const Worker *worker);
+size_t worker_leaked_bytes(const Worker *worker); // of Lua states that were closed
 
 #endif

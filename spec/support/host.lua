@@ -249,7 +249,8 @@ function Host:stop(keeps_folder)
       code and "code " .. code or "signal " .. signal, self:log()), 2)
   end
   local closed = self:find_record { msg = "closed" }
-  if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0 then
+  if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0
+    or closed.leaked_bytes ~= 0 then
     error("the host left something open: " .. (closed and cjson.encode(closed) or self:log()), 2)
   end
   if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end
