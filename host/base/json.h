@@ -1,5 +1,5 @@
-// JSON text, byte by byte: strict checking, strings, numbers. Pure functions over memory; nothing here
-// knows Lua.
+// JSON text, byte by byte: strict checking, strings, numbers. Pure functions over memory; nothing
+// here knows Lua.
 #ifndef MOONHOOK_BASE_JSON_H
 #define MOONHOOK_BASE_JSON_H
 
@@ -51,10 +51,10 @@ static inline size_t json_plain_run(const char *text, size_t len)
   return i;
 }
 
-// Copies what needs no escape at the start of a string, at most `len` bytes; returns how many. There
-// must be room for seven bytes more.
-// Eight at a time: a byte's high bit is set when it is a control character, a quote, a backslash, DEL
-// or above (the borrow of a lower byte can set it too, never clear it).
+// Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.
+// There must be room for seven bytes more. Eight at a time: a byte's high bit is set when it is a
+// control character, a quote, a backslash, DEL or above (the borrow of a lower byte can set it too,
+// never clear it).
 static inline size_t json_copy_plain(char *to, const char *from, size_t len)
 {
   const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
@@ -82,9 +82,9 @@ static inline size_t json_copy_plain(char *to, const char *from, size_t len)
   return i;
 }
 
-// Writes the shortest decimal that reads back as the same finite number, where 15 digits suffice, or
-// one of 16 or 17 digits; whole numbers up to 2^53 without an exponent. A NUL follows. Returns its
-// length.
+// Writes the shortest decimal that reads back as the same finite number, where 15 digits suffice,
+// or one of 16 or 17 digits; whole numbers up to 2^53 without an exponent. A NUL follows. Returns
+// its length.
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number);
 
 #endif

@@ -267,8 +267,8 @@ static void put_odd_pretty(const char *character, size_t len)
     put(character, len);
 }
 
-// Text, as the content of a JSON string or for a terminal. Leaves room for a closing quote; TAIL_BYTES
-// are the room that json_copy_plain asks for.
+// Text, as the content of a JSON string or for a terminal. Leaves room for a closing quote;
+// TAIL_BYTES are the room that json_copy_plain asks for.
 static void put_content(const char *text, size_t len)
 {
   bool was_cut = out.is_cut;

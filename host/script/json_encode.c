@@ -1,5 +1,5 @@
-// The encoder of bind_json.h: one walk that writes as it goes, and names the place of what JSON cannot
-// say. It calls no Lua function, so it is never entered twice.
+// The encoder of bind_json.h: one walk that writes as it goes, and names the place of what JSON
+// cannot say. It calls no Lua function, so it is never entered twice.
 //
 // The text grows in one buffer outside of any state. All else belongs to the Lua state, so an error
 // may jump through.
