@@ -1,20 +1,23 @@
 # make         build/moonhook            make test    every spec; the last line is the sum
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
+# make bench-check   instructions per operation, beside the committed ones
+# make install PREFIX=/usr/local   the program, its manual page, completions for shells
 
 VERSION  = 0.1.0
 B        = build
+PREFIX   = /usr/local
 OPT      = -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
 
 # PACKAGE=PROBE, see .ci/packages
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
-  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
+  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
   libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
-  curl=curl openssl=openssl clang=clang libclang-rt-dev $(CHROMIUM)=chromium
+  curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
   shellcheck=shellcheck cppcheck=cppcheck
 CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
@@ -24,7 +27,7 @@ SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && e
 LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
 MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
-LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
+LIBS    := $(LLHTTP) $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
 COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
@@ -36,7 +39,7 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench docs clean fuzzers
+.PHONY: all run test check bench bench-check docs clean fuzzers install
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -62,9 +65,23 @@ check:
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
 
+# DESTDIR is for packagers: everything goes below it.
+install: all
+	S='$(DESTDIR)$(PREFIX)/share'; set -e; install -d $$S/man/man1 $$S/bash-completion/completions \
+	  $$S/zsh/site-functions $$S/fish/vendor_completions.d '$(DESTDIR)$(PREFIX)/bin'; \
+	install $B/moonhook '$(DESTDIR)$(PREFIX)/bin/moonhook'; \
+	$B/moonhook man >$$S/man/man1/moonhook.1; \
+	$B/moonhook completion bash >$$S/bash-completion/completions/moonhook; \
+	$B/moonhook completion zsh >$$S/zsh/site-functions/_moonhook; \
+	$B/moonhook completion fish >$$S/fish/vendor_completions.d/moonhook.fish
+
 bench: all
 	.ci/packages install python3=python3
 	spec/bench/run
+
+bench-check: all
+	.ci/packages install python3=python3 valgrind=valgrind
+	spec/bench/instructions.py
 
 # docs/plugin-api.md, from the annotations in lua/moonhook/meta.
 docs:
@@ -93,6 +110,9 @@ $B/%.o: %.c Makefile | $(LLHTTP)
 	echo '  cc $@'
 	mkdir -p $(@D)
 	$(COMPILE) -MMD -c -o $@ $<
+
+# A header that is gone: what included it is built anew.
+%.h: ;
 
 # The Lua library and the documentation, as text in the binary.
 $B/library.o: build/library.c host/script/library.h

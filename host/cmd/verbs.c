@@ -1,143 +1,125 @@
-// See verbs.h.
+// The table (see verbs.h).
 #include "verbs.h"
 
-#include <stdarg.h>
-#include <string.h>
+static const Flag json_flag[] = {
+  { "--json", NULL, "JSON on stdout" },
+  { NULL, NULL, NULL },
+};
 
-#include "../base/yaml.h"
-#include "check.h"
+static const Flag serve_flags[] = {
+  { "--config", "FILE", "configuration; default: moonhook.yaml when it is there" },
+  { "--listen", "ADDR:PORT", "public listener; default 127.0.0.1:8080, port 0 takes any" },
+  { "--admin", "ADDR:PORT", "health and readiness; default 127.0.0.1:8081" },
+  { "--data", "DIR", "what must outlive a restart; default ./data" },
+  { "--plugins", "DIR", "a plugin, or a folder of plugins; may be repeated" },
+  { "--workers", "N", "processes that serve; default: the number of cores" },
+  { "--log-level", "LEVEL", "debug, info, warn or error; default info" },
+  { "--log-format", "FORMAT", "auto, json or pretty; default auto: pretty on a terminal" },
+  { NULL, NULL, NULL },
+};
 
-#define SERVE_FLAGS                                                                                \
-  "Flags\n"                                                                                        \
-  "  --config FILE        configuration; default: moonhook.yaml when it is there\n"                \
-  "  --listen ADDR:PORT   public listener; default 127.0.0.1:8080, port 0 takes any\n"             \
-  "  --admin ADDR:PORT    health and readiness; default 127.0.0.1:8081\n"                          \
-  "  --data DIR           what must outlive a restart; default ./data\n"                           \
-  "  --plugins DIR        a plugin, or a folder of plugins; may be repeated\n"                     \
-  "  --log-level LEVEL    debug, info, warn or error; default info\n"                              \
-  "  --log-format FORMAT  auto, json or pretty; default auto: pretty on a terminal\n"              \
-  "\n"                                                                                             \
+static const Flag url_flags[] = {
+  { "--print-urls", NULL, "a log record with the URL of each endpoint" },
+  { NULL, NULL, NULL },
+};
+
+#define SERVE_TEXT                                                                                 \
   "Every flag is also a key of the file and a variable: --data, data:, MOONHOOK_DATA.\n"           \
   "Flags win over variables, variables over the file.\n"
 
-const Verb verbs[] = {
-  { "dev", "[--config FILE] [--listen ADDR:PORT] ...",
-    "serve while you write: watches, reloads, prints the URLs",
-    "Examples\n"
-    "  moonhook dev                          in a plugin's folder, or beside moonhook.yaml\n"
-    "  moonhook dev --config examples/demo/moonhook.yaml\n"
-    "  moonhook dev --plugins ./my_plugin --listen 127.0.0.1:9000\n"
-    "\n"
-    "Saves are served within 100 ms; a broken file keeps the last good version and prints the\n"
-    "error. URLs go to stdout, everything else to stderr. When the default port is in use, the\n"
-    "next free one is taken.\n"
-    "\n" SERVE_FLAGS,
-    cmd_dev },
-  { "serve", "[--config FILE] [--listen ADDR:PORT] ...", "serve the configured endpoints",
-    "Examples\n"
-    "  moonhook serve --config /etc/moonhook/moonhook.yaml\n"
-    "  moonhook serve --plugins ./plugins --data /var/lib/moonhook --listen 0.0.0.0:8080\n"
-    "  MOONHOOK_LOG_LEVEL=warn moonhook serve\n"
-    "\n"
-    "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one breaks\n"
-    "them off.\n"
-    "SIGHUP reads the configuration and the plugins again.\n"
-    "\n" SERVE_FLAGS "  --print-urls         a log record with the URL of each endpoint\n",
-    cmd_serve },
-  { "check", "DIR...", "find what is wrong in plugins, without running them",
-    "Examples\n"
-    "  moonhook check plugins/webapp_skins\n"
-    "  moonhook check --json plugins/*\n"
-    "\n"
-    "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n"
-    "\n"
-    "Flags\n"
-    "  --json    one JSON array of problems on stdout\n",
-    cmd_check },
-  { "version", "", "print the version and what it was built with",
-    "Examples\n"
-    "  moonhook version\n"
-    "  moonhook version --json\n",
-    cmd_version },
-  { "help", "[VERB]", "print help",
-    "Examples\n"
-    "  moonhook help\n"
-    "  moonhook help dev\n",
-    cmd_help },
-  { NULL, NULL, NULL, NULL, NULL },
+const Value values[] = {
+  { "DIR", VALUE_FOLDER, NULL },
+  { "FILE", VALUE_FILE, NULL },
+  { "FORMAT", VALUE_WORDS, "auto json pretty" },
+  { "LEVEL", VALUE_WORDS, "debug info warn error" },
+  { "SHELL", VALUE_WORDS, "bash zsh fish" },
+  { "VERB", VALUE_VERBS, NULL },
+  { NULL, VALUE_FILE, NULL },
 };
 
-const Verb *verb_find(const char *name)
-{
-  const Verb *verb;
-  for (verb = verbs; verb->name; verb++) {
-    if (strcmp(verb->name, name) == 0)
-      return verb;
-  }
-  return NULL;
-}
-
-const char *verb_nearest(const char *name)
-{
-  const char *names[sizeof verbs / sizeof *verbs];
-  size_t i;
-  for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
-    names[i] = verbs[i].name;
-  return yaml_nearest(name, names);
-}
-
-void verb_print_help(const Verb *verb, FILE *out)
-{
-  fprintf(out, "moonhook %s%s%s: %s\n\n%s", verb->name, *verb->arguments ? " " : "",
-          verb->arguments, verb->summary, verb->help);
-}
-
-void verbs_print_help(FILE *out)
-{
-  const Verb *verb;
-  fputs("Moonhook serves HTTP endpoints written as small Lua plugins.\n\n"
-        "Examples\n"
-        "  moonhook dev                 serve the plugin in this folder, reload it on save\n"
-        "  moonhook check my_plugin     what is wrong with it\n"
-        "  moonhook serve --config moonhook.yaml\n\n"
-        "Verbs\n",
-        out);
-  for (verb = verbs; verb->name; verb++)
-    fprintf(out, "  %-10s %s\n", verb->name, verb->summary);
-  fputs("\nmoonhook help VERB shows a verb's flags.\n", out);
-}
-
-int verb_wants_help(int argc, char **argv)
-{
-  int i;
-  for (i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      verb_print_help(verb_find(argv[0]), stdout);
-      return 1;
-    }
-  }
-  return 0;
-}
-
-int verb_usage(const char *verb, const char *format, ...)
-{
-  va_list args;
-  fprintf(stderr, "moonhook %s: ", verb);
-  va_start(args, format);
-  vfprintf(stderr, format, args);
-  va_end(args);
-  fprintf(stderr, "; see: moonhook help %s\n", verb);
-  return 2;
-}
-
-int cmd_help(int argc, char **argv)
-{
-  const Verb *verb = argc > 1 ? verb_find(argv[1]) : NULL;
-  if (argc > 1 && !verb)
-    return verb_usage("help", "there is no verb '%s'", argv[1]);
-  if (verb)
-    verb_print_help(verb, stdout);
-  else
-    verbs_print_help(stdout);
-  return 0;
-}
+const Verb verbs[] = {
+  { .name = "dev",
+    .places = "",
+    .summary = "serve while you write: watches, reloads, prints the URLs",
+    .examples = "moonhook dev                          in a plugin's folder, or beside its "
+                "moonhook.yaml\n"
+                "moonhook dev --config examples/demo/moonhook.yaml\n"
+                "moonhook dev --plugins ./my_plugin --listen 127.0.0.1:9000\n",
+    .text = "Saves are served within 100 ms; a broken file keeps the last good version and prints "
+            "the\n"
+            "error. URLs go to stdout, everything else to stderr. When the default port is in use, "
+            "the\n"
+            "next free one is taken.\n\n" SERVE_TEXT,
+    .flags = { serve_flags, url_flags },
+    .run = cmd_dev },
+  { .name = "serve",
+    .places = "",
+    .summary = "serve the configured endpoints",
+    .examples =
+        "moonhook serve --config /etc/moonhook/moonhook.yaml\n"
+        "moonhook serve --plugins ./plugins --data /var/lib/moonhook --listen 0.0.0.0:8080\n"
+        "MOONHOOK_LOG_LEVEL=warn moonhook serve\n",
+    .text = "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one "
+            "breaks\n"
+            "them off. SIGHUP reads the configuration and the plugins again.\n\n" SERVE_TEXT,
+    .flags = { serve_flags, url_flags },
+    .run = cmd_serve },
+  { .name = "check",
+    .places = "DIR...",
+    .summary = "find what is wrong in plugins, without running them",
+    .examples = "moonhook check plugins/webapp_skins\n"
+                "moonhook check --json plugins/*\n",
+    .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
+    .flags = { json_flag },
+    .run = cmd_check },
+  { .name = "config",
+    .summary = "see and check the configuration",
+    .examples = "moonhook config print\n"
+                "moonhook config check --config /etc/moonhook/moonhook.yaml\n" },
+  { .name = "config print",
+    .places = "",
+    .summary = "print every value that holds, and where it comes from",
+    .examples = "moonhook config print --config /etc/moonhook/moonhook.yaml\n"
+                "moonhook config print --json\n",
+    .text = "A value comes from the file (with line and column), a variable, a flag, or is the "
+            "default.\n"
+            "Secrets and hook ids are masked; keys are shown by the name of their file.\n",
+    .flags = { serve_flags, json_flag },
+    .run = cmd_config_print },
+  { .name = "config check",
+    .places = "",
+    .summary = "find what serve would refuse or complain about",
+    .examples = "moonhook config check --config /etc/moonhook/moonhook.yaml\n"
+                "moonhook config check --json\n",
+    .text = "Reads the configuration, its plugins, and the settings of its endpoints; exits with 1 "
+            "on any\n"
+            "problem. Nothing is started, nothing is written.\n",
+    .flags = { serve_flags, json_flag },
+    .run = cmd_config_check },
+  { .name = "completion",
+    .places = "SHELL",
+    .summary = "print what completes commands in bash, zsh or fish",
+    .examples = "source <(moonhook completion bash)\n"
+                "moonhook completion zsh > ~/.zfunc/_moonhook\n"
+                "moonhook completion fish > ~/.config/fish/completions/moonhook.fish\n",
+    .run = cmd_completion },
+  { .name = "man",
+    .places = "",
+    .summary = "print the manual page",
+    .examples = "moonhook man | man -l -\n",
+    .run = cmd_man },
+  { .name = "version",
+    .places = "",
+    .summary = "print the version and what it was built with",
+    .examples = "moonhook version\n"
+                "moonhook version --json\n",
+    .flags = { json_flag },
+    .run = cmd_version },
+  { .name = "help",
+    .places = "[VERB] [VERB]",
+    .summary = "print help",
+    .examples = "moonhook help\n"
+                "moonhook help dev\n",
+    .run = cmd_help },
+  { .name = NULL },
+};

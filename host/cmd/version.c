@@ -1,24 +1,19 @@
 // moonhook version: this build and the libraries in it. MOONHOOK_VERSION comes from the Makefile.
 #include <openssl/crypto.h>
 #include <stdio.h>
-#include <string.h>
 #include <uv.h>
 
 #include "../http/server.h"
 #include "../script/state.h"
 #include "../store/store.h"
-#include "verbs.h"
+#include "arguments.h"
 
-int cmd_version(int argc, char **argv)
+int cmd_version(const Arguments *arguments)
 {
   const char *openssl = OpenSSL_version(OPENSSL_VERSION_STRING);
   char llhttp[32];
-  if (verb_wants_help(argc, argv))
-    return 0;
-  if (argc > 1 && strcmp(argv[1], "--json") != 0)
-    return verb_usage("version", "unknown argument '%s'", argv[1]);
   http_parser_version(llhttp, sizeof llhttp);
-  if (argc > 1)
+  if (arguments_have(arguments, "--json"))
     printf("{\"version\":\"%s\",\"luajit\":\"%s\",\"libuv\":\"%s\",\"llhttp\":\"%s\","
            "\"openssl\":\"%s\",\"sqlite\":\"%s\"}\n",
            MOONHOOK_VERSION, script_version(), uv_version_string(), llhttp, openssl,

@@ -67,6 +67,15 @@ typedef struct {
   int line, column;         // of the entry in Config.file
 } ConfigEndpoint;
 
+// Where a value came from.
+typedef enum { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_VARIABLE, CONFIG_FLAG } ConfigOriginType;
+
+typedef struct {
+  ConfigOriginType type;
+  int line, column; // CONFIG_FILE: in Config.file
+  const char *name; // CONFIG_VARIABLE: without MOONHOOK_; CONFIG_FLAG: with its dashes
+} ConfigOrigin;
+
 typedef enum { LOG_FORMAT_AUTO, LOG_FORMAT_JSON, LOG_FORMAT_PRETTY } LogFormat;
 
 typedef struct {
@@ -95,6 +104,8 @@ typedef struct {
   uint32_t endpoint_count;
   char **watched; // files it was read from: the YAML itself, key files, CA file, app sources
   uint32_t watched_count;
+  ConfigOrigin *origins; // of the single values, in the order of the table of fields
+  ConfigOrigin plugins_origin;
   YamlDoc *doc;             // owns what endpoints[].settings points to
   YamlNode *empty_settings; // one per endpoint without settings
 } Config;

@@ -1,10 +1,8 @@
-"""What is measured of one server: CPU time, memory, rates, delays, instructions."""
+"""What is measured of one server: CPU time, memory, rates, delays."""
 
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import time
 
@@ -129,40 +127,3 @@ def measure_cold_start(peer, runs):
             raise Failed(load.stderr.strip()[-300:])
         found.append(float(load.stdout.split()[-1]))
     return sorted(found)
-
-
-def run_hellos(peer, count):
-    """Requests one after the other on one connection."""
-    request = f"GET {peer.prefix}/hello HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", peer.port), 30) as sock:
-        for _ in range(count):
-            sock.sendall(request)
-            reply = b""
-            while not reply.endswith(b"Hello, world!\n"):
-                piece = sock.recv(4096)
-                if not piece:
-                    raise Failed("/hello: the connection ended")
-                reply += piece
-
-
-def instructions_of_run(peer, count):
-    out = f"{peers.OUT}/callgrind.out"
-    log = f"{peer.dir}/callgrind.log"
-    process = peers.start(["valgrind", "--tool=callgrind", "--smc-check=all",
-                           f"--callgrind-out-file={out}", *peer.command], peers.SERVER_CORE, log)
-    try:
-        peers.wait_for_port(process, peer.port, log, 120)
-        run_hellos(peer, count)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(120)
-    with open(out, encoding="ascii", errors="replace") as file:
-        return sum(int(number) for number in re.findall(r"^(?:summary|totals): (\d+)", file.read(),
-                                                        re.M)[:1])
-
-
-def count_instructions(peer, requests):
-    """User-space instructions per hello request: the difference of two runs, so that the start and
-    the end do not count."""
-    first = instructions_of_run(peer, requests)
-    return (instructions_of_run(peer, 2 * requests) - first) / requests

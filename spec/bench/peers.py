@@ -80,9 +80,9 @@ class Peer:
         self.process = None
         os.makedirs(self.dir, exist_ok=True)
 
-    def start(self):
+    def start(self, seconds=10):
         self.process = start(self.command, SERVER_CORE, self.log, self.environment)
-        wait_for_port(self.process, self.port, self.log)
+        wait_for_port(self.process, self.port, self.log, seconds)
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -114,6 +114,9 @@ class Host(Peer):
 
     def set_up(self):
         shutil.rmtree(os.path.join(self.dir, "data"), ignore_errors=True)
+        with open(os.path.join(self.dir, "key"), "w", encoding="ascii",
+                  opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write("the-bench-has-no-secrets\n")
         binary = os.path.abspath(os.environ.get("MOONHOOK_BIN", "build/moonhook"))
         config = fill(f"{HERE}/moonhook.yaml", f"{self.dir}/moonhook.yaml", port=self.port,
                       upstream=self.upstream_port, root=os.getcwd())

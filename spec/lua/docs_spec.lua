@@ -79,20 +79,4 @@ describe("the documentation", function()
     end
     assert.same({ {}, {} }, { undocumented, invented })
   end)
-
-  it("lists every flag of serve, and no other", function()
-    local help = read("host/cmd/verbs.c"):match "#define SERVE_FLAGS(.-)\n\n"
-    local operations = read "docs/operations.md"
-    local table_text = operations:match "## Flags and variables(.-)\n## "
-    local known, missing, invented = {}, {}, {}
-    for flag in help:gmatch '"  (%-%-[%l-]+)' do
-      known[flag] = true
-      if not table_text:find("| `" .. flag .. "`", 1, true) then missing[#missing + 1] = flag end
-    end
-    assert.is_true(known["--listen"])
-    for flag in table_text:gmatch "\n| `(%-%-[%l-]+)`" do
-      if not known[flag] then invented[#invented + 1] = flag end
-    end
-    assert.same({ {}, {} }, { missing, invented })
-  end)
 end)
