@@ -19,7 +19,9 @@ plugins:
         - name: mood
           type: select
           default: calm
-          options: [ { value: calm, label: { en_US: Calm } }, { value: wild, label: { en_US: Wild } } ]
+          options:
+            - { value: calm, label: { en_US: Calm } }
+            - { value: wild, label: { en_US: Wild } }
         - { name: loud, type: boolean }
         - { name: app, type: app-selector, scope: chat }
         - { name: model, type: model-selector, scope: llm&vision }
