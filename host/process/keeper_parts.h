@@ -35,6 +35,7 @@ struct Keeper {
   Kept *kept;
   uint32_t kept_count;
   bool watches;
+  bool is_url_told; // that endpoints' URLs lead nowhere
   Watch **watch;
   uint32_t watch_count;
   void (*on_change)(void *context);
