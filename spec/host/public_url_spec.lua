@@ -157,7 +157,7 @@ describe("the public URL", function()
       local seen, reply = told(server, { { "X-Request-Id", id } })
       assert.same({ id, id }, { seen.id, reply.headers["x-request-id"] })
       assert.truthy(server:wait_record { msg = "request", request_id = id })
-      for _, odd in ipairs { "short", ("x"):rep(65), "with blank inside", "a\"b{c}d\\e", "ümlaut-id",
+      for _, odd in ipairs { "short", ("x"):rep(65), "with blank inside", "a\"b{c}d", "ümlaut-id",
         "" } do
         seen, reply = told(server, { { "X-Request-Id", odd } })
         assert.matches("^%x+$", seen.id)
@@ -195,8 +195,8 @@ describe("trusted_proxies", function()
   it("is refused when it is not addresses", function()
     local result = host.run { "config", "check", config =
       "public: { trusted_proxies: [ 10.0.0.0/8, proxy.example ] }" }
-    assert.equal("moonhook.yaml:1:28: public.trusted_proxies: expected addresses and blocks of them "
-      .. "such as 10.0.0.0/8, got a list of 2\n", result.stdout)
+    assert.equal("moonhook.yaml:1:28: public.trusted_proxies: expected addresses and blocks of "
+      .. "them such as 10.0.0.0/8, got a list of 2\n", result.stdout)
     result = host.run { "config", "check", env = { MOONHOOK_TRUSTED_PROXIES = "10.0.0.0/33" } }
     assert.equal("MOONHOOK_TRUSTED_PROXIES: expected addresses and blocks of them such as "
       .. '10.0.0.0/8, got "10.0.0.0/33"\n', result.stdout)
