@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../dispatch/hook_url.h"
 #include "endpoint_book_parts.h"
 
 static void kept_free(Kept *kept)
@@ -197,6 +198,33 @@ void keeper_free_endpoints(Keeper *keeper)
   keeper->kept_count = 0;
 }
 
+static HookPlaceOutside outside_of(const Keeper *keeper, char listener[80])
+{
+  const Config *config = keeper->config;
+  const char *host = config->public_listen.host;
+  bool is_v6 = strchr(host, ':') != NULL;
+  snprintf(listener, 80, "%s%s%s:%d", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
+           worker_port(keeper->worker));
+  return (HookPlaceOutside){ .public_url = config->public_url,
+                             .base_domain = config->base_domain,
+                             .host = span_of(listener) };
+}
+
+// Told once for each address: clients elsewhere cannot use such URLs.
+static void warn_local_url(Keeper *keeper)
+{
+  char listener[80];
+  HookPlaceOutside outside = outside_of(keeper, listener), own = { .host = outside.host };
+  bool is_local = hook_url_is_local(&outside) &&
+                  (!hook_url_is_local(&own) || strncmp(listener, "0.0.0.0:", 8) == 0 ||
+                   strncmp(listener, "[::]:", 5) == 0);
+  if (is_local && !keeper->is_url_told)
+    log_event(LOG_WARN, "endpoints' URLs lead to this machine only, set public.url",
+              LOG_S("url", outside.public_url ? outside.public_url : listener),
+              LOG_S("listener", listener));
+  keeper->is_url_told = is_local;
+}
+
 void keeper_apply_endpoints(Keeper *keeper)
 {
   static const YamlNode no_settings = { .type = YAML_MAP, .line = 1, .column = 1 };
@@ -224,25 +252,16 @@ void keeper_apply_endpoints(Keeper *keeper)
   keeper_free_endpoints(keeper);
   keeper->kept = kept;
   keeper->kept_count = count;
+  warn_local_url(keeper);
 }
 
 // --- addresses -----------------------------------------------------------------------------------
 
 void keeper_append_url(const Keeper *keeper, const char *hook_id, Buffer *url)
 {
-  const Config *config = keeper->config;
-  const char *host = config->public_listen.host;
-  bool is_v6 = strchr(host, ':') != NULL;
-  if (config->base_domain)
-    buffer_printf(url, "%s%s.%s",
-                  config->public_url && strncmp(config->public_url, "https:", 6) == 0 ? "https://"
-                                                                                      : "http://",
-                  hook_id, config->base_domain);
-  else if (config->public_url)
-    buffer_printf(url, "%s/e/%s", config->public_url, hook_id);
-  else
-    buffer_printf(url, "http://%s%s%s:%d/e/%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
-                  worker_port(keeper->worker), hook_id);
+  char listener[80];
+  HookPlaceOutside outside = outside_of(keeper, listener);
+  hook_url_append(&outside, hook_id, url);
 }
 
 void keeper_print_urls(const Keeper *keeper, FILE *out)

@@ -43,6 +43,7 @@ struct Keeper {
   uint32_t kept_count;
   struct EndpointBook *book; // endpoints made by the admin API
   bool watches;
+  bool is_url_told; // that endpoints' URLs lead nowhere
   Watch **watch;
   uint32_t watch_count;
   void (*on_change)(void *context);
