@@ -14,8 +14,8 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 
 # PACKAGE=PROBE, see .ci/packages
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
-  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
-  xz-utils=xz libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
+  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc xz-utils=xz \
+  libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
   libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
   curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
@@ -32,7 +32,7 @@ LUA_FLAGS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/flags),$(shell pkg-config --cfla
 LUA_LIBS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/libs),$(shell pkg-config --libs luajit))
 MODULES := libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
-LIBS     = $(LLHTTP) -l:liblua5.1-cjson.a $(LUA_LIBS) $(LINKED) -lm
+LIBS     = $(LLHTTP) $(LUA_LIBS) $(LINKED) -lm
 LINKED  := $(shell pkg-config --libs $(MODULES) 2>/dev/null)
 COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(LUA_FLAGS) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'

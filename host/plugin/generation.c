@@ -22,8 +22,7 @@ static void generation_free(Generation *generation)
 }
 
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
-                            const char *entry, const HostModule *modules, const PluginLimits *most,
-                            Err *err)
+                            const char *entry, const HostModule *modules, Err *err)
 {
   Generation *generation = mem_zero(1, sizeof *generation);
   StateConfig config = { .role = ROLE_PLUGIN,
@@ -36,7 +35,8 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .entry = entry,
                          .modules = modules };
   uint32_t i;
-  generation->limits = plugin_limits_grant(&package->limits, most);
+  generation->limits = plugin_limits_grant(
+      &package->limits, runtime->plugin_limits ? runtime->plugin_limits : &plugin_limits_default);
   config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
                                  .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
@@ -50,6 +50,30 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
       break;
   }
   if (!generation->state || i < package->declaration_count) {
+    generation_free(generation); // with no package yet
+    return NULL;
+  }
+  generation->package = package;
+  return generation;
+}
+
+Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
+                                    const char *entry, const HostModule *modules, Err *err)
+{
+  StateConfig config = { .role = ROLE_ADMIN,
+                         .name = package->name,
+                         .entry = entry,
+                         .modules = modules,
+                         .limits = { .slice_ms = 10000,
+                                     .memory_bytes = (size_t)1024 * 1024 * 1024 } };
+  Generation *generation = mem_zero(1, sizeof *generation);
+  generation->limits = plugin_limits_default;
+  generation->references = 1;
+  generation->handlers = mem_zero(1, sizeof(int));
+  generation->state = state_new(runtime, &config, err);
+  if (generation->state)
+    generation->handlers[0] = state_load_library(generation->state, handler, err);
+  if (!generation->state || generation->handlers[0] < 0) {
     generation_free(generation); // with no package yet
     return NULL;
   }

@@ -10,11 +10,13 @@
 typedef struct Generation Generation;
 
 // Loads every source of the package from the snapshot folder `dir`. Takes `package` on success
-// only. The error text names file and line. `entry` and `modules` as in StateConfig;
-// `most`: what the operator allows.
+// only. The error text names file and line. `entry` and `modules` as in StateConfig.
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
-                            const char *entry, const HostModule *modules, const PluginLimits *most,
-                            Err *err);
+                            const char *entry, const HostModule *modules, Err *err);
+// The same for code of our own: its only handler is what the library module `handler` returns, a
+// table with `invoke`. The state has the role ROLE_ADMIN. Takes `package` on success only.
+Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
+                                    const char *entry, const HostModule *modules, Err *err);
 Generation *generation_hold(Generation *generation);
 void generation_release(Generation *generation);
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-typedef struct {
+typedef struct PluginLimits {
   uint32_t cpu_ms;       // processor time between two waits
   uint32_t head_ms;      // until the reply begins
   uint32_t idle_ms;      // between two pieces of a stream

@@ -132,9 +132,11 @@ static void read_sources(Runtime *runtime, const Config *config)
 
 static DispatchConfig dispatch_config(const Worker *worker, const Config *config)
 {
-  return (DispatchConfig){ .public_url = config->public_url,
-                           .base_domain = config->base_domain,
-                           .is_dev = worker->is_dev };
+  return (
+      DispatchConfig){ .public_url = config->public_url,
+                       .base_domain = config->base_domain,
+                       .proxies = { config->trusted_proxies.list, config->trusted_proxies.count },
+                       .is_dev = worker->is_dev };
 }
 
 int worker_configure(Worker *worker, const Config *config, Err *err)
@@ -155,6 +157,7 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   runtime->catalogue_version++;
   runtime->client_times = config->client_times;
   worker->plugin_limits = config->plugin_limits;
+  runtime->plugin_limits = &worker->plugin_limits;
   // The same rules keep the same policy, and with it the open connections.
   if (!runtime->http_policy || !policy_equals(runtime->http_policy, config->http_policy)) {
     policy_release(runtime->http_policy);
@@ -224,8 +227,8 @@ int worker_port(const Worker *worker)
 int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
                        Err *err)
 {
-  Generation *generation = generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY,
-                                           dispatch_modules, &worker->plugin_limits, err);
+  Generation *generation =
+      generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err);
   char *id;
   if (!generation)
     return err->code;

@@ -8,11 +8,8 @@
 
 // Slots of the context, a table in the registry.
 enum {
-  CJSON_ENCODE = 1,
-  CJSON_KEEP_BUFFER,
-  ARRAY_META,
+  ARRAY_META = 1,
   RAW_META,
-  MARK,
   FIRST_NULL_META, // NULL_METAS of them: metatables of KIND_NULLS that were needed lately, or nil
   NULL_METAS = 32,
 };

@@ -38,8 +38,9 @@ typedef struct Runtime {
   char *apps_json;          // the `apps` section, for the local state
   AppSource *app_sources;   // the texts of workflow apps
   uint32_t app_source_count;
-  uint32_t catalogue_version; // raised whenever one of the three above changed
-  const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
+  uint32_t catalogue_version;               // raised whenever one of the three above changed
+  const struct PluginLimits *plugin_limits; // the most a plugin may have; NULL: the usual
+  const char *library_path; // folder that holds moonhook/; NULL: the library in the binary
   // Opens a call of the built-in backend `local`; never NULL when set.
   Stream *(*local_open)(void *context, const char *kind, Span body);
   void *local_context;
@@ -53,7 +54,7 @@ typedef struct Runtime {
   size_t leaked_bytes; // of closed states, that were never given back; 0 unless we are wrong
 } Runtime;
 
-typedef enum { ROLE_PLUGIN, ROLE_LOCAL } StateRole;
+typedef enum { ROLE_PLUGIN, ROLE_LOCAL, ROLE_ADMIN } StateRole;
 
 // What the code of one state may use. 0: the default.
 typedef struct {
@@ -92,6 +93,9 @@ void state_release(State *state);
 // (made into such a table). Gives a registry reference, or a negative code and err->text with file
 // and line. Files are not run twice: the same `require` cache serves them.
 int state_load_handler(State *state, const char *file, Err *err);
+
+// The same for a module of the library, which returns such a table.
+int state_load_library(State *state, const char *module, Err *err);
 
 lua_State *state_lua(State *state); // the main thread; not for running plugin code
 Runtime *state_runtime(State *state);
