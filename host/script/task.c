@@ -221,7 +221,10 @@ static void stop(Task *task, Kill kill, char *where)
       lua_pop(L, 1);
     }
     failure.traceback = span_of(where);
+    failure.is_killed = true;
     end(task, &failure, false);
+    if (kill == KILL_MEMORY) // what it had is garbage now, and others of the plugin need room
+      lua_gc(L, LUA_GCCOLLECT, 0);
   }
   mem_free(where);
 }
