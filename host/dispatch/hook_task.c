@@ -152,9 +152,12 @@ static bool wants_html(const Request *request)
   return accept.at && memmem(accept.at, accept.len, "text/html", 9) != NULL;
 }
 
-static bool is_loopback(const Request *request)
+// The client, not a proxy on this machine.
+static bool is_loopback(const HookRequest *hook)
 {
-  return strncmp(request->remote_addr, "127.", 4) == 0 || strcmp(request->remote_addr, "::1") == 0;
+  Forwarded forwarded;
+  hook_request_forwarded(hook, &forwarded);
+  return strncmp(forwarded.client, "127.", 4) == 0 || strcmp(forwarded.client, "::1") == 0;
 }
 
 static void send_page(HookRequest *hook, const TaskFailure *failure, int status)
@@ -196,7 +199,7 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
   } else if (hook->mode == REPLY_WHOLE) {
     return; // the reply is out already
   } else if (hook->dispatch->config.is_dev && public.status >= 500 && wants_html(hook->request) &&
-             is_loopback(hook->request)) {
+             is_loopback(hook)) {
     send_page(hook, failure, public.status);
   } else {
     HeaderList headers = { 0 };

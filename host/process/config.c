@@ -361,6 +361,7 @@ void config_free(Config *config)
   mem_free(config->admin_listen.host);
   mem_free(config->public_url);
   mem_free(config->base_domain);
+  config_blocks_free(&config->trusted_proxies);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
   policy_release(config->http_policy);

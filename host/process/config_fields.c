@@ -21,6 +21,8 @@ static const ConfigField FIELDS[] = {
   { "public.listen", "LISTEN", FIELD_LISTEN, offsetof(Config, public_listen), 0, 0 },
   { "public.url", "PUBLIC_URL", FIELD_URL, offsetof(Config, public_url), 0, 0 },
   { "public.base_domain", "BASE_DOMAIN", FIELD_DOMAIN, offsetof(Config, base_domain), 0, 0 },
+  { "public.trusted_proxies", "TRUSTED_PROXIES", FIELD_BLOCKS, offsetof(Config, trusted_proxies), 0,
+    0 },
   { "admin.listen", "ADMIN", FIELD_LISTEN, offsetof(Config, admin_listen), 0, 0 },
   { "data", "DATA", FIELD_PATH, offsetof(Config, data_dir), 0, 0 },
   { "workers", "WORKERS", FIELD_COUNT, offsetof(Config, workers), 1, 256 },
@@ -88,11 +90,26 @@ const ConfigField *config_field_at(uint32_t index)
 
 // --- the file ------------------------------------------------------------------------------------
 
+// The items of a list with commas between; one that is no text spoils it.
+static void join(const YamlNode *list, Buffer *text)
+{
+  size_t i;
+  for (i = 0; i < list->count; i++)
+    buffer_printf(text, "%s%s", i ? "," : "", list->items[i]->text ? list->items[i]->text : "?");
+}
+
 static int set_from_node(const Reader *reader, const ConfigField *field, const YamlNode *node)
 {
   char expected[96];
-  const char *text = node->text && node->type != YAML_NULL ? node->text : "";
-  if (config_field_set(reader, field, text, expected) == 0) {
+  Buffer text = { 0 };
+  int rc;
+  if (field->type == FIELD_BLOCKS && node->type == YAML_LIST)
+    join(node, &text);
+  else if (node->text && node->type != YAML_NULL)
+    buffer_string(&text, node->text);
+  rc = config_field_set(reader, field, text.bytes ? text.bytes : "", expected);
+  buffer_free(&text);
+  if (rc == 0) {
     config_field_origin(reader->config, field,
                         (ConfigOrigin){ CONFIG_FILE, node->line, node->column, NULL });
     return 0;

@@ -49,6 +49,7 @@ typedef enum {
   FIELD_URL,
   FIELD_DOMAIN,
   FIELD_PATH,
+  FIELD_BLOCKS,    // addresses and blocks of them, with commas between; in the file also a list
   FIELD_COUNT,     // uint32_t
   FIELD_BYTES,     // uint32_t, with an optional KiB or MiB
   FIELD_BIG_BYTES, // uint64_t
@@ -71,6 +72,7 @@ const ConfigField *config_field(const char *key); // "limits.body_bytes"; NULL: 
 int config_field_set(const Reader *reader, const ConfigField *field, const char *text,
                      char expected[96]);
 void config_field_origin(Config *config, const ConfigField *field, ConfigOrigin origin);
+void config_blocks_free(ConfigBlocks *blocks);
 const ConfigField *config_field_at(uint32_t index); // NULL behind the last
 void config_field_json(const Config *config, const ConfigField *field, Buffer *out); // its value
 // Applies every MOONHOOK_* variable that names a field.

@@ -11,6 +11,13 @@
 #define KIB 1024.0
 #define MIB (1024.0 * 1024.0)
 
+void config_blocks_free(ConfigBlocks *blocks)
+{
+  mem_free(blocks->text);
+  mem_free(blocks->list);
+  *blocks = (ConfigBlocks){ 0 };
+}
+
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "auto", "json", "pretty", NULL };
 
@@ -137,6 +144,26 @@ static bool read_path(const Reader *reader, const char *text, char **path)
   return true;
 }
 
+// An empty text is an empty list.
+static bool read_blocks(const char *text, ConfigBlocks *blocks)
+{
+  ConfigBlocks fresh = { .text = mem_string(text) };
+  char *copy = mem_string(text), *rest = NULL, *item;
+  bool is_good = true;
+  for (item = strtok_r(copy, ", ", &rest); item && is_good; item = strtok_r(NULL, ", ", &rest)) {
+    fresh.list = mem_resize(fresh.list, (fresh.count + 1) * sizeof *fresh.list);
+    is_good = address_block_parse(item, &fresh.list[fresh.count++]) == 0;
+  }
+  mem_free(copy);
+  if (is_good) {
+    config_blocks_free(blocks);
+    *blocks = fresh;
+  } else {
+    config_blocks_free(&fresh);
+  }
+  return is_good;
+}
+
 // What the numbers of a field may be, in words.
 static void describe_range(const ConfigField *field, const char *unit, const char *example,
                            char expected[96])
@@ -168,6 +195,10 @@ int config_field_set(const Reader *reader, const ConfigField *field, const char 
   case FIELD_PATH:
     snprintf(expected, 96, "a path");
     is_good = read_path(reader, text, at);
+    break;
+  case FIELD_BLOCKS:
+    snprintf(expected, 96, "addresses and blocks of them such as 10.0.0.0/8");
+    is_good = read_blocks(text, at);
     break;
   case FIELD_COUNT:
     describe_range(field, "", "", expected);
@@ -232,6 +263,9 @@ void config_field_json(const Config *config, const ConfigField *field, Buffer *o
   case FIELD_DOMAIN:
   case FIELD_PATH:
     append_text(out, *(char *const *)at);
+    break;
+  case FIELD_BLOCKS:
+    append_text(out, ((const ConfigBlocks *)at)->text);
     break;
   case FIELD_COUNT:
   case FIELD_BYTES:
