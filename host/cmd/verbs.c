@@ -89,11 +89,12 @@ const Verb verbs[] = {
                 "moonhook test plugins/*\n"
                 "moonhook test spec/hello_spec.lua --filter greets\n"
                 "moonhook test --watch                 again after each save\n",
-    .text = "Specs are busted's: describe, it, assert. require \"moonhook.testing\" loads the plugin "
-            "as\n"
-            "a host does, and plays the models, apps, tools and servers that it calls. All other\n"
-            "options are busted's, too. Exits with 1 when a spec fails, with 2 when none can run:\n"
-            "busted is not installed, a folder is not there.\n",
+    .text =
+        "Specs are busted's: describe, it, assert. require \"moonhook.testing\" loads the plugin "
+        "as\n"
+        "a host does, and plays the models, apps, tools and servers that it calls. All other\n"
+        "options are busted's, too. Exits with 1 when a spec fails, with 2 when none can run:\n"
+        "busted is not installed, a folder is not there.\n",
     .flags = { test_flags },
     .run = cmd_test,
     .passes_on = true },

@@ -83,8 +83,8 @@ local KNOWN = {
 function message.format(target, options)
   for name in pairs(options) do
     if not KNOWN[name] then
-      Error.blame(("unknown option `%s` of a request: expected query, headers, cookies, json, form, "
-        .. "files, body or host"):format(tostring(name)))
+      Error.blame(("unknown option `%s` of a request: expected query, headers, cookies, json, "
+        .. "form, files, body or host"):format(tostring(name)))
     end
   end
   local body, content_type = body_of(options)

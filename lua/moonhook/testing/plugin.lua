@@ -32,7 +32,7 @@ local function check_self(self, name)
 end
 
 --- Sends a request and waits for the head of its reply.
----@param options { method?: string, path: string, query?: table|string, headers?: table, cookies?: table, json?: any, form?: table, files?: table, body?: string, host?: string }
+---@param options TestRequest
 ---@return TestReply
 function TestPlugin:request(options)
   check_self(self, "request")

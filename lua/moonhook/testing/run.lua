@@ -68,5 +68,5 @@ local all = { [0] = "busted", "--ignore-lua" }
 for _, list in ipairs { options, roots } do
   for _, argument in ipairs(list) do all[#all + 1] = argument end
 end
-arg = all
+_G.arg = all
 require "busted.runner" { standalone = false }

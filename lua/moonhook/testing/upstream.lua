@@ -233,7 +233,8 @@ end
 -- A file is taken in two steps, of which a spec sees one.
 local function play_upload(call, plugin)
   if call.kind == "upload_file" then
-    local url = ("http://127.0.0.1:%d/files/upload/for-plugin?sign=test"):format(plugin._upstream_port)
+    local url = ("http://127.0.0.1:%d/files/upload/for-plugin?sign=test")
+      :format(plugin._upstream_port)
     plugin._upload = call
     return send_whole(call, 200, json.must_encode { data = { url = url }, error = "" })
   end
@@ -250,8 +251,9 @@ local function play(call, plugin)
   local fake, hint = find_fake(plugin._fakes, call)
   if fake == nil then
     testbed.abort(call.id)
+    local title = call.kind == "http" and call.method .. " " .. call.url or title_of(call.kind)
     loop.fail(("the plugin called %s, and the spec plays none: testing.load { %s }")
-      :format(call.kind == "http" and call.method .. " " .. call.url or title_of(call.kind), hint))
+      :format(title, hint))
     return
   end
   fake = resolve(fake, call)

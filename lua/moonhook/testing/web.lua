@@ -38,8 +38,8 @@ function web.find(fakes, call)
     if fakes == nil then return nil, hint end
     return fakes
   end
-  local bare = call.url:match "^[^?#]*"
-  for _, key in ipairs { call.method .. " " .. call.url, call.url, call.method .. " " .. bare, bare } do
+  local bare, method = call.url:match "^[^?#]*", call.method .. " "
+  for _, key in ipairs { method .. call.url, call.url, method .. bare, bare } do
     if fakes[key] ~= nil then return fakes[key] end
   end
   local best, length
