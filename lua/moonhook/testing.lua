@@ -58,9 +58,9 @@ local function backends_of(models)
   return names, texts
 end
 
---- Loads a plugin. Fields of `options`: `dir` (the plugin that the spec file belongs to),
---- `settings`, `storage` (a table of values; false: no store can be reached), `models` (what session.model:list
---- gives), and the fakes: `app`, `apps`, `llm`, `tools`, `http` ...
+--- Loads a plugin. Fields of `options`: `dir` (by default the plugin that the spec file belongs
+--- to), `settings`, `storage` (a table of values; false: no store can be reached), `models` (what
+--- session.model:list gives), and the fakes: `app`, `apps`, `llm`, `tools`, `http` ...
 ---@param options? table
 ---@return TestPlugin
 function testing.load(options)
