@@ -23,6 +23,11 @@ static const Flag url_flags[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag check_flags[] = {
+  { "--check", NULL, "say whether it could start, and end" },
+  { NULL, NULL, NULL },
+};
+
 #define SERVE_TEXT                                                                                 \
   "Every flag is also a key of the file and a variable: --data, data:, MOONHOOK_DATA.\n"           \
   "Flags win over variables, variables over the file.\n"
@@ -62,7 +67,7 @@ const Verb verbs[] = {
     .text = "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one "
             "breaks\n"
             "them off. SIGHUP reads the configuration and the plugins again.\n\n" SERVE_TEXT,
-    .flags = { serve_flags, url_flags },
+    .flags = { serve_flags, url_flags, check_flags },
     .run = cmd_serve },
   { .name = "check",
     .places = "DIR...",
