@@ -64,6 +64,11 @@ int http_bound_port(int fd)
   return ntohs(((struct sockaddr_in *)&name)->sin_port);
 }
 
+int listener_port(const Listener *listener)
+{
+  return http_bound_port(listener->fd);
+}
+
 void listener_close(Listener *listener, void (*on_closed)(void *context))
 {
   Accepted accepted;

@@ -19,6 +19,7 @@ typedef struct {
 
 // Takes the listening socket `fd` (http_bind). NULL: it was closed.
 Listener *listener_new(Loop *loop, int fd, const ListenerEvents *events, Err *err);
+int listener_port(const Listener *listener);
 void listener_close(Listener *listener, void (*on_closed)(void *context)); // frees it afterwards
 
 #endif

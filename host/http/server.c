@@ -45,6 +45,11 @@ void http_server_share(HttpServer *server, bool (*may_accept_now)(const HttpServ
   server->gauge = gauge;
 }
 
+int http_server_port(const HttpServer *server)
+{
+  return server->listener ? listener_port(server->listener) : 0;
+}
+
 uint32_t http_server_connections(const HttpServer *server)
 {
   return server->conn_count;

@@ -121,6 +121,7 @@ HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
 // connection is for this one, `gauge` is kept at the number of its connections.
 void http_server_share(HttpServer *server, bool (*may_accept)(const HttpServer *server),
                        _Atomic uint32_t *gauge);
+int http_server_port(const HttpServer *server); // 0: it listens no more
 uint32_t http_server_connections(const HttpServer *server);
 // Stops accepting; idle connections stay, and each closes after its next reply.
 void http_server_retire(HttpServer *server);
