@@ -47,6 +47,8 @@ static const ConfigField FIELDS[] = {
     PLUGIN(memory_bytes), 4 * MIB, 4096 * MIB },
   { "limits.plugin_head_ms", "LIMITS_PLUGIN_HEAD_MS", FIELD_MS, PLUGIN(head_ms), 10, HOUR_MS },
   { "limits.plugin_idle_ms", "LIMITS_PLUGIN_IDLE_MS", FIELD_MS, PLUGIN(idle_ms), 10, HOUR_MS },
+  { "limits.drain_ms", "LIMITS_DRAIN_MS", FIELD_MS, offsetof(Config, drain_ms), 0, HOUR_MS },
+  { "limits.stuck_ms", "LIMITS_STUCK_MS", FIELD_MS, offsetof(Config, stuck_ms), 0, HOUR_MS },
   { "client.connect_ms", "CLIENT_CONNECT_MS", FIELD_MS, TIME(connect_ms), 10, HOUR_MS },
   { "client.first_byte_ms", "CLIENT_FIRST_BYTE_MS", FIELD_MS, TIME(first_byte_ms), 10, HOUR_MS },
   { "client.idle_ms", "CLIENT_IDLE_MS", FIELD_MS, TIME(idle_ms), 10, HOUR_MS },
@@ -70,6 +72,8 @@ void config_defaults(Config *config)
   config->plugin_limits = plugin_limits_default;
   config->client_times = client_times_default();
   config->http_policy = policy_new();
+  config->drain_ms = 30000;
+  config->stuck_ms = 1000;
   config->log_level = LOG_INFO;
   config->demo_pause_ms = 15;
   config->demo_seed = 1;

@@ -46,6 +46,8 @@ struct State {
   uint32_t pooled;
 };
 
+static size_t leaked_bytes;
+
 static const HostModule host_modules[] = {
   { "host.task", luaopen_host_task },
   { "host.timer", luaopen_host_timer },
@@ -228,7 +230,7 @@ static void free_state(State *state)
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
-  state->runtime->leaked_bytes += state->account.bytes;
+  leaked_bytes += state->account.bytes;
   blocks_free(&state->account.blocks);
   mem_free(state->name);
   mem_free(state->id);
@@ -404,6 +406,11 @@ uint32_t state_permissions(const State *state)
 bool script_compiles(void)
 {
   return deadline_reaches_compiled_code();
+}
+
+size_t script_leaked_bytes(void)
+{
+  return leaked_bytes;
 }
 
 uint32_t state_slice_ms(const State *state)

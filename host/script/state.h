@@ -54,7 +54,6 @@ typedef struct Runtime {
   uint32_t free_task_count;
   uint32_t live_tasks; // of all states
   uint32_t live_states;
-  size_t leaked_bytes; // of closed states, that were never given back; 0 unless we are wrong
 } Runtime;
 
 typedef enum { ROLE_PLUGIN, ROLE_LOCAL, ROLE_ADMIN } StateRole;
@@ -120,6 +119,8 @@ State *state_of(lua_State *L);    // of any thread of it
 const char *script_version(void); // of LuaJIT
 // Whether plugins run compiled: only where compiled code can be interrupted.
 bool script_compiles(void);
+// What states of this process kept when they were closed: 0, unless we are wrong.
+size_t script_leaked_bytes(void);
 
 // Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
 int state_read_file(const State *state, const char *file, Buffer *out, Err *err);
