@@ -259,16 +259,21 @@ void hook_task_finish_reply(HookRequest *hook)
 
 const TaskEvents hook_task_events = { on_piece, on_event, on_end };
 
-void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
+void hook_task_fail(HookRequest *hook, const char *code, const char *text, uint32_t grace_ms)
 {
-  static const char text[] = "no answer in time";
-  TaskFailure failure = { .code = "plugin_timeout", .message = { text, sizeof text - 1 } };
+  TaskFailure failure = { .message = span_of(text) };
   Task *task = hook->task;
-  if (!task || (!hook->request && !hook->is_finished))
+  snprintf(failure.code, sizeof failure.code, "%s", code);
+  if (!task || task_is_cancelled(task) || (!hook->request && !hook->is_finished))
     return;
   log_failure(hook, &failure);
   if (hook->request)
     send_failure(hook, &failure);
   hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go
-  task_cancel(task, "plugin_timeout", text, grace_ms);
+  task_cancel(task, code, text, grace_ms);
+}
+
+void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
+{
+  hook_task_fail(hook, "plugin_timeout", "no answer in time", grace_ms);
 }
