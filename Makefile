@@ -32,7 +32,7 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
-LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua' ! -path '*/meta/*') $(wildcard docs/*.md README.md))
+LIBRARY := $(sort $(shell find lua -type f) $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 SPEC_PARTS = build/spec/host_modules.so build/npm/ready
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
