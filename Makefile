@@ -63,7 +63,7 @@ check:
 	$(MAKE) fuzzers
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
 	MOONHOOK_BIN=build/strict/moonhook spec/run
-	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
+	MOONHOOK_BIN=build/asan/moonhook spec/run busted plugin node
 
 # DESTDIR is for packagers: everything goes below it.
 install: all
