@@ -12,13 +12,15 @@ end
 local TRIED = { -- a request to each template's plugin, as dev serves it without configuration
   hello = { request = { target = "/hello/World" }, status = 200, body = "^Hello, World!\n$" },
   stream = { request = { target = "/count/2" }, status = 200, body = "^1\n2\n$" },
-  chat = { request = { target = "/ask", body = "Who are you?" }, status = 200, body = "local/demo" },
+  chat = { request = { target = "/ask", body = "Who are you?" }, status = 200,
+    body = "local/demo" },
   openai = {
     request = { target = "/v1/chat/completions",
       json = '{"messages": [{"role": "user", "content": "Who are you?"}]}' },
     status = 200, body = '"object":"chat%.completion"',
   },
-  webhook = { request = { target = "/webhook", json = "{}" }, status = 503, body = "signing secret" },
+  webhook = { request = { target = "/webhook", json = "{}" }, status = 503,
+    body = "signing secret" },
 }
 
 describe("moonhook init", function()
@@ -56,7 +58,8 @@ describe("moonhook init", function()
     assert.matches("moonhook lua", read(dir .. "/here/.busted"))
     assert.matches("%.moonhook/meta", read(dir .. "/here/.luarc.json"))
     assert.matches("stds%.moonhook", read(dir .. "/here/.luacheckrc"))
-    assert.equal(read "lua/moonhook/meta/session.lua", read(dir .. "/here/.moonhook/meta/session.lua"))
+    assert.equal(read "lua/moonhook/meta/session.lua",
+      read(dir .. "/here/.moonhook/meta/session.lua"))
   end)
 
   it("never overwrites, and then writes nothing", function()
