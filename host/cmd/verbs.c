@@ -28,6 +28,11 @@ static const Flag init_flags[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag check_flags[] = {
+  { "--check", NULL, "say whether it could start, and end" },
+  { NULL, NULL, NULL },
+};
+
 static const Flag test_flags[] = {
   { "--watch", NULL, "run again after each save" },
   { "--filter", "PATTERN", "only specs whose names match" },
@@ -78,7 +83,7 @@ const Verb verbs[] = {
     .text = "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one "
             "breaks\n"
             "them off. SIGHUP reads the configuration and the plugins again.\n\n" SERVE_TEXT,
-    .flags = { serve_flags, url_flags },
+    .flags = { serve_flags, url_flags, check_flags },
     .run = cmd_serve },
   { .name = "check",
     .places = "DIR...",

@@ -15,7 +15,8 @@ static HttpServer *make_server(Subject *subject, const HttpHandler *handler, voi
                                Err *err)
 {
   HttpLimits limits = http_limits_default();
-  return http_server_new(subject->bed->loop, "127.0.0.1", 0, &limits, handler, context, err);
+  int fd = http_bind("127.0.0.1", 0, err);
+  return fd < 0 ? NULL : http_server_new(subject->bed->loop, fd, &limits, handler, context, err);
 }
 
 // --- reverse calls -------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ local function text_of(value)
   return json.must_encode(value)
 end
 
---- Puts values into the storage, which is empty when a plugin was loaded. What is no string is stored as the plugin's
---- `set_json` and `increment` would: as JSON.
+--- Puts values into the storage, which is empty when a plugin was loaded. What is no string is
+--- stored as the plugin's `set_json` and `incr` would: as JSON.
 function storage.fill(id, values)
   for key, value in pairs(values) do testbed.storage(id, "set", key, text_of(value)) end
 end
