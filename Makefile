@@ -13,7 +13,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 
 # PACKAGE=PROBE, see .ci/packages
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
-  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc lua-cjson-dev \
+  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
   libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
@@ -27,7 +27,7 @@ SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && e
 LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
 MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
-LIBS    := $(LLHTTP) -l:liblua5.1-cjson.a $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
+LIBS    := $(LLHTTP) $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
 COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 

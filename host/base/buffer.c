@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "json.h"
 #include "memory.h"
 #include "utf8.h"
 
@@ -109,55 +110,40 @@ char *buffer_take(Buffer *buffer)
   return bytes;
 }
 
-// How many bytes at the front can stand in a JSON string as they are: printable ASCII but " and \.
-// Eight at a time: a byte's high bit is set in `odd` when it is one of the others (the borrow of a
-// lower byte can set it too, never clear it; then the single steps find the place).
-static size_t plain_length(const char *text, size_t len)
+// Appends what stands for the odd byte `c` of a string.
+static void append_escape(Buffer *buffer, unsigned char c)
 {
-  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-  size_t i = 0;
-  for (; i + 8 <= len; i += 8) {
-    uint64_t word, quote, slash, odd;
-    memcpy(&word, text + i, 8);
-    quote = word ^ ones * '"';
-    slash = word ^ ones * '\\';
-    odd = word | (word - ones * 0x20) | (word + ones) | ((quote - ones) & ~quote) |
-          ((slash - ones) & ~slash);
-    if (odd & highs)
-      break;
+  static const char letters[] = "btn?fr"; // from 8 on
+  char text[] = { '\\', (char)c, '0', '0', "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15] };
+  size_t len = 2;
+  if (c >= 8 && c <= 13 && c != 11) {
+    text[1] = letters[c - 8];
+  } else if (c != '"' && c != '\\') {
+    text[1] = 'u';
+    len = sizeof text;
   }
-  while (i < len && (unsigned char)(text[i] - 0x20) < 0x5f && text[i] != '"' && text[i] != '\\')
-    i++;
-  return i;
+  buffer_append(buffer, text, len);
 }
 
 void buffer_json_string(Buffer *buffer, const char *text, size_t len)
 {
   size_t i = 0, n;
-  buffer_reserve(buffer, len + 2);
   buffer_char(buffer, '"');
   while (i < len) {
-    char c;
-    n = plain_length(text + i, len - i);
+    buffer_reserve(buffer, len - i + 8);
+    n = json_copy_plain(buffer->bytes + buffer->len, text + i, len - i);
+    buffer->len += n;
+    i += n;
+    if (i == len)
+      break;
+    n = utf8_length(text + i, len - i);
     if (n == 0)
-      n = utf8_length(text + i, len - i);
-    c = text[i];
-    if (n > 1 || (n == 1 && c >= 0x20 && c != 0x7f && c != '"' && c != '\\')) {
+      buffer_append(buffer, "\xef\xbf\xbd", 3);
+    else if (n > 1)
       buffer_append(buffer, text + i, n);
-      i += n;
-      continue;
-    }
-    if (n == 0) {
-      buffer_string(buffer, "\xef\xbf\xbd");
-    } else if (c == '"' || c == '\\') {
-      buffer_char(buffer, '\\');
-      buffer_char(buffer, c);
-    } else if (c == '\n') {
-      buffer_string(buffer, "\\n");
-    } else {
-      buffer_printf(buffer, "\\u%04x", (unsigned)c);
-    }
-    i++;
+    else
+      append_escape(buffer, (unsigned char)text[i]);
+    i += n ? n : 1;
   }
   buffer_char(buffer, '"');
 }

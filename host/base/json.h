@@ -1,9 +1,5 @@
-// JSON text, byte by byte: strict checking, and the splices by which script/bind_json.c says what
-// lua-cjson cannot. Pure functions over memory; nothing here knows Lua.
-//
-// A splice is a string that stands in a document for something else. It carries a mark of random
-// characters that no document holds by chance: in encoding, `"MARK0000002a"` (quotes included) is
-// replaced by raw text number 0x2a.
+// JSON text, byte by byte: strict checking, strings, numbers. Pure functions over memory; nothing
+// here knows Lua.
 #ifndef MOONHOOK_BASE_JSON_H
 #define MOONHOOK_BASE_JSON_H
 
@@ -17,8 +13,6 @@
 enum {
   JSON_MAX_DEPTH = 128,
   JSON_MAX_BYTES = 32 * 1024 * 1024,
-  JSON_MARK_LEN = 26, // characters of [a-z2-7]
-  JSON_INDEX_LEN = 8, // hexadecimal digits after the mark
   JSON_NUMBER_BYTES = 32,
   JSON_COUNTED_TABLES = 64,
   JSON_IS_LITTLE = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -36,12 +30,19 @@ typedef struct {
 // "line 3, column 5: expected ',' or '}', got 'x'".
 int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err);
 
-// Copies a valid document, each marked string replaced by the raw text of its number, and `\/` as
-// `/`. `out` holds at least len and all raw texts. Returns how many bytes were written.
-size_t json_splice(char *out, const char *text, size_t len, const char *mark, const Span *raw,
-                   size_t raw_count);
+enum { JSON_MAX_WANTED = 4 };
 
-// How many bytes at the start of a string need nothing done: printable ASCII but `"`, `\`, `/`.
+// Members of the outermost object whose values are wanted while it is checked.
+typedef struct {
+  Span names[JSON_MAX_WANTED];  // `at` is NULL behind the last
+  Span values[JSON_MAX_WANTED]; // without quotes; `at` is NULL where there is no string
+  bool is_odd;         // a name of that object, or a wanted value, has an escape: nothing is known
+  bool has_line_break; // between two tokens somewhere
+} JsonWanted;
+
+int json_scan_for(const char *text, size_t len, JsonFacts *facts, JsonWanted *wanted, Err *err);
+
+// How many bytes at the start of a string need nothing done: printable ASCII but `"` and `\`.
 // May stop before the first that does.
 static inline size_t json_plain_run(const char *text, size_t len)
 {
@@ -55,7 +56,6 @@ static inline size_t json_plain_run(const char *text, size_t len)
     found = bytes | (bytes - ones * 0x20);
     found |= (bytes ^ ones * '"') - ones;
     found |= (bytes ^ ones * '\\') - ones;
-    found |= (bytes ^ ones * '/') - ones;
     found |= (bytes ^ ones * 0x7f) - ones;
     if (found & tops)
       return JSON_IS_LITTLE ? i + (size_t)__builtin_ctzll(found & tops) / 8 : i;
@@ -63,20 +63,40 @@ static inline size_t json_plain_run(const char *text, size_t len)
   return i;
 }
 
-typedef struct {
-  size_t bytes; // as JSON, quotes included
-  bool is_utf8;
-  bool has_slash;
-} JsonStringFacts;
+// Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.
+// There must be room for seven bytes more. Eight at a time: a byte's high bit is set when it is a
+// control character, a quote, a backslash, DEL or above (the borrow of a lower byte can set it too,
+// never clear it).
+static inline size_t json_copy_plain(char *to, const char *from, size_t len)
+{
+  const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
+  size_t i = 0;
+  for (; i < len; i += 8) {
+    uint64_t word = ones * ' ', quote, slash;
+    if (len - i >= 8)
+      memcpy(&word, from + i, 8);
+    else if (len >= 8)
+      memcpy(&word, from + (i = len - 8), 8); // some of them once more
+    else
+      memcpy(&word, from, len);
+    quote = word ^ ones * '"';
+    slash = word ^ ones * '\\';
+    if ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) & tops)
+      break;
+    memcpy(to + i, &word, 8);
+  }
+  if (i >= len)
+    return len;
+  while (i < len && (unsigned char)(from[i] - 0x20) < 0x5f && from[i] != '"' && from[i] != '\\') {
+    to[i] = from[i];
+    i++;
+  }
+  return i;
+}
 
-JsonStringFacts json_measure_string(const char *text, size_t len);
-// Writes a string with its quotes; what is not UTF-8 becomes U+FFFD. `out` holds 6 * len + 2 bytes.
-size_t json_write_string(char *out, const char *text, size_t len);
-
-// Whether 14 significant digits without an exponent say this (finite) number.
-bool json_number_is_short(double number);
-// Writes a text of 16 or, where needed, 17 digits that reads back as the same finite number; whole
-// numbers up to 2^53 without an exponent. Returns its length.
+// Writes the shortest decimal that reads back as the same finite number, where 15 digits suffice,
+// or one of 16 or 17 digits; whole numbers up to 2^53 without an exponent. A NUL follows. Returns
+// its length.
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "json.h"
 #include "utf8.h"
 
 enum {
@@ -266,38 +267,8 @@ static void put_odd_pretty(const char *character, size_t len)
     put(character, len);
 }
 
-// Copies what needs no escape, at most `len` bytes; returns how many. There must be room for seven
-// bytes more, which TAIL_BYTES gives.
-// Eight at a time: a byte's high bit is set in `odd` when it is a control character, a quote, a
-// backslash, DEL or above (the borrow of a lower byte can set it too, never clear it).
-static size_t copy_plain(char *to, const char *from, size_t len)
-{
-  const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-  size_t i = 0;
-  for (; i < len; i += 8) {
-    uint64_t word = ones * ' ', quote, slash;
-    if (len - i >= 8)
-      memcpy(&word, from + i, 8);
-    else if (len >= 8)
-      memcpy(&word, from + (i = len - 8), 8); // some of them once more
-    else
-      memcpy(&word, from, len);
-    quote = word ^ ones * '"';
-    slash = word ^ ones * '\\';
-    if ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) & highs)
-      break;
-    memcpy(to + i, &word, 8);
-  }
-  if (i >= len)
-    return len;
-  while (i < len && (unsigned char)(from[i] - 0x20) < 0x5f && from[i] != '"' && from[i] != '\\') {
-    to[i] = from[i];
-    i++;
-  }
-  return i;
-}
-
-// Text, as the content of a JSON string or for a terminal. Leaves room for a closing quote.
+// Text, as the content of a JSON string or for a terminal. Leaves room for a closing quote;
+// TAIL_BYTES are the room that json_copy_plain asks for.
 static void put_content(const char *text, size_t len)
 {
   bool was_cut = out.is_cut;
@@ -310,7 +281,7 @@ static void put_content(const char *text, size_t len)
   out.is_cut = false;
   for (;;) {
     room = (size_t)(out.end - out.at);
-    n = copy_plain(out.at, text + i, len - i < room ? len - i : room);
+    n = json_copy_plain(out.at, text + i, len - i < room ? len - i : room);
     out.at += n;
     i += n;
     if (i == len || out.is_cut)

@@ -1,8 +1,9 @@
 // moonhook check DIR...: every problem of the packages, one a line on stdout. Reads each package as
 // the host would, compiles its Lua files without running them, and says all that is wrong. Needs no
 // configuration, no store, no network.
+#include "check.h"
+
 #include <dirent.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,23 +11,15 @@
 #include "../base/buffer.h"
 #include "../base/file.h"
 #include "../base/memory.h"
-#include "../plugin/package.h"
 #include "../plugin/snapshot.h"
 #include "../script/syntax.h"
 #include "arguments.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
-// What was found in all packages so far.
-typedef struct {
-  Buffer json; // elements
-  bool is_json;
-  size_t packages, problems;
-} Report;
-
 // --- Lua sources ---------------------------------------------------------------------------------
 
-static void check_source(const char *dir, const char *file, Problems *problems)
+void check_source(const char *dir, const char *file, Problems *problems)
 {
   Buffer source = { 0 };
   Err why = { 0 };
@@ -85,30 +78,7 @@ static int by_place(const void *a, const void *b)
   return left->column < right->column ? -1 : left->column > right->column;
 }
 
-static void report(Report *into, const char *dir, const Problem *problem)
-{
-  const char *slash = strcmp(dir, ".") == 0 ? "" : "/";
-  Buffer file = { 0 };
-  if (strcmp(dir, ".") != 0)
-    buffer_string(&file, dir);
-  buffer_string(&file, slash);
-  buffer_string(&file, problem->file);
-  if (!into->is_json) {
-    printf("%.*s%s\n", (int)(file.len - strlen(problem->file)), file.bytes, problem->text);
-  } else {
-    buffer_string(&into->json, into->problems > 0 ? ",\n{\"file\":" : "{\"file\":");
-    buffer_json_string(&into->json, file.bytes, file.len);
-    if (problem->line > 0)
-      buffer_printf(&into->json, ",\"line\":%d,\"column\":%d", problem->line, problem->column);
-    buffer_string(&into->json, ",\"message\":");
-    buffer_json_string(&into->json, problem->what, strlen(problem->what));
-    buffer_char(&into->json, '}');
-  }
-  into->problems++;
-  buffer_free(&file);
-}
-
-static void check_package(Report *into, const char *dir)
+Package *check_package(Report *report, const char *dir)
 {
   Problems problems = { 0 };
   Package *package = package_read(dir, &problems);
@@ -118,10 +88,17 @@ static void check_package(Report *into, const char *dir)
   if (problems.count > 0)
     qsort(problems.items, problems.count, sizeof *problems.items, by_place);
   for (i = 0; i < problems.count; i++)
-    report(into, dir, &problems.items[i]);
-  into->packages++;
-  package_free(package);
+    report_problem(report, dir, &problems.items[i]);
   problems_free(&problems);
+  return package;
+}
+
+// --- folders -------------------------------------------------------------------------------------
+
+static void check_one(Report *report, const char *dir, size_t *count)
+{
+  package_free(check_package(report, dir));
+  ++*count;
 }
 
 static int by_text(const void *a, const void *b)
@@ -131,7 +108,7 @@ static int by_text(const void *a, const void *b)
 
 // A plugin's folder, or one that holds some. One that is neither is reported as a plugin without a
 // manifest.
-static void check_folder(Report *into, const char *dir)
+static void check_folder(Report *report, const char *dir, size_t *packages)
 {
   DIR *listing = package_is_plugin(dir) ? NULL : opendir(dir);
   struct dirent *entry;
@@ -149,46 +126,34 @@ static void check_folder(Report *into, const char *dir)
   if (listing)
     closedir(listing);
   if (count == 0)
-    check_package(into, dir);
+    check_one(report, dir, packages);
   else
     qsort(found, count, sizeof *found, by_text);
   for (i = 0; i < count; i++) {
-    check_package(into, found[i]);
+    check_one(report, found[i], packages);
     mem_free(found[i]);
   }
   mem_free(found);
 }
 
-static void check_argument(Report *into, const char *argument)
+static void check_argument(Report *report, const char *argument, size_t *packages)
 {
   size_t len = strlen(argument);
   char *dir;
   while (len > 1 && argument[len - 1] == '/')
     len--;
   dir = mem_bytes(argument, len);
-  check_folder(into, dir);
+  check_folder(report, dir, packages);
   mem_free(dir);
-}
-
-static int finish(Report *into)
-{
-  const char *plugins = into->packages == 1 ? "plugin" : "plugins";
-  if (into->is_json)
-    printf("[%s]\n", into->json.bytes ? into->json.bytes : "");
-  buffer_free(&into->json);
-  if (into->problems == 0)
-    fprintf(stderr, "checked %zu %s: no problem\n", into->packages, plugins);
-  else
-    fprintf(stderr, "checked %zu %s: %zu problem%s\n", into->packages, plugins, into->problems,
-            into->problems == 1 ? "" : "s");
-  return into->problems == 0 ? 0 : 1;
 }
 
 int cmd_check(const Arguments *arguments)
 {
-  Report into = { .is_json = arguments_have(arguments, "--json") };
-  size_t i;
+  Report report = { .is_json = arguments_have(arguments, "--json") };
+  char what[40];
+  size_t i, packages = 0;
   for (i = 0; i < arguments->place_count; i++)
-    check_argument(&into, arguments->places[i]);
-  return finish(&into);
+    check_argument(&report, arguments->places[i], &packages);
+  snprintf(what, sizeof what, "%zu plugin%s", packages, packages == 1 ? "" : "s");
+  return report_end(&report, what);
 }

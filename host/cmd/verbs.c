@@ -72,6 +72,30 @@ const Verb verbs[] = {
     .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
     .flags = { json_flag },
     .run = cmd_check },
+  { .name = "config",
+    .summary = "see and check the configuration",
+    .examples = "moonhook config print\n"
+                "moonhook config check --config /etc/moonhook/moonhook.yaml\n" },
+  { .name = "config print",
+    .places = "",
+    .summary = "print every value that holds, and where it comes from",
+    .examples = "moonhook config print --config /etc/moonhook/moonhook.yaml\n"
+                "moonhook config print --json\n",
+    .text = "A value comes from the file (with line and column), a variable, a flag, or is the "
+            "default.\n"
+            "Secrets and hook ids are masked; keys are shown by the name of their file.\n",
+    .flags = { serve_flags, json_flag },
+    .run = cmd_config_print },
+  { .name = "config check",
+    .places = "",
+    .summary = "find what serve would refuse or complain about",
+    .examples = "moonhook config check --config /etc/moonhook/moonhook.yaml\n"
+                "moonhook config check --json\n",
+    .text = "Reads the configuration, its plugins, and the settings of its endpoints; exits with 1 "
+            "on any\n"
+            "problem. Nothing is started, nothing is written.\n",
+    .flags = { serve_flags, json_flag },
+    .run = cmd_config_check },
   { .name = "completion",
     .places = "SHELL",
     .summary = "print what completes commands in bash, zsh or fish",

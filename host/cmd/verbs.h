@@ -56,6 +56,8 @@ const char *verb_next_place(const char *places, const char **name, size_t *len, 
 
 int cmd_check(const Arguments *arguments);
 int cmd_completion(const Arguments *arguments);
+int cmd_config_check(const Arguments *arguments);
+int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);

@@ -172,26 +172,6 @@ static void push_span(lua_State *L, Span span)
     lua_pushnil(L);
 }
 
-void hook_request_url(const HookRequest *hook, Buffer *out)
-{
-  const Dispatch *dispatch = hook->dispatch;
-  const char *scheme = "http://";
-  if (dispatch->public_url && strncmp(dispatch->public_url, "https:", 6) == 0)
-    scheme = "https://";
-  if (dispatch->base_domain) {
-    buffer_printf(out, "%s%s.%s", scheme, hook->endpoint->hook_id, dispatch->base_domain);
-    return;
-  }
-  if (dispatch->public_url) {
-    buffer_string(out, dispatch->public_url);
-  } else {
-    buffer_string(out, scheme);
-    buffer_append(out, hook->request->host.at ? hook->request->host.at : "localhost",
-                  hook->request->host.at ? hook->request->host.len : 9);
-  }
-  buffer_printf(out, "/e/%s", hook->endpoint->hook_id);
-}
-
 // The raw path behind the hook id.
 static Span raw_path(const HookRequest *hook)
 {
@@ -219,6 +199,26 @@ static void push_url(lua_State *L, const HookRequest *hook, bool has_path, bool 
   buffer_free(&url);
 }
 
+static void push_host(lua_State *L, const HookRequest *hook)
+{
+  Forwarded forwarded;
+  hook_request_forwarded(hook, &forwarded);
+  push_span(L, forwarded.host.at ? forwarded.host : (Span){ "", 0 });
+}
+
+static void push_client(lua_State *L, const HookRequest *hook)
+{
+  Forwarded forwarded;
+  hook_request_forwarded(hook, &forwarded);
+  lua_pushstring(L, forwarded.client);
+}
+
+static void push_scheme(lua_State *L, const HookRequest *hook)
+{
+  HookPlaceOutside outside = hook_request_outside(hook);
+  lua_pushstring(L, hook_url_scheme(&outside));
+}
+
 static int l_field(lua_State *L)
 {
   HookRequest *hook = request_of_handle(L);
@@ -236,9 +236,9 @@ static int l_field(lua_State *L)
   else if (strcmp(name, "query") == 0)
     push_span(L, request->query);
   else if (strcmp(name, "host") == 0)
-    push_span(L, request->host.at ? request->host : (Span){ "", 0 });
+    push_host(L, hook);
   else if (strcmp(name, "remote_addr") == 0)
-    lua_pushstring(L, request->remote_addr);
+    push_client(L, hook);
   else if (strcmp(name, "id") == 0)
     lua_pushstring(L, request->id);
   else if (strcmp(name, "hook_id") == 0)
@@ -248,35 +248,10 @@ static int l_field(lua_State *L)
   else if (strcmp(name, "url") == 0)
     push_url(L, hook, true, true);
   else if (strcmp(name, "scheme") == 0)
-    lua_pushstring(L, hook->dispatch->public_url &&
-                              strncmp(hook->dispatch->public_url, "https:", 6) == 0
-                          ? "https"
-                          : "http");
+    push_scheme(L, hook);
   else
     lua_pushnil(L);
   return 1;
-}
-
-// Fields that a peer which nobody trusts must not be able to set: who it is, and where it thinks
-// it went. A name with '_' could pass for one with '-' in code that compares loosely.
-static bool is_hidden(Span name)
-{
-  static const char *const hidden[] = { "X-Forwarded-For",   "X-Forwarded-Host",
-                                        "X-Forwarded-Proto", "X-Forwarded-Port",
-                                        "X-Forwarded",       "Forwarded",
-                                        "X-Real-IP",         "X-Original-Host",
-                                        "X-Original-Url",    "X-Original-Forwarded-For",
-                                        "Dify-Hook-Id",      "Dify-Hook-Url" };
-  size_t i;
-  if (memchr(name.at, '_', name.len))
-    return true;
-  if (name.len < 7 || !strchr("XxFfDd", name.at[0]))
-    return false;
-  for (i = 0; i < sizeof hidden / sizeof *hidden; i++) {
-    if (span_is_ignoring_case(name, hidden[i]))
-      return true;
-  }
-  return false;
 }
 
 static int l_header(lua_State *L)
@@ -290,7 +265,7 @@ static int l_header(lua_State *L)
     lua_pushstring(L, hook->endpoint->hook_id);
   else if (span_is_ignoring_case(name, "Dify-Hook-Url"))
     push_url(L, hook, true, false);
-  else if (is_hidden(name) || strlen(name.at) != name.len)
+  else if (hook_request_hides(hook, name) || strlen(name.at) != name.len)
     lua_pushnil(L);
   else
     push_span(L, header_list_get(&hook->request->headers, name.at));
@@ -326,7 +301,7 @@ static int l_headers(lua_State *L)
   list = &hook->request->headers;
   lua_createtable(L, (int)list->count * 2 + 4, 0);
   for (i = 0; i < list->count; i++) {
-    if (!is_hidden(header_list_name(list, i)))
+    if (!hook_request_hides(hook, header_list_name(list, i)))
       count = push_pair(L, count, header_list_name(list, i), header_list_value(list, i));
   }
   count = push_pair(L, count, span_of("Dify-Hook-Id"), span_of(hook->endpoint->hook_id));

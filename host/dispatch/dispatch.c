@@ -29,9 +29,16 @@ void dispatch_configure(Dispatch *dispatch, const DispatchConfig *config)
 {
   mem_free(dispatch->public_url);
   mem_free(dispatch->base_domain);
+  mem_free(dispatch->config.proxies.blocks);
   dispatch->config = *config;
   dispatch->public_url = mem_string(config->public_url);
   dispatch->base_domain = mem_string(config->base_domain);
+  dispatch->config.proxies.blocks = NULL;
+  if (config->proxies.count > 0) {
+    size_t size = config->proxies.count * sizeof *config->proxies.blocks;
+    dispatch->config.proxies.blocks = mem_alloc(size);
+    memcpy(dispatch->config.proxies.blocks, config->proxies.blocks, size);
+  }
 }
 
 void dispatch_free(Dispatch *dispatch)
@@ -46,6 +53,7 @@ void dispatch_free(Dispatch *dispatch)
   endpoint_table_free(dispatch->endpoints);
   mem_free(dispatch->public_url);
   mem_free(dispatch->base_domain);
+  mem_free(dispatch->config.proxies.blocks);
   mem_free(dispatch);
 }
 
@@ -154,6 +162,22 @@ void hook_request_release(HookRequest *hook)
     hook_free(hook->dispatch, hook);
 }
 
+// The host that the client asked for. A proxy of ours may also have named the request already.
+static Span look_behind_proxies(const Dispatch *dispatch, Request *request)
+{
+  Forwarded forwarded;
+  Span id;
+  if (dispatch->config.proxies.count == 0)
+    return request->host;
+  forwarded_read(&dispatch->config.proxies, request, &forwarded);
+  id = header_list_get(&request->headers, "X-Request-Id");
+  if (forwarded.is_trusted && forwarded_is_sane_id(id)) {
+    memcpy(request->id, id.at, id.len);
+    request->id[id.len] = '\0';
+  }
+  return forwarded.host;
+}
+
 static void on_head(void *context, Request *request)
 {
   Dispatch *dispatch = context;
@@ -162,7 +186,7 @@ static void on_head(void *context, Request *request)
   HookRequest *hook;
   RouteMatch match;
   Err err;
-  if (!find_hook(dispatch, request, &place) ||
+  if (!find_hook(dispatch, request, look_behind_proxies(dispatch, request), &place) ||
       !(endpoint = endpoint_table_find(dispatch->endpoints, place.hook_id)) ||
       !endpoint->is_enabled) {
     reply_not_found(request);
@@ -212,6 +236,21 @@ static void on_head(void *context, Request *request)
   request->user = hook;
 }
 
+int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err *err)
+{
+  HookRequest *hook = hook_new(dispatch);
+  hook->dispatch = dispatch;
+  hook->generation = generation_hold(endpoint->plugin->live);
+  hook->endpoint = endpoint_hold(endpoint);
+  if (form_decode_path(request->path, &hook->path, err) < 0) {
+    hook_free(dispatch, hook);
+    return err->code;
+  }
+  hook->request = request;
+  request->user = hook;
+  return 0;
+}
+
 static void on_deadline(Timer *timer)
 {
   HookRequest *hook = (HookRequest *)((char *)timer - offsetof(HookRequest, deadline));
@@ -252,8 +291,10 @@ static double ms_between(uint64_t from_us, uint64_t to_us)
   return to_us > from_us ? (double)((to_us - from_us) / 10) / 100.0 : 0;
 }
 
-static void log_request(const Request *request, const HookRequest *hook, const char *ended_by)
+static void log_request(const Dispatch *dispatch, const Request *request, const HookRequest *hook,
+                        const char *ended_by)
 {
+  Forwarded forwarded;
   const Package *package = hook ? generation_package(hook->generation) : NULL;
   LogField fields[] = {
     LOG_S("request_id", request->id),
@@ -266,19 +307,19 @@ static void log_request(const Request *request, const HookRequest *hook, const c
     LOG_R("dur_ms", ms_between(request->started_us, host_clock.monotonic_us())),
     LOG_R("ttfb_ms", ms_between(request->started_us, request->first_byte_us)),
     LOG_I("bytes_out", request->bytes_out),
-    LOG_S("client_ip", request->remote_addr),
+    LOG_S("client_ip", forwarded.client),
     LOG_S("term", ended_by),
     LOG_LAST,
   };
+  forwarded_read(&dispatch->config.proxies, request, &forwarded);
   log_write(LOG_INFO, "request", fields);
 }
 
 static void on_over(void *context, Request *request, bool is_complete, const char *ended_by)
 {
   HookRequest *hook = request->user;
-  (void)context;
   if (log_wants(LOG_INFO))
-    log_request(request, hook, ended_by);
+    log_request(context, request, hook, ended_by);
   if (!hook)
     return;
   request->user = NULL;

@@ -6,12 +6,14 @@
 #include "../http/server.h"
 #include "../plugin/generation.h"
 #include "endpoint_table.h"
+#include "forwarded.h"
 
 typedef struct Dispatch Dispatch;
 
 typedef struct {
   const char *public_url;  // "https://hooks.example.com" without a final slash, or NULL
   const char *base_domain; // "hooks.example.com": {hook_id}.{base_domain} is served too; or NULL
+  TrustedProxies proxies;  // whose X-Forwarded-* fields count; copied
   bool is_dev;             // routes in 404s, error pages
   uint32_t head_ms;        // to the reply's head: 60 s, then 504
   uint32_t idle_ms;        // between a stream's pieces: 120 s

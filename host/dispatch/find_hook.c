@@ -3,10 +3,10 @@
 
 #include <strings.h>
 
-static bool find_in_host(const Dispatch *dispatch, const Request *request, HookPlace *place)
+static bool find_in_host(const Dispatch *dispatch, const Request *request, Span host,
+                         HookPlace *place)
 {
   const char *domain = dispatch->base_domain;
-  Span host = request->host;
   const char *port, *dot;
   size_t domain_len;
   if (!domain || !host.at)
@@ -24,11 +24,11 @@ static bool find_in_host(const Dispatch *dispatch, const Request *request, HookP
   return true;
 }
 
-bool find_hook(const Dispatch *dispatch, const Request *request, HookPlace *place)
+bool find_hook(const Dispatch *dispatch, const Request *request, Span host, HookPlace *place)
 {
   Span path = request->path;
   const char *end;
-  if (find_in_host(dispatch, request, place))
+  if (find_in_host(dispatch, request, host, place))
     return true;
   if (path.len < 4 || memcmp(path.at, "/e/", 3) != 0)
     return false;

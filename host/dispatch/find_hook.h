@@ -10,6 +10,6 @@ typedef struct {
 } HookPlace;
 
 // `/e/{hook_id}{path}`, or the hook id as the first label of a host below the base domain.
-bool find_hook(const Dispatch *dispatch, const Request *request, HookPlace *place);
+bool find_hook(const Dispatch *dispatch, const Request *request, Span host, HookPlace *place);
 
 #endif

@@ -8,6 +8,8 @@
 #include "../script/task.h"
 #include "dispatch_state.h"
 #include "endpoint_table.h"
+#include "forwarded.h"
+#include "hook_url.h"
 
 typedef struct HookRequest HookRequest;
 
@@ -48,6 +50,12 @@ HookRequest *request_of_handle(lua_State *L);   // of the first argument; NULL: 
 int request_push_closed(lua_State *L);          // nil, "closed"
 void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
 
+// What the proxies in front say about the request.
+void hook_request_forwarded(const HookRequest *hook, Forwarded *out);
+// What its URL is made of.
+HookPlaceOutside hook_request_outside(const HookRequest *hook);
+// Whether a header field is kept from handlers.
+bool hook_request_hides(const HookRequest *hook, Span name);
 // Appends the request's public URL up to and with the hook id, no final slash.
 void hook_request_url(const HookRequest *hook, Buffer *out);
 

@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "../script/bind_json.h"
+#include "../script/json_lazy.h"
 #include "failure.h"
 
 enum { AFTER_MS = 60000 };
@@ -89,6 +90,7 @@ static bool on_event(Task *task, lua_State *L, const char **refusal)
                "Response.sse takes events";
     return true;
   }
+  json_touch(L, lua_gettop(L));
   if (!append_field(L, &frame, "event") || !append_field(L, &frame, "id") ||
       !append_field(L, &frame, "retry")) {
     *refusal = "coroutine.yield: an event's `event`, `id` and `retry` must each be one line";
@@ -150,9 +152,12 @@ static bool wants_html(const Request *request)
   return accept.at && memmem(accept.at, accept.len, "text/html", 9) != NULL;
 }
 
-static bool is_loopback(const Request *request)
+// The client, not a proxy on this machine.
+static bool is_loopback(const HookRequest *hook)
 {
-  return strncmp(request->remote_addr, "127.", 4) == 0 || strcmp(request->remote_addr, "::1") == 0;
+  Forwarded forwarded;
+  hook_request_forwarded(hook, &forwarded);
+  return strncmp(forwarded.client, "127.", 4) == 0 || strcmp(forwarded.client, "::1") == 0;
 }
 
 static void send_page(HookRequest *hook, const TaskFailure *failure, int status)
@@ -194,7 +199,7 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
   } else if (hook->mode == REPLY_WHOLE) {
     return; // the reply is out already
   } else if (hook->dispatch->config.is_dev && public.status >= 500 && wants_html(hook->request) &&
-             is_loopback(hook->request)) {
+             is_loopback(hook)) {
     send_page(hook, failure, public.status);
   } else {
     HeaderList headers = { 0 };

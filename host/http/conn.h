@@ -118,7 +118,7 @@ void reply_refusal(Conn *conn, const Refusal *refusal);
 
 // --- server.c ------------------------------------------------------------------------------------
 
-void server_make_id(HttpServer *server, char id[33]); // a request id
+void server_make_id(HttpServer *server, char id[REQUEST_ID_SIZE]); // a request id
 void server_forget(Conn *conn); // the connection is closed for good; frees nothing
 
 #endif

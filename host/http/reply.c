@@ -207,7 +207,7 @@ void reply_refusal(Conn *conn, const Refusal *refusal)
   if (!conn->is_seen) {
     log_event(LOG_INFO, "request refused", LOG_S("request_id", conn->request.id),
               LOG_I("status", refusal->status), LOG_S("reason", message),
-              LOG_S("remote_addr", conn->request.remote_addr));
+              LOG_S("client_ip", conn->request.remote_addr));
   }
 }
 

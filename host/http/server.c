@@ -86,7 +86,7 @@ void server_forget(Conn *conn)
 }
 
 // Unique, not secret: a counter stirred into two random numbers of this process.
-void server_make_id(HttpServer *server, char id[33])
+void server_make_id(HttpServer *server, char id[REQUEST_ID_SIZE])
 {
   uint64_t count = ++server->id_count;
   put_hex(id, mix(server->id_seed[0] + count * 0x9e3779b97f4a7c15ull));

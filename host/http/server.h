@@ -51,6 +51,8 @@ typedef struct {
   void (*on_over)(void *context, Request *request, bool is_complete, const char *ended_by);
 } HttpHandler;
 
+enum { REQUEST_ID_SIZE = 65 };
+
 struct Request {
   // What came, valid until on_over returns. Spans are not NUL-terminated.
   Span method; // upper case as sent
@@ -67,7 +69,9 @@ struct Request {
   bool has_body;         // one was announced
   uint64_t body_limit;   // set by on_head; limits.body_bytes at first
   uint64_t started_us;   // monotonic, first byte of the head
-  char id[33];           // request id: 32 hex digits, made by the server; on_head may overwrite it
+  // The request's id: 32 hex digits, made by the server. on_head may put another in its place, of
+  // letters, digits, '.', '_' and '-'.
+  char id[REQUEST_ID_SIZE];
   // For the handler alone.
   void *user;
   // For log lines, kept by the server.

@@ -229,10 +229,13 @@ static int apply_flags(const Reader *reader, const ConfigSources *sources)
   char expected[96];
   size_t i;
   for (i = 0; i < sizeof flags / sizeof *flags; i++) {
-    if (flags[i].value &&
-        config_field_set(reader, config_field(flags[i].key), flags[i].value, expected) != 0)
+    const ConfigField *field = config_field(flags[i].key);
+    if (!flags[i].value)
+      continue;
+    if (config_field_set(reader, field, flags[i].value, expected) != 0)
       return err_set(reader->err, UV_EINVAL, "%s: expected %s, got \"%.100s\"", flags[i].flag,
                      expected, flags[i].value);
+    config_field_origin(reader->config, field, (ConfigOrigin){ CONFIG_FLAG, 0, 0, flags[i].flag });
   }
   return sources->plugins && sources->plugins[0] ? config_plugins_flag(reader, sources->plugins)
                                                  : 0;
@@ -352,11 +355,13 @@ void config_free(Config *config)
   mem_free(config->empty_settings);
   config_free_texts(config->plugin_dirs, config->plugin_dir_count);
   config_free_texts(config->watched, config->watched_count);
+  mem_free(config->origins);
   mem_free(config->file);
   mem_free(config->public_listen.host);
   mem_free(config->admin_listen.host);
   mem_free(config->public_url);
   mem_free(config->base_domain);
+  config_blocks_free(&config->trusted_proxies);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
   policy_release(config->http_policy);

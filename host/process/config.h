@@ -13,6 +13,7 @@
 #include "../base/log.h"
 #include "../base/yaml.h"
 #include "../http/server.h"
+#include "../reverse/address.h"
 #include "../reverse/backend.h"
 #include "../reverse/client.h"
 
@@ -34,6 +35,13 @@ typedef struct {
   int port;      // 0: any
   bool is_asked; // somebody named it; false: the default, the next free port may be taken instead
 } ConfigListen;
+
+// Blocks of addresses.
+typedef struct {
+  char *text; // as it was written, for people; NULL: none
+  AddressBlock *list;
+  uint32_t count;
+} ConfigBlocks;
 
 // One app key of a `dify-service` backend.
 typedef struct {
@@ -67,13 +75,23 @@ typedef struct {
   int line, column;         // of the entry in Config.file
 } ConfigEndpoint;
 
+// Where a value came from.
+typedef enum { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_VARIABLE, CONFIG_FLAG } ConfigOriginType;
+
+typedef struct {
+  ConfigOriginType type;
+  int line, column; // CONFIG_FILE: in Config.file
+  const char *name; // CONFIG_VARIABLE: without MOONHOOK_; CONFIG_FLAG: with its dashes
+} ConfigOrigin;
+
 typedef enum { LOG_FORMAT_AUTO, LOG_FORMAT_JSON, LOG_FORMAT_PRETTY } LogFormat;
 
 typedef struct {
   char *file; // as it was named, for messages; NULL: there was none and the defaults hold
   ConfigListen public_listen, admin_listen;
-  char *public_url;   // without a final slash; NULL when not set
-  char *base_domain;  // NULL when not set
+  char *public_url;  // without a final slash; NULL when not set
+  char *base_domain; // NULL when not set
+  ConfigBlocks trusted_proxies;
   char *data_dir;     // may not exist yet
   char **plugin_dirs; // plugin folders, or folders that hold plugin folders
   uint32_t plugin_dir_count;
@@ -95,6 +113,8 @@ typedef struct {
   uint32_t endpoint_count;
   char **watched; // files it was read from: the YAML itself, key files, CA file, app sources
   uint32_t watched_count;
+  ConfigOrigin *origins; // of the single values, in the order of the table of fields
+  ConfigOrigin plugins_origin;
   YamlDoc *doc;             // owns what endpoints[].settings points to
   YamlNode *empty_settings; // one per endpoint without settings
 } Config;

@@ -11,27 +11,6 @@
 #include "../base/memory.h"
 #include "config_read.h"
 
-typedef enum {
-  FIELD_LISTEN,
-  FIELD_URL,
-  FIELD_DOMAIN,
-  FIELD_PATH,
-  FIELD_COUNT,     // uint32_t
-  FIELD_BYTES,     // uint32_t, with an optional KiB or MiB
-  FIELD_BIG_BYTES, // uint64_t
-  FIELD_MS,        // uint32_t, with an optional ms, s or min
-  FIELD_LEVEL,
-  FIELD_FORMAT,
-} FieldType;
-
-struct ConfigField {
-  const char *key;      // in the file
-  const char *variable; // without MOONHOOK_
-  FieldType type;
-  size_t at; // in Config
-  double least, most;
-};
-
 #define KIB 1024.0
 #define MIB (1024.0 * 1024.0)
 #define HOUR_MS 3600000.0
@@ -42,6 +21,8 @@ static const ConfigField FIELDS[] = {
   { "public.listen", "LISTEN", FIELD_LISTEN, offsetof(Config, public_listen), 0, 0 },
   { "public.url", "PUBLIC_URL", FIELD_URL, offsetof(Config, public_url), 0, 0 },
   { "public.base_domain", "BASE_DOMAIN", FIELD_DOMAIN, offsetof(Config, base_domain), 0, 0 },
+  { "public.trusted_proxies", "TRUSTED_PROXIES", FIELD_BLOCKS, offsetof(Config, trusted_proxies), 0,
+    0 },
   { "admin.listen", "ADMIN", FIELD_LISTEN, offsetof(Config, admin_listen), 0, 0 },
   { "data", "DATA", FIELD_PATH, offsetof(Config, data_dir), 0, 0 },
   { "workers", "WORKERS", FIELD_COUNT, offsetof(Config, workers), 1, 256 },
@@ -75,6 +56,7 @@ enum { FIELD_NUMBER = sizeof FIELDS / sizeof *FIELDS };
 
 void config_defaults(Config *config)
 {
+  config->origins = mem_zero(FIELD_NUMBER, sizeof *config->origins);
   config->public_listen = (ConfigListen){ mem_string("127.0.0.1"), 8080, false };
   config->admin_listen = (ConfigListen){ mem_string("127.0.0.1"), 8081, false };
   config->workers = uv_available_parallelism();
@@ -96,206 +78,42 @@ const ConfigField *config_field(const char *key)
   return NULL;
 }
 
-// --- parsing -------------------------------------------------------------------------------------
-
-static bool read_port(const char *text, int *port)
+void config_field_origin(Config *config, const ConfigField *field, ConfigOrigin origin)
 {
-  size_t digits = strspn(text, "0123456789");
-  if (digits == 0 || digits > 5 || text[digits] != '\0')
-    return false;
-  *port = atoi(text);
-  return *port <= 65535;
+  config->origins[field - FIELDS] = origin;
 }
 
-// ADDRESS:PORT, [ADDRESS]:PORT or a port alone.
-static bool read_listen(const char *text, ConfigListen *listen)
+const ConfigField *config_field_at(uint32_t index)
 {
-  const char *colon = strrchr(text, ':'), *start = text, *end = colon;
-  unsigned char binary[sizeof(struct in6_addr)];
-  char host[64] = "127.0.0.1";
-  int port;
-  if (!read_port(colon ? colon + 1 : text, &port))
-    return false;
-  if (colon) {
-    bool is_bracketed = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
-    if (is_bracketed) {
-      start++;
-      end--;
-    }
-    if (end == start || (size_t)(end - start) >= sizeof host)
-      return false;
-    snprintf(host, sizeof host, "%.*s", (int)(end - start), start);
-    if (strcmp(host, "localhost") == 0)
-      strcpy(host, "127.0.0.1");
-    if (inet_pton(is_bracketed ? AF_INET6 : AF_INET, host, binary) != 1)
-      return false;
-  }
-  mem_free(listen->host);
-  *listen = (ConfigListen){ mem_string(host), port, true };
-  return true;
-}
-
-static bool read_url(const char *text, char **url)
-{
-  size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : strncmp(text, "http://", 7) == 0 ? 7 : 0;
-  size_t len = strlen(text), i;
-  if (scheme == 0 || len == scheme || text[scheme] == '/')
-    return false;
-  for (i = 0; i < len; i++) {
-    if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f || strchr("?#@\"<>\\", text[i]))
-      return false;
-  }
-  while (text[len - 1] == '/')
-    len--;
-  mem_free(*url);
-  *url = mem_bytes(text, len);
-  return true;
-}
-
-static bool read_domain(const char *text, char **domain)
-{
-  size_t len = strlen(text), i, label = 0;
-  for (i = 0; i < len; i++) {
-    bool is_edge = label == 0 || i + 1 == len || text[i + 1] == '.';
-    if (text[i] == '.' ? label == 0
-                       : !strchr("abcdefghijklmnopqrstuvwxyz0123456789-", text[i]) ||
-                             (text[i] == '-' && is_edge))
-      return false;
-    label = text[i] == '.' ? 0 : label + 1;
-  }
-  if (label == 0 || len > 253 - 64)
-    return false;
-  mem_free(*domain);
-  *domain = mem_string(text);
-  return true;
-}
-
-typedef struct {
-  const char *suffix;
-  double factor;
-} Unit;
-
-static const Unit NO_UNITS[] = { { "", 1 }, { NULL, 0 } };
-static const Unit BYTE_UNITS[] = {
-  { "", 1 }, { "B", 1 }, { "KiB", KIB }, { "MiB", MIB }, { "GiB", 1024 * MIB }, { NULL, 0 }
-};
-static const Unit TIME_UNITS[] = {
-  { "", 1 }, { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { NULL, 0 }
-};
-
-static bool read_number(const char *text, const Unit *units, const ConfigField *field,
-                        double *value)
-{
-  char *end;
-  if (*text < '0' || *text > '9' || text[strspn(text, "0")] == 'x')
-    return false;
-  *value = strtod(text, &end);
-  end += strspn(end, " ");
-  for (; units->suffix; units++) {
-    if (strcmp(units->suffix, end) == 0) {
-      *value *= units->factor;
-      return *value >= field->least && *value <= field->most &&
-             !(*value > (double)(uint64_t)*value);
-    }
-  }
-  return false;
-}
-
-static bool read_word(const char *text, const char *const *words, int *value)
-{
-  for (*value = 0; words[*value]; (*value)++) {
-    if (strcmp(words[*value], text) == 0)
-      return true;
-  }
-  return false;
-}
-
-static bool read_path(const Reader *reader, const char *text, char **path)
-{
-  if (*text == '\0')
-    return false;
-  mem_free(*path);
-  *path = config_path(reader, text);
-  return true;
-}
-
-// What the numbers of a field may be, in words.
-static void describe_range(const ConfigField *field, const char *unit, const char *example,
-                           char expected[96])
-{
-  snprintf(expected, 96, "a %snumber from %.0f to %.0f%s%s", *unit ? "" : "whole ", field->least,
-           field->most, unit, example);
-}
-
-int config_field_set(const Reader *reader, const ConfigField *field, const char *text,
-                     char expected[96])
-{
-  static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
-  static const char *const formats[] = { "auto", "json", "pretty", NULL };
-  void *at = (char *)reader->config + field->at;
-  double number = 0;
-  int word = 0;
-  bool is_good = false;
-  switch (field->type) {
-  case FIELD_LISTEN:
-    snprintf(expected, 96, "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080");
-    is_good = read_listen(text, at);
-    break;
-  case FIELD_URL:
-    snprintf(expected, 96, "a URL such as https://hooks.example.com");
-    is_good = read_url(text, at);
-    break;
-  case FIELD_DOMAIN:
-    snprintf(expected, 96, "a domain in lower case such as hooks.example.com");
-    is_good = read_domain(text, at);
-    break;
-  case FIELD_PATH:
-    snprintf(expected, 96, "a path");
-    is_good = read_path(reader, text, at);
-    break;
-  case FIELD_COUNT:
-    describe_range(field, "", "", expected);
-    is_good = read_number(text, NO_UNITS, field, &number);
-    break;
-  case FIELD_BYTES:
-  case FIELD_BIG_BYTES:
-    describe_range(field, " bytes", " such as 65536 or 10 MiB", expected);
-    is_good = read_number(text, BYTE_UNITS, field, &number);
-    break;
-  case FIELD_MS:
-    describe_range(field, " ms", " such as 1500, 1500 ms or 2 s", expected);
-    is_good = read_number(text, TIME_UNITS, field, &number);
-    break;
-  case FIELD_LEVEL:
-    snprintf(expected, 96, "one of debug, info, warn, error");
-    is_good = read_word(text, levels, &word);
-    break;
-  case FIELD_FORMAT:
-    snprintf(expected, 96, "one of auto, json, pretty");
-    is_good = read_word(text, formats, &word);
-    break;
-  }
-  if (!is_good)
-    return UV_EINVAL;
-  if (field->type == FIELD_BIG_BYTES)
-    *(uint64_t *)at = (uint64_t)number;
-  else if (field->type == FIELD_COUNT || field->type == FIELD_BYTES || field->type == FIELD_MS)
-    *(uint32_t *)at = (uint32_t)number;
-  else if (field->type == FIELD_LEVEL)
-    *(LogLevel *)at = (LogLevel)word;
-  else if (field->type == FIELD_FORMAT)
-    *(LogFormat *)at = (LogFormat)word;
-  return 0;
+  return index < FIELD_NUMBER ? &FIELDS[index] : NULL;
 }
 
 // --- the file ------------------------------------------------------------------------------------
 
+// The items of a list with commas between; one that is no text spoils it.
+static void join(const YamlNode *list, Buffer *text)
+{
+  size_t i;
+  for (i = 0; i < list->count; i++)
+    buffer_printf(text, "%s%s", i ? "," : "", list->items[i]->text ? list->items[i]->text : "?");
+}
+
 static int set_from_node(const Reader *reader, const ConfigField *field, const YamlNode *node)
 {
   char expected[96];
-  const char *text = node->text && node->type != YAML_NULL ? node->text : "";
-  if (config_field_set(reader, field, text, expected) == 0)
+  Buffer text = { 0 };
+  int rc;
+  if (field->type == FIELD_BLOCKS && node->type == YAML_LIST)
+    join(node, &text);
+  else if (node->text && node->type != YAML_NULL)
+    buffer_string(&text, node->text);
+  rc = config_field_set(reader, field, text.bytes ? text.bytes : "", expected);
+  buffer_free(&text);
+  if (rc == 0) {
+    config_field_origin(reader->config, field,
+                        (ConfigOrigin){ CONFIG_FILE, node->line, node->column, NULL });
     return 0;
+  }
   return config_expected(reader, node, field->key, expected, node);
 }
 
@@ -343,8 +161,11 @@ static int apply_variable(const Reader *reader, const char *name, const char *va
     known[i] = FIELDS[i].variable;
     if (strcmp(name, FIELDS[i].variable) != 0)
       continue;
-    if (config_field_set(reader, &FIELDS[i], value, expected) == 0)
+    if (config_field_set(reader, &FIELDS[i], value, expected) == 0) {
+      config_field_origin(reader->config, &FIELDS[i],
+                          (ConfigOrigin){ CONFIG_VARIABLE, 0, 0, FIELDS[i].variable });
       return 0;
+    }
     return err_set(reader->err, UV_EINVAL, "MOONHOOK_%s: expected %s, got \"%.100s\"", name,
                    expected, value);
   }

@@ -38,6 +38,7 @@ int config_plugins(const Reader *reader, const YamlNode *node)
 {
   size_t i, count = node->type == YAML_LIST ? node->count : 1;
   clear_plugin_dirs(reader->config);
+  reader->config->plugins_origin = (ConfigOrigin){ CONFIG_FILE, node->line, node->column, NULL };
   for (i = 0; i < count; i++) {
     const YamlNode *item = node->type == YAML_LIST ? node->items[i] : node;
     if (item->type != YAML_STRING || item->len == 0)
@@ -54,6 +55,7 @@ int config_plugins_variable(const Reader *reader, const char *text)
   char *copy = mem_string(text), *rest = NULL, *dir;
   int rc = 0;
   clear_plugin_dirs(reader->config);
+  reader->config->plugins_origin = (ConfigOrigin){ CONFIG_VARIABLE, 0, 0, "PLUGINS" };
   for (dir = strtok_r(copy, ":", &rest); dir && rc == 0; dir = strtok_r(NULL, ":", &rest)) {
     if (add_plugin_dir(reader, dir) != 0)
       rc = err_set(reader->err, UV_EINVAL,
@@ -66,6 +68,7 @@ int config_plugins_variable(const Reader *reader, const char *text)
 int config_plugins_flag(const Reader *reader, const char *const *dirs)
 {
   clear_plugin_dirs(reader->config);
+  reader->config->plugins_origin = (ConfigOrigin){ CONFIG_FLAG, 0, 0, "--plugins" };
   for (; *dirs; dirs++) {
     if (add_plugin_dir(reader, *dirs) != 0)
       return err_set(reader->err, UV_EINVAL,

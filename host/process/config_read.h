@@ -44,13 +44,37 @@ void config_default_data(const Reader *reader);
 // --- single values: config_fields.c
 // ----------------------------------------------------------------
 
-typedef struct ConfigField ConfigField;
+typedef enum {
+  FIELD_LISTEN,
+  FIELD_URL,
+  FIELD_DOMAIN,
+  FIELD_PATH,
+  FIELD_BLOCKS,    // addresses and blocks of them, with commas between; in the file also a list
+  FIELD_COUNT,     // uint32_t
+  FIELD_BYTES,     // uint32_t, with an optional KiB or MiB
+  FIELD_BIG_BYTES, // uint64_t
+  FIELD_MS,        // uint32_t, with an optional ms, s or min
+  FIELD_LEVEL,
+  FIELD_FORMAT,
+} FieldType;
+
+typedef struct {
+  const char *key;      // in the file
+  const char *variable; // without MOONHOOK_
+  FieldType type;
+  size_t at; // in Config
+  double least, most;
+} ConfigField;
 
 void config_defaults(Config *config);
 const ConfigField *config_field(const char *key); // "limits.body_bytes"; NULL: no such field
 // Parses `text` into the field. On failure returns UV_EINVAL, `expected` is what the field takes.
 int config_field_set(const Reader *reader, const ConfigField *field, const char *text,
                      char expected[96]);
+void config_field_origin(Config *config, const ConfigField *field, ConfigOrigin origin);
+void config_blocks_free(ConfigBlocks *blocks);
+const ConfigField *config_field_at(uint32_t index); // NULL behind the last
+void config_field_json(const Config *config, const ConfigField *field, Buffer *out); // its value
 // Applies every MOONHOOK_* variable that names a field.
 int config_environment(const Reader *reader, const char *const *environment);
 // Applies the fields of one section of the file (a map), checking its keys.

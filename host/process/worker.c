@@ -130,11 +130,13 @@ static void read_sources(Runtime *runtime, const Config *config)
 
 static DispatchConfig dispatch_config(const Worker *worker, const Config *config)
 {
-  return (DispatchConfig){ .public_url = config->public_url,
-                           .base_domain = config->base_domain,
-                           .is_dev = worker->is_dev,
-                           .head_ms = 60000,
-                           .idle_ms = 120000 };
+  return (
+      DispatchConfig){ .public_url = config->public_url,
+                       .base_domain = config->base_domain,
+                       .proxies = { config->trusted_proxies.list, config->trusted_proxies.count },
+                       .is_dev = worker->is_dev,
+                       .head_ms = 60000,
+                       .idle_ms = 120000 };
 }
 
 int worker_configure(Worker *worker, const Config *config, Err *err)

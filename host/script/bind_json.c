@@ -5,10 +5,8 @@
 #include <uv.h>
 
 #include "../base/json.h"
-#include "../base/random.h"
 #include "json_context.h"
-
-int luaopen_cjson(lua_State *L); // lua-cjson.h lies in a folder that clashes with LuaJIT's headers
+#include "json_lazy.h"
 
 static char context_key, kind_key; // their addresses are keys
 
@@ -168,6 +166,7 @@ static int l_json_array(lua_State *L)
   }
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
+  json_fill(L, 1);
   json_push_context(L);
   lua_rawgeti(L, 2, ARRAY_META);
   lua_setmetatable(L, 1);
@@ -215,28 +214,6 @@ static int l_raw_tostring(lua_State *L)
   return 1;
 }
 
-// Stack: [context] -> [context]
-static void open_cjson(lua_State *L)
-{
-  static const struct {
-    int slot;
-    const char *name;
-  } functions[] = {
-    { CJSON_ENCODE, "encode" },
-    { CJSON_KEEP_BUFFER, "encode_keep_buffer" },
-  };
-  lua_pushcfunction(L, luaopen_cjson);
-  lua_call(L, 0, 1);
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    lua_getfield(L, -1, functions[i].name);
-    lua_rawseti(L, -3, functions[i].slot);
-  }
-  lua_getfield(L, -1, "encode_max_depth"); // ours is checked before
-  lua_pushinteger(L, JSON_MAX_DEPTH + 2);
-  lua_call(L, 1, 0);
-  lua_pop(L, 1);
-}
-
 int luaopen_host_json(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -245,11 +222,8 @@ int luaopen_host_json(lua_State *L)
     { "array", l_json_array },   { "is_array", l_json_is_array },
     { "raw", l_json_raw },       { NULL, NULL },
   };
-  char mark[JSON_MARK_LEN + 1];
-  random_base32(mark, JSON_MARK_LEN);
   lua_pushlightuserdata(L, &context_key);
   lua_createtable(L, FIRST_NULL_META + NULL_METAS, 0);
-  open_cjson(L);
   json_push_new_meta(L, KIND_ARRAY);
   lua_rawseti(L, -2, ARRAY_META);
   json_push_new_meta(L, KIND_RAW);
@@ -258,8 +232,6 @@ int luaopen_host_json(lua_State *L)
   lua_pushboolean(L, false);
   lua_setfield(L, -2, "__metatable");
   lua_rawseti(L, -2, RAW_META);
-  lua_pushstring(L, mark);
-  lua_rawseti(L, -2, MARK);
   lua_rawset(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   for (const luaL_Reg *f = functions; f->name; f++) {
@@ -268,5 +240,9 @@ int luaopen_host_json(lua_State *L)
   }
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
+  json_push_context(L);
+  lua_insert(L, -2);
+  json_lazy_open(L);
+  lua_remove(L, -2);
   return 1;
 }

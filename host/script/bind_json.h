@@ -1,4 +1,4 @@
-// JSON for Lua: limits, empty arrays, nulls, raw fragments and exact numbers. lua-cjson writes it.
+// JSON for Lua: limits, empty arrays, nulls, raw fragments and exact numbers.
 //
 //   host.json.encode(value)       -> text | nil, message
 //   host.json.must_encode(value)  -> text; raises the message at the caller's line

@@ -34,7 +34,7 @@ struct Task {
   Task *next, **link; // in runtime->tasks
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t children;  // of a root: spawned and not over
-  char request_id[33];
+  char request_id[65];
   int after_ref; // see task_after_ref; given back at the end
   Timer grace;
   char cancel_code[40];

@@ -1,4 +1,4 @@
---- JSON: lua-cjson with limits, empty arrays, exact numbers and raw fragments. See
+--- JSON with limits, empty arrays, exact numbers and raw fragments. See
 --- docs/plugin-api.md, "JSON"; the work is done by host.json, in C.
 
 local host = require "host.json"

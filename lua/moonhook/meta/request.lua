@@ -24,7 +24,7 @@ function Handler:invoke(request, values, settings) end
 --- files of a multipart body, by the field's name:
 --- `{ name, filename, content_type, body, headers }`
 ---@field files Multi
----@field host string  the host that the client named
+---@field host string  the host that the client named, as a trusted proxy tells it
 ---@field url string  the whole public URL
 --- the endpoint's public URL, up to its hook id: build links for others from it
 ---@field hook_url string
@@ -32,7 +32,7 @@ function Handler:invoke(request, values, settings) end
 ---@field scheme "http"|"https"  `"http"` or `"https"`
 ---@field query? string  the raw query, nil when there is none
 ---@field raw_target string  the target as the client sent it
----@field remote_addr string  the client's address
+---@field remote_addr string  the client's address; behind a trusted proxy the one that it tells
 ---@field id string  the request's id, as in the log and in error replies
 local Request = {}
 

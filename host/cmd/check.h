@@ -1,0 +1,14 @@
+// Checking plugins, for `check` and `config check`.
+#ifndef MOONHOOK_CMD_CHECK_H
+#define MOONHOOK_CMD_CHECK_H
+
+#include "../plugin/package.h"
+#include "report.h"
+
+// Reads the package in `dir` as the host would and compiles its Lua files; reports what is wrong.
+// Returns the package, which the caller frees; NULL when it has a problem.
+Package *check_package(Report *report, const char *dir);
+// Compiles one Lua file, which is named relative to `dir`.
+void check_source(const char *dir, const char *file, Problems *problems);
+
+#endif

@@ -1,0 +1,142 @@
+// moonhook config print: what holds, and from where. moonhook config check: what serve would refuse
+// or complain about, without starting it.
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "../process/config_show.h"
+#include "check.h"
+#include "sources.h"
+
+// --- print ---------------------------------------------------------------------------------------
+
+static void print_values(const Config *config)
+{
+  uint32_t count, i;
+  ConfigValue *list = config_values(config, &count);
+  int key_width = 0, value_width = 0;
+  for (i = 0; i < count; i++) {
+    int key = (int)strlen(list[i].key), value = (int)strlen(list[i].json);
+    key_width = key > key_width && key <= 48 ? key : key_width;
+    value_width = value > value_width && value <= 40 ? value : value_width;
+  }
+  for (i = 0; i < count; i++)
+    printf("%-*s  %-*s  %s\n", key_width, list[i].key, value_width, list[i].json,
+           list[i].place ? list[i].place : list[i].origin);
+  config_values_free(list, count);
+}
+
+int cmd_config_print(const Arguments *arguments)
+{
+  ConfigSources sources;
+  Config *config;
+  Err err;
+  sources_read(&sources, arguments);
+  config = config_read(&sources, &err);
+  sources_free(&sources);
+  if (!config) {
+    fprintf(stderr, "moonhook: %s\n", err.text);
+    return 1;
+  }
+  if (arguments_have(arguments, "--json")) {
+    Buffer json = { 0 };
+    config_show_json(config, &json);
+    puts(json.bytes);
+    buffer_free(&json);
+  } else {
+    print_values(config);
+  }
+  config_free(config);
+  return 0;
+}
+
+// --- check ---------------------------------------------------------------------------------------
+
+static const Package *find_package(Package **packages, uint32_t count, const char *name)
+{
+  uint32_t i;
+  for (i = 0; i < count; i++) {
+    char *id = packages[i] ? package_id(packages[i]) : NULL;
+    bool is_it = id && (strcmp(packages[i]->name, name) == 0 || strcmp(id, name) == 0);
+    mem_free(id);
+    if (is_it)
+      return packages[i];
+  }
+  return NULL;
+}
+
+// `are_whole`: every plugin could be read, so that one which is missing is not there.
+static void check_endpoint(Report *report, const Config *config, const ConfigEndpoint *endpoint,
+                           const Package *package, bool are_whole)
+{
+  Problems problems = { 0 };
+  Buffer settings = { 0 };
+  size_t i;
+  if (!package && are_whole)
+    problems_add(&problems, config->file, endpoint->line, endpoint->column,
+                 "endpoints.plugin: expected a plugin that is there, got \"%.100s\"",
+                 endpoint->plugin);
+  if (package)
+    package_settings(package, endpoint->settings, &settings, &problems, config->file);
+  for (i = 0; i < problems.count; i++)
+    report_problem(report, NULL, &problems.items[i]);
+  problems_free(&problems);
+  buffer_free(&settings);
+}
+
+static void check_app_source(Report *report, const Config *config, const ConfigAppSource *source)
+{
+  Problems problems = { 0 };
+  const char *slash = strrchr(source->path, '/');
+  char *dir = slash ? mem_bytes(source->path, (size_t)(slash - source->path)) : mem_string(".");
+  size_t i;
+  (void)config;
+  check_source(*dir ? dir : "/", slash ? slash + 1 : source->path, &problems);
+  for (i = 0; i < problems.count; i++)
+    report_problem(report, *dir ? dir : "/", &problems.items[i]);
+  problems_free(&problems);
+  mem_free(dir);
+}
+
+static void check_whole(Report *report, const Config *config)
+{
+  uint32_t count, i;
+  char **folders = config_plugin_folders(config, &count);
+  Package **packages = mem_zero(count + 1, sizeof *packages);
+  bool are_whole = true;
+  for (i = 0; i < count; i++) {
+    packages[i] = check_package(report, folders[i]);
+    are_whole &= packages[i] != NULL;
+  }
+  for (i = 0; i < config->endpoint_count; i++)
+    check_endpoint(report, config, &config->endpoints[i],
+                   find_package(packages, count, config->endpoints[i].plugin), are_whole);
+  for (i = 0; i < config->app_source_count; i++)
+    check_app_source(report, config, &config->app_sources[i]);
+  for (i = 0; i < count; i++)
+    package_free(packages[i]);
+  mem_free(packages);
+  config_folders_free(folders);
+}
+
+int cmd_config_check(const Arguments *arguments)
+{
+  Report report = { .is_json = arguments_have(arguments, "--json") };
+  ConfigSources sources;
+  Config *config;
+  char what[300];
+  Err err;
+  int rc;
+  sources_read(&sources, arguments);
+  config = config_read(&sources, &err);
+  sources_free(&sources);
+  if (config)
+    check_whole(&report, config);
+  else
+    report_text(&report, err.text);
+  snprintf(what, sizeof what, "%.280s",
+           config && config->file ? config->file : "the configuration");
+  rc = report_end(&report, what);
+  config_free(config);
+  return rc;
+}
