@@ -158,8 +158,8 @@ typedef struct {
 typedef struct {
   Match match;
   Text subject, pattern;
-  const char *at;         // where to look next
-  const char *kept;       // what is not in the output yet
+  const char *at;          // where to look next
+  const char *kept;        // what is not in the output yet
   const char *start, *end; // of the match
   int32_t limit, count;
   Output out;
@@ -311,6 +311,7 @@ static int l_gsub(lua_State *L)
 
 typedef struct {
   Gsub gsub;
+  bool is_key; // for a table, which is asked for the first capture only
   char first[256];
 } Stepper;
 
@@ -318,27 +319,34 @@ typedef struct {
 // Upvalues: subject, pattern, Stepper, output.
 static int l_step(lua_State *L)
 {
-  Gsub *gsub = &((Stepper *)lua_touserdata(L, lua_upvalueindex(3)))->gsub;
+  Stepper *stepper = lua_touserdata(L, lua_upvalueindex(3));
+  Gsub *gsub = &stepper->gsub;
   gsub->match.L = L; // a coroutine may begin it and another end it
   lua_settop(L, 1);
   if (gsub->count > 0)
     add_value(gsub);
-  if (gsub_next(gsub))
-    return match_push_captures(&gsub->match, gsub->start, gsub->end, true);
+  if (gsub_next(gsub)) {
+    if (!stepper->is_key)
+      return match_push_captures(&gsub->match, gsub->start, gsub->end, true);
+    match_push_capture(&gsub->match, 0, gsub->start, gsub->end);
+    return 1;
+  }
   lua_pushnil(L);
   gsub_push_text(gsub);
   lua_pushinteger(L, gsub->count);
   return 3;
 }
 
-// steps(subject, pattern, limit?) -> step
+// steps(subject, pattern, limit?, is_key?) -> step
 static int l_steps(lua_State *L)
 {
   Text subject = check_text(L, 1), pattern = check_text(L, 2);
   int32_t limit = check_int(L, 3, (int32_t)(subject.len + 1));
+  bool is_key = lua_toboolean(L, 4);
   Stepper *stepper;
   lua_settop(L, 2);
   stepper = lua_newuserdata(L, sizeof *stepper);
+  stepper->is_key = is_key;
   stepper->gsub.limit = limit;
   stepper->gsub.out = (Output){ lua_upvalueindex(4), stepper->first, 0, sizeof stepper->first };
   gsub_begin(&stepper->gsub, L, 2, subject, pattern);

@@ -332,8 +332,16 @@ static bool follow_special(Match *m, const char **s, const char **p)
       *s = NULL;
     *p = end;
     return true;
-  case '0': case '1': case '2': case '3': case '4':
-  case '5': case '6': case '7': case '8': case '9':
+  case '0':
+  case '1':
+  case '2':
+  case '3':
+  case '4':
+  case '5':
+  case '6':
+  case '7':
+  case '8':
+  case '9':
     *s = repeat_capture(m, *s, (*p)[1]);
     *p += 2;
     return true;

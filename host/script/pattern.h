@@ -42,8 +42,9 @@ bool pattern_is_plain(const char *pattern, size_t len);
 // (%z stands for it). The budget grows with the subject's length.
 void match_begin(Match *match, lua_State *L, int blame, const char *subject, size_t subject_len,
                  const char *pattern);
-// Matches at `at` and nowhere else. Returns where the match ends, or NULL. Raises for a pattern that
-// makes no sense (when it comes to that part of it), and "pattern too complex" beyond the budget.
+// Matches at `at` and nowhere else. Returns where the match ends, or NULL. Raises for a pattern
+// that makes no sense (when it comes to that part of it), and "pattern too complex" beyond the
+// budget.
 const char *match_at(Match *match, const char *pattern, const char *at);
 // The first match at or after *at, which is moved to where it starts.
 const char *match_search(Match *match, const char *pattern, const char **at);

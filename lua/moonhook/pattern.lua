@@ -29,7 +29,7 @@ local function gsub(...)
   local kind = type(by)
   if kind == "function" or kind == "table" and getmetatable(by) ~= nil then
     if is_text(subject) and is_text(what) and (limit == nil or tonumber(limit)) then
-      local step = steps(subject, what, limit)
+      local step = steps(subject, what, limit, kind == "table")
       if kind == "function" then return gsub_by_call(by, step) end
       return gsub_by_call(function(key) return by[key] end, step)
     end

@@ -10,17 +10,17 @@
 
 #include "host/script/bind.h"
 #include "host/script/bind_pattern.h"
+#include "host/script/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // What makes patterns interesting; a byte of the input picks one.
 static const char *const words[] = {
-  "a",   "b",   "0",    ".",     "%a",   "%d",   "%s",  "%w",   "%x",  "%p",   "%l",
-  "%u",  "%c",  "%z",   "%g",    "%A",   "%S",   "%Z",  "%W",   "%%",  "%.",   "%",
-  "[",   "]",   "[^",   "[]",    "[^]",  "-",    "*",   "+",    "?",   "(",    ")",
-  "()",  "%b",  "%b()", "%bab",  "%f",   "%f[a", "%f[", "%1",   "%2",  "%0",   "%9",
-  "^",   "$",   "[%a-", "[a-z]", "\0x",  "a-",   ".-",  "(.-)", ".*",  "(.*)", "(a)",
-  "\xe9", "%\xe9", "[%",  "b*",    "%s*",  "[0-",  "x",   "A",    " ",
+  "a",   "b",    "0",   ".",    "%a",    "%d", "%s", "%w",   "%x",    "%p",   "%l",   "%u", "%c",
+  "%z",  "%g",   "%A",  "%S",   "%Z",    "%W", "%%", "%.",   "%",     "[",    "]",    "[^", "[]",
+  "[^]", "-",    "*",   "+",    "?",     "(",  ")",  "()",   "%b",    "%b()", "%bab", "%f", "%f[a",
+  "%f[", "%1",   "%2",  "%0",   "%9",    "^",  "$",  "[%a-", "[a-z]", "\0x",  "a-",   ".-", "(.-)",
+  ".*",  "(.*)", "(a)", "\xe9", "%\xe9", "[%", "b*", "%s*",  "[0-",   "x",    "A",    " ",
 };
 
 // Compares one call. `ours` and `theirs` are tables of the four functions.
@@ -84,6 +84,15 @@ static const char driver[] =
     "  return false, ('ours: %s %s, LuaJIT: %s %s'):format(tostring(ok), show(mine),\n"
     "    tostring(fine), show(yours))\n"
     "end\n";
+
+// A budget of the fuzzer's own, for all steps of one input.
+static int pauses_left;
+
+static void on_pause(lua_State *L)
+{
+  if (pauses_left-- == 0)
+    luaL_error(L, "pattern too complex");
+}
 
 static int l_require(lua_State *L)
 {
@@ -161,6 +170,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   static const int arguments[] = { 1, 2, 6, 3, 5, 4 };
   Input input = { data, data + size };
   lua_State *L = open_state();
+  pattern_on_pause = on_pause;
+  pauses_left = 50;
   lua_pushinteger(L, take(&input) % 8);
   push_pattern(L, &input, 12);
   push_pattern(L, &input, 4); // a replacement
