@@ -386,6 +386,7 @@ void config_free(Config *config)
   config_blocks_free(&config->trusted_proxies);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
+  mem_free(config->admin_key_file);
   policy_release(config->http_policy);
   for (i = 0; i < config->app_source_count; i++) {
     mem_free(config->app_sources[i].app_id);
