@@ -3,7 +3,7 @@
 #include "pattern.h"
 
 #include <lauxlib.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -30,12 +30,13 @@ void match_begin(Match *match, lua_State *L, int blame, const char *subject, siz
   match->depth = match->count = 0;
 }
 
-int match_raise(const Match *match, const char *text)
+void match_raise(const Match *match, const char *text)
 {
   luaL_where(match->L, match->blame);
   lua_pushstring(match->L, text);
   lua_concat(match->L, 2);
-  return lua_error(match->L);
+  lua_error(match->L);
+  abort(); // it does not come back
 }
 
 static void look(Match *m)

@@ -53,6 +53,6 @@ int match_push_captures(Match *match, const char *start, const char *end, bool i
 // Pushes one of them, from 0.
 void match_push_capture(Match *match, int index, const char *start, const char *end);
 // A line's worth of error for the caller's caller.
-int match_raise(const Match *match, const char *text);
+_Noreturn void match_raise(const Match *match, const char *text);
 
 #endif

@@ -1,6 +1,6 @@
---- string.find, match, gmatch and gsub that end: a pattern that needs too many steps raises "pattern
---- too complex". In all else they are Lua's own. A function given to gsub may wait, as it is called
---- from here and not from C.
+--- string.find, match, gmatch and gsub that end: a pattern that needs too many steps raises
+--- "pattern too complex". In all else they are Lua's own. A function given to gsub may wait, as it
+--- is called from here and not from C.
 
 local pattern = require "host.pattern"
 local gsub_by_value, steps = pattern.gsub, pattern.steps

@@ -54,7 +54,9 @@ describe("a plugin's pattern", function()
 
   setup(function()
     server = host.start {
-      config = { plugins = { "patterns" }, endpoints = { { plugin = "patterns", hook_id = "patterns" } } },
+      config = {
+        plugins = { "patterns" }, endpoints = { { plugin = "patterns", hook_id = "patterns" } },
+      },
       files = files,
     }
   end)
