@@ -23,6 +23,11 @@ static const Flag url_flags[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag init_flags[] = {
+  { "--template", "TEMPLATE", "hello, stream, chat, openai or webhook; default hello" },
+  { NULL, NULL, NULL },
+};
+
 static const Flag check_flags[] = {
   { "--check", NULL, "say whether it could start, and end" },
   { NULL, NULL, NULL },
@@ -47,6 +52,7 @@ const Value values[] = {
   { "FILE", VALUE_FILE, NULL },
   { "FORMAT", VALUE_WORDS, "auto json pretty" },
   { "LEVEL", VALUE_WORDS, "debug info warn error" },
+  { "TEMPLATE", VALUE_WORDS, "hello stream chat openai webhook" },
   { "SHELL", VALUE_WORDS, "bash zsh fish" },
   { "VERB", VALUE_VERBS, NULL },
   { NULL, VALUE_FILE, NULL },
@@ -87,6 +93,16 @@ const Verb verbs[] = {
     .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
     .flags = { json_flag },
     .run = cmd_check },
+  { .name = "init",
+    .places = "NAME",
+    .summary = "make a new plugin that runs and passes its spec",
+    .examples = "moonhook init greeter\n"
+                "moonhook init plugins/relay --template chat\n",
+    .text =
+        "Makes the folder NAME with a manifest, a handler, a spec, and files for busted, luacheck\n"
+        "and lua-language-server. Files that are there are never overwritten.\n",
+    .flags = { init_flags },
+    .run = cmd_init },
   { .name = "test",
     .places = "[DIR...]",
     .summary = "run the specs of plugins, with fakes for the world",

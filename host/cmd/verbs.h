@@ -61,6 +61,7 @@ int cmd_config_check(const Arguments *arguments);
 int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
+int cmd_init(const Arguments *arguments);
 int cmd_lua(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);
 int cmd_serve(const Arguments *arguments);

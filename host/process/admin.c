@@ -14,6 +14,7 @@
 #include "../script/task.h"
 #include "admin_guard.h"
 #include "admin_key.h"
+#include "config_show.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
@@ -173,8 +174,7 @@ static void host_catalogue(void *context, Buffer *json)
 
 static void host_configuration(void *context, Buffer *json)
 {
-  (void)context;
-  buffer_string(json, "{}");
+  config_show_json(keeper_config(context), json);
 }
 
 static void host_status(void *context, Buffer *json)
@@ -196,8 +196,11 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
   Buffer path = { 0 };
   bool is_made;
   int rc;
-  buffer_printf(&path, "%s/admin.key", config->data_dir);
-  rc = admin_key_open(path.bytes, true, &admin->key, &is_made, err);
+  if (config->admin_key_file)
+    buffer_string(&path, config->admin_key_file);
+  else
+    buffer_printf(&path, "%s/admin.key", config->data_dir);
+  rc = admin_key_open(path.bytes, !config->admin_key_file, &admin->key, &is_made, err);
   if (rc == 0)
     log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path.bytes));
   buffer_free(&path);

@@ -10,6 +10,7 @@
 #include "../base/file.h"
 #include "../base/memory.h"
 #include "config_read.h"
+#include "demo_settings.h"
 
 enum { MAX_SECRET_BYTES = 64 * 1024, MAX_FILE_BYTES = 1024 * 1024 };
 
@@ -332,9 +333,9 @@ Config *config_read(const ConfigSources *sources, Err *err)
     if (config->plugin_dir_count == 0)
       config_default_plugins(&from_file);
     if (!config->apps_json)
-      config->apps_json = mem_string("{}");
+      config->apps_json = mem_string(config->file ? "{}" : DEMO_APPS);
     if (!config->apps_catalog_json)
-      config->apps_catalog_json = mem_string("{}");
+      config->apps_catalog_json = mem_string(config->file ? "{}" : DEMO_CATALOG);
   }
   mem_free(dir);
   if (rc == 0)
@@ -385,6 +386,7 @@ void config_free(Config *config)
   config_blocks_free(&config->trusted_proxies);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
+  mem_free(config->admin_key_file);
   policy_release(config->http_policy);
   for (i = 0; i < config->app_source_count; i++) {
     mem_free(config->app_sources[i].app_id);

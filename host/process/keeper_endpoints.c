@@ -7,6 +7,7 @@
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
 #include "../dispatch/hook_url.h"
+#include "demo_settings.h"
 #include "endpoint_book_parts.h"
 
 static void kept_free(Kept *kept)
@@ -256,9 +257,21 @@ static void warn_local_url(Keeper *keeper)
   keeper->is_url_told = is_local;
 }
 
+static bool keep_unasked(Keeper *keeper, const Served *served, Kept *kept)
+{
+  YamlDoc *settings = demo_settings(served->package, !keeper->config->file);
+  bool is_plain = keeper_find_plugin(keeper, served->name) == served;
+  const ConfigEndpoint endpoint = { .plugin = is_plain ? served->name : served->id,
+                                    .name = served->name,
+                                    .is_enabled = true,
+                                    .settings = yaml_root(settings) };
+  bool is_kept = keep_endpoint(keeper, &endpoint, kept);
+  yaml_doc_free(settings);
+  return is_kept;
+}
+
 void keeper_apply_endpoints(Keeper *keeper)
 {
-  static const YamlNode no_settings = { .type = YAML_MAP, .line = 1, .column = 1 };
   const Config *config = keeper->config;
   const Served *served;
   uint32_t i, count = 0, room = config->endpoint_count;
@@ -275,13 +288,8 @@ void keeper_apply_endpoints(Keeper *keeper)
     count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
   // While a plugin is being written it has an address without being asked for one.
   for (served = keeper->served; served && keeper->watches; served = served->next) {
-    bool is_plain = served->name && keeper_find_plugin(keeper, served->name) == served;
-    const ConfigEndpoint endpoint = { .plugin = is_plain ? served->name : served->id,
-                                      .name = served->name,
-                                      .is_enabled = true,
-                                      .settings = &no_settings };
     if (served->name && !has_endpoint(keeper, served))
-      count += keep_endpoint(keeper, &endpoint, &kept[count]);
+      count += keep_unasked(keeper, served, &kept[count]);
   }
   endpoint_book_apply(keeper->book);
   registry_remove_others(keeper->registry);
