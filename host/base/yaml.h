@@ -49,6 +49,12 @@ YamlDoc *yaml_read(const char *path, Err *err);
 YamlNode *yaml_root(YamlDoc *doc); // never NULL; an empty document is YAML_NULL
 void yaml_doc_free(YamlDoc *doc);  // NULL is fine (libyaml has a yaml_free of its own)
 
+// The tree of a JSON text; places are all 1:1, and a string may hold a NUL. Refuses what json_scan
+// refuses, depth over 64, a name that stands twice in an object or holds a NUL. Free with
+// yaml_node_free.
+YamlNode *yaml_from_json(const char *text, size_t len, Err *err);
+void yaml_node_free(YamlNode *node); // NULL is fine
+
 YamlNode *yaml_get(const YamlNode *map, const char *key); // NULL: absent, or not a map
 YamlNode *yaml_key(const YamlNode *map, const char *key); // the key's own node, for its place
 const char *yaml_type_name(const YamlNode *node);         // "a string", "a list", ... for messages

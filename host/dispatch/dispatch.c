@@ -236,6 +236,21 @@ static void on_head(void *context, Request *request)
   request->user = hook;
 }
 
+int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err *err)
+{
+  HookRequest *hook = hook_new(dispatch);
+  hook->dispatch = dispatch;
+  hook->generation = generation_hold(endpoint->plugin->live);
+  hook->endpoint = endpoint_hold(endpoint);
+  if (form_decode_path(request->path, &hook->path, err) < 0) {
+    hook_free(dispatch, hook);
+    return err->code;
+  }
+  hook->request = request;
+  request->user = hook;
+  return 0;
+}
+
 static void on_deadline(Timer *timer)
 {
   HookRequest *hook = (HookRequest *)((char *)timer - offsetof(HookRequest, deadline));

@@ -14,4 +14,8 @@ struct Dispatch {
   char refusal[200]; // text of the last refused yield, borrowed until the task runs again
 };
 
+// At its head: the request goes to the first declaration of a loaded plugin, with its whole path,
+// whatever that is. UV_EINVAL: the path cannot be decoded; nothing was begun.
+int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err *err);
+
 #endif

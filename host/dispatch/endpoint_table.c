@@ -147,6 +147,34 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
   *place = endpoint;
 }
 
+void endpoint_table_remove(EndpointTable *table, Span hook_id)
+{
+  Endpoint **place = place_of(table, hook_id);
+  size_t at;
+  if (!*place)
+    return;
+  endpoint_release(*place);
+  *place = NULL;
+  table->count--;
+  // What stands behind it may have been pushed there by it: each finds its place anew.
+  for (at = (size_t)(place - table->slots + 1) & (table->size - 1); table->slots[at];
+       at = (at + 1) & (table->size - 1)) {
+    Endpoint *moved = table->slots[at];
+    table->slots[at] = NULL;
+    *place_of(table, span_of(moved->hook_id)) = moved;
+  }
+}
+
+void endpoint_table_clear(EndpointTable *table)
+{
+  size_t i;
+  for (i = 0; i < table->size; i++) {
+    endpoint_release(table->slots[i]);
+    table->slots[i] = NULL;
+  }
+  table->count = 0;
+}
+
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id)
 {
   return *place_of(table, hook_id);

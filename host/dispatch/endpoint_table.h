@@ -48,6 +48,8 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
                         PluginSlot *plugin, const char *settings_json, bool is_enabled);
 // Removes every endpoint that was not set since the last sweep, and takes the marks off.
 void endpoint_table_sweep(EndpointTable *table);
+void endpoint_table_remove(EndpointTable *table, Span hook_id); // no effect when it is not there
+void endpoint_table_clear(EndpointTable *table);                // of endpoints; plugins stay
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
 
 #endif

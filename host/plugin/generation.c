@@ -52,6 +52,26 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
   return generation;
 }
 
+Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
+                                    const char *entry, const HostModule *modules, Err *err)
+{
+  StateConfig config = {
+    .role = ROLE_ADMIN, .name = package->name, .entry = entry, .modules = modules
+  };
+  Generation *generation = mem_zero(1, sizeof *generation);
+  generation->references = 1;
+  generation->handlers = mem_zero(1, sizeof(int));
+  generation->state = state_new(runtime, &config, err);
+  if (generation->state)
+    generation->handlers[0] = state_load_library(generation->state, handler, err);
+  if (!generation->state || generation->handlers[0] < 0) {
+    generation_free(generation); // with no package yet
+    return NULL;
+  }
+  generation->package = package;
+  return generation;
+}
+
 Generation *generation_hold(Generation *generation)
 {
   generation->references++;

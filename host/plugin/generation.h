@@ -13,6 +13,10 @@ typedef struct Generation Generation;
 // only. The error text names file and line. `entry` and `modules` as in StateConfig.
 Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
                             const char *entry, const HostModule *modules, Err *err);
+// The same for code of our own: its only handler is what the library module `handler` returns, a
+// table with `invoke`. The state has the role ROLE_ADMIN. Takes `package` on success only.
+Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
+                                    const char *entry, const HostModule *modules, Err *err);
 Generation *generation_hold(Generation *generation);
 void generation_release(Generation *generation);
 

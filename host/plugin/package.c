@@ -311,7 +311,7 @@ static void read_manifest(const Place *place, const YamlNode *root)
 Package *package_read(const char *dir, Problems *problems)
 {
   Package *package = mem_zero(1, sizeof *package);
-  Place place = { package, problems, MANIFEST };
+  Place place = { .package = package, .problems = problems, .file = MANIFEST };
   Buffer bytes = { 0 };
   Err why = { 0 };
   YamlDoc *doc = NULL;

@@ -67,11 +67,17 @@ void package_free(Package *package);
 char *package_id(const Package *package); // "author/name"; the caller frees
 bool package_is_plugin(const char *dir);  // has a manifest.yaml
 
-// Settings (a JSON object's text, from moonhook.yaml or the API) held against the declared ones:
-// defaults filled in, types checked. Writes the JSON to hand to handlers into `out`. All problems
-// are reported, each "settings.NAME: expected ..., got ...". Returns 0 or UV_EINVAL.
+// Settings held against the declared ones: types checked, defaults filled in, nulls left out.
+// Appends the JSON object to hand to handlers to `out`. All problems are reported, each
+// "settings.NAME: expected ..., got ...". Returns 0 or UV_EINVAL; `out` is unchanged then.
 struct YamlNode;
+// From moonhook.yaml, where 12 may be meant as text.
 int package_settings(const Package *package, const struct YamlNode *settings, Buffer *out,
                      Problems *problems, const char *file);
+// From JSON (yaml_from_json): a value is of its declared type or refused.
+int package_settings_json(const Package *package, const struct YamlNode *settings, Buffer *out,
+                          Problems *problems);
+const char *setting_type_name(SettingType type);                          // "text-input"
+const Setting *package_setting(const Package *package, const char *name); // or NULL
 
 #endif

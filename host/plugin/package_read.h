@@ -13,6 +13,7 @@ typedef struct {
   Package *package;
   Problems *problems;
   const char *file;
+  bool is_json; // values come from JSON, where a text is a text: a number is no string
 } Place;
 
 // "file:line:column: what: expected ..., got ..." at `at` (else at the file's start). `what` may be
@@ -45,6 +46,10 @@ void declaration_free(Declaration *declaration);
 void setting_read(const Place *place, const YamlNode *node, const YamlNode *name);
 void setting_free(Setting *setting);
 
+// A value of a model-selector and of an app-selector, as setting_value.
+bool setting_model(const Place *place, const Setting *setting, const YamlNode *value,
+                   const char *what, Buffer *out);
+bool setting_app(const Place *place, const YamlNode *value, const char *what, Buffer *out);
 // Checks one value of a setting and appends its JSON. `what` names it in messages. False after a
 // problem.
 bool setting_value(const Place *place, const Setting *setting, const YamlNode *value,

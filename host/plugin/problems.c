@@ -36,6 +36,7 @@ void problems_add(Problems *problems, const char *file, int line, int column, co
   problem->text = buffer_take(&text);
   problem->file = mem_string(file);
   problem->what = mem_string(what);
+  problem->field = mem_string(problems->field);
 }
 
 void problems_free(Problems *problems)
@@ -45,6 +46,7 @@ void problems_free(Problems *problems)
     mem_free(problems->items[i].text);
     mem_free(problems->items[i].file);
     mem_free(problems->items[i].what);
+    mem_free(problems->items[i].field);
   }
   mem_free(problems->items);
   *problems = (Problems){ 0 };

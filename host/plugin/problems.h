@@ -8,13 +8,15 @@
 typedef struct {
   char *text;        // the whole line; the file is relative to the package
   char *file, *what; // its parts
+  char *field;       // "settings.api_key", where it is about one; or NULL
   int line, column;  // 0: the whole file
 } Problem;
 
 typedef struct {
   Problem *items;
   size_t count;
-} Problems; // start with { 0 }
+  const char *field; // of what is added from now on; borrowed
+} Problems;          // start with { 0 }
 
 // line 0: no place in the file is known (only "file: text").
 void problems_add(Problems *problems, const char *file, int line, int column, const char *format,

@@ -12,6 +12,11 @@ static const char *const TYPES[] = {
   [SETTING_TOOLS] = "array[tools]",   NULL,
 };
 
+const char *setting_type_name(SettingType type)
+{
+  return TYPES[type];
+}
+
 static bool read_type(const Place *place, const YamlNode *map, Setting *setting)
 {
   const YamlNode *node = yaml_get(map, "type");

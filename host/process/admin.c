@@ -1,64 +1,230 @@
-// See admin.h.
+// See admin.h. Keys are checked here, at the request's head, before a byte of its body is kept: no
+// key ever enters Lua.
 #include "admin.h"
 
-#include "../base/memory.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
-enum { PORTS_TRIED = 20 };
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../dispatch/admin_dispatch.h"
+#include "../script/task.h"
+#include "admin_guard.h"
+#include "admin_key.h"
+#include "endpoint_book_parts.h"
+#include "endpoint_json.h"
+
+enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
 
 struct Admin {
+  Loop *loop;
   HttpServer *server;
+  Runtime runtime;
+  AdminHost host;
+  AdminDispatch *dispatch; // NULL before admin_serve
+  AdminKey key;
+  AdminGuard guard;
   bool is_ready;
+  Timer look_again; // while closing: until the last task and the state are gone
   void (*on_closed)(void *context);
   void *context;
 };
 
-static void reply_text(Request *request, int status, const char *text)
+// --- small answers -------------------------------------------------------------------------------
+
+static void reply_text(Request *request, int status, const char *type, const char *text)
 {
   HeaderList headers = { 0 };
-  header_list_add(&headers, span_of("Content-Type"), span_of("text/plain; charset=utf-8"));
+  header_list_add(&headers, span_of("Content-Type"), span_of(type));
   reply_full(request, status, &headers, text, strlen(text));
   header_list_free(&headers);
 }
 
+static void reply_with(Request *request, int status, const char *code, const char *message,
+                       const char *name, const char *value)
+{
+  HeaderList headers = { 0 };
+  header_list_add(&headers, span_of(name), span_of(value));
+  reply_error(request, status, code, message, &headers);
+  header_list_free(&headers);
+}
+
+static void reply_page(Admin *admin, Request *request)
+{
+  bool is_ready = span_is(request->path, "/readyz");
+  const char *plain = "text/plain; charset=utf-8";
+  if (!span_is(request->method, "GET") && !request->is_head)
+    reply_with(request, 405, "method_not_allowed", "this address takes GET", "Allow", "GET, HEAD");
+  else if (is_ready && !admin->is_ready)
+    reply_text(request, 503, plain, "not ready\n");
+  else
+    reply_text(request, 200, plain, is_ready ? "ready\n" : "ok\n");
+}
+
+// --- the key -------------------------------------------------------------------------------------
+
+// What follows "Bearer ", in any case; nothing else is a key.
+static Span bearer(const Request *request)
+{
+  Span value = header_list_get(&request->headers, "Authorization");
+  if (value.len < 7 || strncasecmp(value.at, "Bearer ", 7) != 0)
+    return (Span){ "", 0 };
+  value.at += 7;
+  value.len -= 7;
+  while (value.len > 0 && *value.at == ' ') {
+    value.at++;
+    value.len--;
+  }
+  return value;
+}
+
+// Answers 401 or 429 unless the request has the key.
+static bool is_allowed(Admin *admin, Request *request)
+{
+  uint64_t now = host_clock.monotonic_us() / 1000;
+  uint64_t wait = admin_guard_wait(&admin->guard, request->remote_addr, now);
+  if (wait > 0) {
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%u", (unsigned)((wait + 999) / 1000));
+    reply_with(request, 429, "too_many_attempts", "too many wrong keys, try again later",
+               "Retry-After", seconds);
+    return false;
+  }
+  if (admin_key_is(&admin->key, bearer(request))) {
+    admin_guard_pass(&admin->guard, request->remote_addr);
+    return true;
+  }
+  if (admin_guard_fail(&admin->guard, request->remote_addr, now))
+    log_event(LOG_WARN, "admin address locked", LOG_S("client_ip", request->remote_addr),
+              LOG_I("wrong_keys", GUARD_TRIES), LOG_I("for_ms", GUARD_LOCK_MS));
+  reply_with(request, 401, "unauthorized", "expected Authorization: Bearer and the admin key",
+             "WWW-Authenticate", "Bearer realm=\"moonhook\"");
+  return false;
+}
+
+// --- the handler ---------------------------------------------------------------------------------
+
+static bool is_below(Span path, const char *prefix)
+{
+  size_t len = strlen(prefix);
+  return path.len >= len && memcmp(path.at, prefix, len) == 0;
+}
+
 static void on_head(void *context, Request *request)
 {
-  const Admin *admin = context;
-  bool is_health = span_is(request->path, "/healthz"), is_ready = span_is(request->path, "/readyz");
-  if (!is_health && !is_ready) {
+  Admin *admin = context;
+  if (span_is(request->path, "/healthz") || span_is(request->path, "/readyz"))
+    reply_page(admin, request);
+  else if (!is_below(request->path, "/api/"))
     reply_error(request, 404, "not_found", "there is nothing at this address", NULL);
-  } else if (!span_is(request->method, "GET") && !request->is_head) {
-    HeaderList headers = { 0 };
-    header_list_add(&headers, span_of("Allow"), span_of("GET, HEAD"));
-    reply_error(request, 405, "method_not_allowed", "this address takes GET", &headers);
-    header_list_free(&headers);
-  } else if (is_ready && !admin->is_ready) {
-    reply_text(request, 503, "not ready\n");
-  } else {
-    reply_text(request, 200, is_ready ? "ready\n" : "ok\n");
-  }
+  else if (!admin->dispatch)
+    reply_with(request, 503, "not_ready", "the server is starting", "Retry-After", "1");
+  else if (is_allowed(admin, request))
+    admin_dispatch_head(admin->dispatch, request);
 }
 
 static void on_request(void *context, Request *request)
 {
-  (void)context;
-  (void)request; // every request was answered at its head
+  Admin *admin = context;
+  admin_dispatch_request(admin->dispatch, request);
+}
+
+static void on_drain(void *context, Request *request)
+{
+  Admin *admin = context;
+  if (request->user)
+    admin_dispatch_drain(admin->dispatch, request);
 }
 
 static void on_over(void *context, Request *request, bool is_complete, const char *ended_by)
 {
-  (void)context;
-  (void)request;
-  (void)is_complete;
-  (void)ended_by;
+  Admin *admin = context;
+  if (request->user)
+    admin_dispatch_over(admin->dispatch, request, is_complete, ended_by);
 }
 
-static const HttpHandler handler = { on_head, on_request, on_request, on_over };
+static const HttpHandler handler = { on_head, on_request, on_drain, on_over };
+
+// --- what the API asks ---------------------------------------------------------------------------
+
+static void host_endpoints(void *context, Span after, uint32_t limit, Span plugin, Buffer *json,
+                           Buffer *next)
+{
+  endpoint_json_page(context, after, limit, plugin, json, next);
+}
+
+static bool host_endpoint(void *context, Span id, Buffer *json)
+{
+  return endpoint_json_find(context, id, json);
+}
+
+static bool host_plugins(void *context, Span id, Buffer *json)
+{
+  return plugin_json_list(context, id, json);
+}
+
+static void host_catalogue(void *context, Buffer *json)
+{
+  catalogue_json(context, json);
+}
+
+static void host_configuration(void *context, Buffer *json)
+{
+  (void)context;
+  buffer_string(json, "{}");
+}
+
+static void host_status(void *context, Buffer *json)
+{
+  status_json(context, json);
+}
+
+static AdminPending *host_change(void *context, const AdminChange *change, AdminResult *now,
+                                 void (*on_done)(void *context, AdminResult *result),
+                                 void *done_context)
+{
+  Keeper *keeper = context;
+  return endpoint_book_change(keeper->book, change, now, on_done, done_context);
+}
+
+int admin_serve(Admin *admin, Keeper *keeper, Err *err)
+{
+  const Config *config = keeper_config(keeper);
+  Buffer path = { 0 };
+  bool is_made;
+  int rc;
+  buffer_printf(&path, "%s/admin.key", config->data_dir);
+  rc = admin_key_open(path.bytes, true, &admin->key, &is_made, err);
+  if (rc == 0)
+    log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path.bytes));
+  buffer_free(&path);
+  if (rc < 0)
+    return rc;
+  admin->host = (AdminHost){ .context = keeper,
+                             .endpoints = host_endpoints,
+                             .endpoint = host_endpoint,
+                             .plugins = host_plugins,
+                             .catalogue = host_catalogue,
+                             .configuration = host_configuration,
+                             .status = host_status,
+                             .change = host_change,
+                             .detach = endpoint_book_detach };
+  admin->dispatch = admin_dispatch_new(&admin->runtime, &admin->host, err);
+  return admin->dispatch ? 0 : err->code;
+}
+
+// --- opening and closing -------------------------------------------------------------------------
 
 Admin *admin_new(Loop *loop, const ConfigListen *listen, bool may_move, Err *err)
 {
   Admin *admin = mem_zero(1, sizeof *admin);
   HttpLimits limits = http_limits_default();
   int port = listen->port, tries = may_move && port ? PORTS_TRIED : 1;
+  admin->loop = loop;
+  admin->runtime.loop = loop;
+  admin->runtime.library_path = getenv("MOONHOOK_LUA_PATH");
   limits.max_connections = 64;
   for (; tries > 0 && !admin->server; tries--, port++) {
     admin->server = http_server_new(loop, listen->host, port, &limits, &handler, admin, err);
@@ -81,14 +247,35 @@ void admin_set_ready(Admin *admin, bool is_ready)
   admin->is_ready = is_ready;
 }
 
+static void look_again(Admin *admin);
+
+static void on_look_again(Timer *timer)
+{
+  look_again((Admin *)((char *)timer - offsetof(Admin, look_again)));
+}
+
+static void look_again(Admin *admin)
+{
+  void (*on_closed)(void *) = admin->on_closed;
+  void *context = admin->context;
+  if (admin->runtime.live_tasks == 0 && admin->dispatch) {
+    admin_dispatch_free(admin->dispatch);
+    admin->dispatch = NULL;
+  }
+  if (admin->runtime.live_states > 0) {
+    timer_start(admin->loop, &admin->look_again, LOOK_AGAIN_MS, on_look_again);
+    return;
+  }
+  task_free_unused(&admin->runtime);
+  mem_free(admin);
+  on_closed(context);
+}
+
 static void on_server_closed(void *context)
 {
   Admin *admin = context;
-  void (*on_closed)(void *) = admin->on_closed;
-  void *closed_context = admin->context;
   http_server_free(admin->server);
-  mem_free(admin);
-  on_closed(closed_context);
+  look_again(admin);
 }
 
 void admin_close(Admin *admin, void (*on_closed)(void *context), void *context)

@@ -1,15 +1,19 @@
 // The admin listener: what an operator's tools ask. Nothing of it is reachable on the public one.
-// So far GET /healthz (the process answers) and GET /readyz (it serves: not before the first load,
-// not while stopping).
+// GET /healthz (the process answers), GET /readyz (it serves: not before the first load, not while
+// stopping), GET /metrics, and /api/v1 for those who have the admin key.
 #ifndef MOONHOOK_PROCESS_ADMIN_H
 #define MOONHOOK_PROCESS_ADMIN_H
 
-#include "config.h"
+#include "keeper.h"
 
 typedef struct Admin Admin;
 
-// With may_move the next free port is taken when the wanted one is in use.
+// Listens; /api answers 503 until admin_serve. With may_move the next free port is taken when the
+// wanted one is in use.
 Admin *admin_new(Loop *loop, const ConfigListen *listen, bool may_move, Err *err);
+// Opens the API on what the keeper holds, which must outlive the listener. Reads the key file, or
+// makes it; its path goes to the log. Errors: the key (admin_key.h), the library.
+int admin_serve(Admin *admin, Keeper *keeper, Err *err);
 int admin_port(const Admin *admin);
 void admin_set_ready(Admin *admin, bool is_ready);
 void admin_close(Admin *admin, void (*on_closed)(void *context), void *context); // frees it

@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "endpoint_book.h"
 #include "keeper_parts.h"
 
 void keeper_log_problems(const Problems *problems, const char *folder)
@@ -67,6 +68,18 @@ static void unload(Keeper *keeper, Served *served)
   served->hash[0] = '\0';
 }
 
+static void set_error(Served *served, const char *text)
+{
+  mem_free(served->error);
+  served->error = mem_string(text);
+}
+
+// The first problem stands for all; the log has them.
+static void set_problem(Served *served, const Problems *problems)
+{
+  set_error(served, problems->count ? problems->items[0].text : "the package cannot be read");
+}
+
 // Loads the folder's present version if it is a new one. True when the live version changed.
 static bool load(Keeper *keeper, Served *served)
 {
@@ -77,14 +90,18 @@ static bool load(Keeper *keeper, Served *served)
   Err err = { 0 };
   bool is_changed = false;
   if (snapshot_hash(served->folder, hash, &err) < 0) {
+    set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not read", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
     return false;
   }
+  if (strcmp(hash, served->hash) == 0)
+    set_error(served, NULL);
   if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0)
     return false;
   memcpy(served->failed_hash, hash, sizeof hash);
   if (snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {
+    set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not copied", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
     return false;
@@ -93,11 +110,13 @@ static bool load(Keeper *keeper, Served *served)
   if (package)
     mine = package_read(dir, &problems);
   if (!mine) {
+    set_problem(served, &problems);
     keeper_log_problems(&problems, served->folder);
     goto done;
   }
   id = package_id(package);
   if (id_is_taken(keeper, served, id)) {
+    set_error(served, "another plugin has the same author and name");
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
               LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
     goto done;
@@ -105,6 +124,7 @@ static bool load(Keeper *keeper, Served *served)
   if (served->id && strcmp(served->id, id) != 0)
     unload(keeper, served);
   if (worker_load_plugin(keeper->worker, package, dir, hash, &err) < 0) {
+    set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
               LOG_S("folder", served->folder), LOG_S("error", err.text),
               LOG_S("serving", served->hash[0] ? "the last good version" : "nothing"));
@@ -120,6 +140,7 @@ static bool load(Keeper *keeper, Served *served)
   mine = NULL;
   memcpy(served->hash, hash, sizeof hash);
   served->failed_hash[0] = '\0';
+  set_error(served, NULL);
   is_changed = true;
   log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
             LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
@@ -167,6 +188,7 @@ static bool load_all(Keeper *keeper)
     unload(keeper, served);
     *link = served->next;
     mem_free(served->folder);
+    mem_free(served->error);
     mem_free(served);
     is_changed = true;
   }
@@ -254,7 +276,8 @@ void keeper_reload(Keeper *keeper)
 }
 
 Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources *sources,
-                   Config *config, bool watches, void (*on_change)(void *context), void *context)
+                   Config *config, bool watches, void (*on_change)(void *context), void *context,
+                   Err *err)
 {
   Keeper *keeper = mem_zero(1, sizeof *keeper);
   keeper->loop = loop;
@@ -265,6 +288,11 @@ Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources
   keeper->watches = watches;
   keeper->on_change = on_change;
   keeper->context = context;
+  keeper->book = endpoint_book_open(keeper, store, config->data_dir, err);
+  if (!keeper->book) {
+    mem_free(keeper);
+    return NULL;
+  }
   load_all(keeper);
   snapshot_sweep(config->data_dir, is_hash_used, keeper);
   keeper_apply_endpoints(keeper);
@@ -275,6 +303,7 @@ Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources
 void keeper_free(Keeper *keeper)
 {
   unwatch(keeper);
+  endpoint_book_free(keeper->book);
   while (keeper->served) {
     Served *served = keeper->served;
     keeper->served = served->next;
@@ -282,6 +311,7 @@ void keeper_free(Keeper *keeper)
     mem_free(served->name);
     mem_free(served->id);
     mem_free(served->folder);
+    mem_free(served->error);
     mem_free(served);
   }
   keeper_free_endpoints(keeper);

@@ -13,9 +13,11 @@
 typedef struct Keeper Keeper;
 
 // Loads everything once. Takes `config`. Never fails for a plugin's sake: that is logged. With
-// `watches`, follows changes; `on_change` (may be NULL) comes after each that was applied.
+// `watches`, follows changes; `on_change` (may be NULL) comes after each that was applied. NULL,
+// and the config is not taken: what the store holds cannot be served (endpoint_book.h).
 Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources *sources,
-                   Config *config, bool watches, void (*on_change)(void *context), void *context);
+                   Config *config, bool watches, void (*on_change)(void *context), void *context,
+                   Err *err);
 void keeper_free(Keeper *keeper); // stops watching; before the worker is freed
 const Config *keeper_config(const Keeper *keeper);
 

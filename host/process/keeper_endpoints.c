@@ -1,18 +1,22 @@
 // The keeper's endpoints: an address and settings for each, published to the worker's table; the
 // settings that served last are kept for when the written ones do not fit any more.
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../dispatch/hook_url.h"
-#include "keeper_parts.h"
+#include "endpoint_book_parts.h"
 
 static void kept_free(Kept *kept)
 {
+  mem_free(kept->id);
   mem_free(kept->plugin);
   mem_free(kept->name);
   mem_free(kept->hook_id);
   mem_free(kept->settings_json);
+  mem_free(kept->shown_json);
+  mem_free(kept->problem);
 }
 
 static const Kept *find_kept(const Keeper *keeper, const char *plugin, const char *name)
@@ -25,10 +29,72 @@ static const Kept *find_kept(const Keeper *keeper, const char *plugin, const cha
   return NULL;
 }
 
+const Kept *keeper_find_kept(const Keeper *keeper, Span id)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->kept_count; i++) {
+    if (span_is(id, keeper->kept[i].id))
+      return &keeper->kept[i];
+  }
+  return NULL;
+}
+
+bool keeper_has_hook(const Keeper *keeper, const char *hook_id)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->kept_count; i++) {
+    if (keeper->kept[i].hook_id && strcmp(keeper->kept[i].hook_id, hook_id) == 0)
+      return true;
+  }
+  return false;
+}
+
+// --- publishing ----------------------------------------------------------------------------------
+
+void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
+                             const char *plugin, const char *served, bool is_enabled)
+{
+  EndpointTable *table = worker_endpoints(keeper->worker);
+  Buffer settings = { 0 };
+  Err err = { 0 };
+  if (served_settings_open(endpoint_book_secrets(keeper->book), hook_id, served, &settings, &err) <
+      0)
+    log_event(LOG_ERROR, "endpoint not published", LOG_S("endpoint", name), LOG_S("plugin", plugin),
+              LOG_S("error", err.text));
+  else
+    endpoint_table_set(table, hook_id, name, endpoint_table_plugin(table, plugin), settings.bytes,
+                       is_enabled);
+  buffer_free(&settings);
+}
+
+void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id)
+{
+  endpoint_table_remove(worker_endpoints(keeper->worker), span_of(hook_id));
+}
+
+// --- endpoints of the configuration --------------------------------------------------------------
+
+// "cfg_" and base32 of what makes the endpoint the same one.
+static char *id_of(const char *plugin, const char *name)
+{
+  static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  unsigned char hash[SHA256_DIGEST_LENGTH];
+  char id[4 + 26 + 1] = "cfg_";
+  Buffer text = { 0 };
+  size_t i;
+  buffer_append(&text, plugin, strlen(plugin) + 1);
+  buffer_string(&text, name);
+  SHA256((const unsigned char *)text.bytes, text.len, hash);
+  buffer_free(&text);
+  for (i = 0; i < 26; i++)
+    id[4 + i] = digits[hash[i] & 31];
+  return mem_string(id);
+}
+
 // The settings that handlers get; the last good ones, with a log record, when the written ones do
 // not fit the plugin. NULL: there are none to serve with.
 static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
-                         const Package *package, const Kept *before)
+                         const Package *package, const Kept *before, char **problem)
 {
   const char *file = keeper->config->file ? keeper->config->file : "moonhook.yaml";
   Problems problems = { 0 };
@@ -37,46 +103,78 @@ static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
   if (!package) {
     log_event(LOG_WARN, "endpoint without plugin", LOG_S("endpoint", endpoint->name),
               LOG_S("plugin", endpoint->plugin));
-    return mem_string(before ? before->settings_json : "{}"); // answered with 503
+    *problem = book_problem_json(&problems, "the plugin is not loaded");
+    return mem_string(before && before->settings_json ? before->settings_json
+                                                      : "{}"); // answered with 503
   }
   if (package_settings(package, endpoint->settings, &json, &problems, file) == 0) {
     result = json.len ? buffer_take(&json) : mem_string("{}");
   } else {
+    bool has_old = before && before->settings_json;
+    const char *serving = has_old ? "the last good settings" : "nothing";
     keeper_log_problems(&problems, package->name);
     log_event(LOG_ERROR, "endpoint settings do not fit", LOG_S("plugin", package->name),
-              LOG_S("endpoint", endpoint->name),
-              LOG_S("serving", before ? "the last good settings" : "nothing"));
-    result = mem_string(before ? before->settings_json : NULL);
+              LOG_S("endpoint", endpoint->name), LOG_S("serving", serving));
+    *problem = book_problem_json(
+        &problems, has_old ? "the settings do not fit the plugin; the last ones that did are served"
+                           : "the settings do not fit the plugin; the endpoint is not served");
+    result = mem_string(has_old ? before->settings_json : NULL);
   }
   problems_free(&problems);
   buffer_free(&json);
   return result;
 }
 
+static void publish_kept(Keeper *keeper, const Kept *kept, const Served *served)
+{
+  Secrets *secrets = endpoint_book_secrets(keeper->book);
+  Buffer sealed = { 0 };
+  served_settings_seal(secrets, served && package_has_secrets(served->package), kept->hook_id,
+                       span_of(kept->settings_json), &sealed);
+  keeper_publish_endpoint(keeper, kept->hook_id, kept->name, served ? served->id : kept->plugin,
+                          sealed.bytes, kept->is_enabled);
+  buffer_free(&sealed);
+}
+
+// Gives the endpoint its address. False, with a log record: it has none.
+static bool find_address(Keeper *keeper, const ConfigEndpoint *endpoint, char *hook_id, size_t size)
+{
+  Err err = { 0 };
+  const BookEntry *other;
+  if (!endpoint->hook_id) {
+    if (store_hook_id(keeper->store, endpoint->plugin, endpoint->name, hook_id, size, &err) == 0)
+      return true;
+  } else {
+    snprintf(hook_id, size, "%s", endpoint->hook_id);
+    other = endpoint_book_find_hook(keeper->book, hook_id);
+    if (!other)
+      return true;
+    err_set(&err, UV_EEXIST, "the hook id is taken by the endpoint %s", other->row.id);
+  }
+  log_event(LOG_ERROR, "endpoint without address", LOG_S("plugin", endpoint->plugin),
+            LOG_S("endpoint", endpoint->name), LOG_S("error", err.text));
+  return false;
+}
+
 static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *kept)
 {
   const Served *served = keeper_find_plugin(keeper, endpoint->plugin);
-  const char *plugin = endpoint->plugin;
-  const Kept *before = find_kept(keeper, plugin, endpoint->name);
+  const Kept *before = find_kept(keeper, endpoint->plugin, endpoint->name);
+  Buffer shown = { 0 };
   char hook_id[64];
-  Err err;
-  char *settings = settings_of(keeper, endpoint, served ? served->package : NULL, before);
-  if (!settings)
+  if (!find_address(keeper, endpoint, hook_id, sizeof hook_id))
     return false;
-  if (endpoint->hook_id) {
-    snprintf(hook_id, sizeof hook_id, "%s", endpoint->hook_id);
-  } else if (store_hook_id(keeper->store, plugin, endpoint->name, hook_id, sizeof hook_id, &err) <
-             0) {
-    log_event(LOG_ERROR, "endpoint without address", LOG_S("plugin", plugin),
-              LOG_S("endpoint", endpoint->name), LOG_S("error", err.text));
-    mem_free(settings);
-    return false;
-  }
-  *kept = (Kept){ mem_string(plugin), mem_string(endpoint->name), mem_string(hook_id), settings };
-  endpoint_table_set(
-      worker_endpoints(keeper->worker), hook_id, endpoint->name,
-      endpoint_table_plugin(worker_endpoints(keeper->worker), served ? served->id : plugin),
-      settings, endpoint->is_enabled);
+  config_settings_show(endpoint->settings, served ? served->package : NULL, &shown);
+  *kept = (Kept){ .id = id_of(endpoint->plugin, endpoint->name),
+                  .plugin = mem_string(endpoint->plugin),
+                  .name = mem_string(endpoint->name),
+                  .hook_id = mem_string(hook_id),
+                  .shown_json = buffer_take(&shown),
+                  .is_enabled = endpoint->is_enabled };
+  kept->settings_json =
+      settings_of(keeper, endpoint, served ? served->package : NULL, before, &kept->problem);
+  if (kept->settings_json)
+    publish_kept(keeper, kept, served);
   return true;
 }
 
@@ -149,6 +247,7 @@ void keeper_apply_endpoints(Keeper *keeper)
     if (served->name && !has_endpoint(keeper, served))
       count += keep_endpoint(keeper, &endpoint, &kept[count]);
   }
+  endpoint_book_apply(keeper->book);
   endpoint_table_sweep(worker_endpoints(keeper->worker));
   keeper_free_endpoints(keeper);
   keeper->kept = kept;
@@ -158,7 +257,7 @@ void keeper_apply_endpoints(Keeper *keeper)
 
 // --- addresses -----------------------------------------------------------------------------------
 
-static void append_base(const Keeper *keeper, const char *hook_id, Buffer *url)
+void keeper_append_url(const Keeper *keeper, const char *hook_id, Buffer *url)
 {
   char listener[80];
   HookPlaceOutside outside = outside_of(keeper, listener);
@@ -172,8 +271,8 @@ void keeper_print_urls(const Keeper *keeper, FILE *out)
     const Kept *kept = &keeper->kept[i];
     const Served *served = keeper_find_plugin(keeper, kept->plugin);
     Buffer url = { 0 };
-    append_base(keeper, kept->hook_id, &url);
-    for (j = 0; served && j < served->package->declaration_count; j++) {
+    keeper_append_url(keeper, kept->hook_id, &url);
+    for (j = 0; served && kept->settings_json && j < served->package->declaration_count; j++) {
       const Declaration *declaration = &served->package->declarations[j];
       fprintf(out, "%-7s %s%s  (%s: %s)\n", declaration->methods[0], url.bytes,
               declaration->rule->text, kept->plugin, kept->name);
@@ -189,7 +288,9 @@ void keeper_log_urls(const Keeper *keeper)
   for (i = 0; i < keeper->kept_count; i++) {
     const char *slash = strchr(keeper->kept[i].plugin, '/');
     Buffer url = { 0 };
-    append_base(keeper, keeper->kept[i].hook_id, &url);
+    if (!keeper->kept[i].settings_json)
+      continue;
+    keeper_append_url(keeper, keeper->kept[i].hook_id, &url);
     log_event(LOG_INFO, "endpoint", LOG_S("plugin", slash ? slash + 1 : keeper->kept[i].plugin),
               LOG_S("name", keeper->kept[i].name), LOG_S("url", url.bytes));
     buffer_free(&url);

@@ -16,13 +16,20 @@ typedef struct Served {
   char hash[CONTENT_HASH_LEN + 1];        // of the live version; "" when none could be loaded
   char failed_hash[CONTENT_HASH_LEN + 1]; // of the last version that could not: told once
   Package *package;                       // a reading of the live version
+  char *error;                            // why the folder's present version is not; or NULL
   bool is_seen;
 } Served;
 
-// An endpoint that is served; kept to print its URL and to fall back to its last good settings.
+// An endpoint of the configuration (in `dev`, of a plugin that has none there); kept to show it and
+// to fall back to its last good settings.
 typedef struct {
+  char *id;     // for the admin API: "cfg_" and 26 characters that its plugin and name give
   char *plugin; // as it was written: a name, or author/name
-  char *name, *hook_id, *settings_json;
+  char *name, *hook_id;
+  char *settings_json; // what handlers get; NULL: it is not served, `problem` says why
+  char *shown_json;    // as they are written, secrets masked
+  char *problem;       // {"message":...,"fields":[...]}, or NULL
+  bool is_enabled;
 } Kept;
 
 struct Keeper {
@@ -34,6 +41,7 @@ struct Keeper {
   Served *served;
   Kept *kept;
   uint32_t kept_count;
+  struct EndpointBook *book; // endpoints made by the admin API
   bool watches;
   bool is_url_told; // that endpoints' URLs lead nowhere
   Watch **watch;
@@ -48,5 +56,16 @@ void keeper_log_problems(const Problems *problems, const char *folder);
 // Publishes every endpoint there is now, and takes back those that are gone.
 void keeper_apply_endpoints(Keeper *keeper);
 void keeper_free_endpoints(Keeper *keeper);
+
+// Publishes one endpoint, or takes it back. `served`: its settings as served_settings_seal gives
+// them; `plugin`: "author/name".
+void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
+                             const char *plugin, const char *served, bool is_enabled);
+void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
+
+const Kept *keeper_find_kept(const Keeper *keeper, Span id);     // NULL: none
+bool keeper_has_hook(const Keeper *keeper, const char *hook_id); // an endpoint of the configuration
+// The public URL of a hook id, no final slash.
+void keeper_append_url(const Keeper *keeper, const char *hook_id, Buffer *url);
 
 #endif

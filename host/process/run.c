@@ -167,9 +167,11 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
   if (!host->admin)
     return err->code;
   host->keeper = keeper_new(host->loop, host->worker, host->store, sources, host->config, is_dev,
-                            on_change, host);
+                            on_change, host, err);
+  if (!host->keeper)
+    return err->code;
   host->config = NULL; // the keeper's
-  return 0;
+  return admin_serve(host->admin, host->keeper, err);
 }
 
 int run_host(const ConfigSources *sources, const RunOptions *options)

@@ -299,6 +299,20 @@ int state_load_handler(State *state, const char *file, Err *err)
   return rc;
 }
 
+int state_load_library(State *state, const char *module, Err *err)
+{
+  lua_State *L = state->L;
+  int rc, top = lua_gettop(L);
+  lua_pushcfunction(L, l_require);
+  lua_pushstring(L, module);
+  if (lua_pcall(L, 1, 1, 0) != 0)
+    rc = err_set(err, UV_EINVAL, "%s", lua_tostring(L, -1));
+  else
+    rc = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_settop(L, top);
+  return rc;
+}
+
 // --- what others ask -----------------------------------------------------------------------------
 
 const char *script_version(void)

@@ -52,7 +52,7 @@ typedef struct Runtime {
   uint32_t live_states;
 } Runtime;
 
-typedef enum { ROLE_PLUGIN, ROLE_LOCAL } StateRole;
+typedef enum { ROLE_PLUGIN, ROLE_LOCAL, ROLE_ADMIN } StateRole;
 
 // A C module that library code may require as "host.NAME".
 typedef struct {
@@ -83,6 +83,9 @@ void state_release(State *state);
 // (made into such a table). Gives a registry reference, or a negative code and err->text with file
 // and line. Files are not run twice: the same `require` cache serves them.
 int state_load_handler(State *state, const char *file, Err *err);
+
+// The same for a module of the library, which returns such a table.
+int state_load_library(State *state, const char *module, Err *err);
 
 lua_State *state_lua(State *state); // the main thread; not for running plugin code
 Runtime *state_runtime(State *state);

@@ -6,12 +6,7 @@ local reverse = require "host.reverse"
 
 local catalogue = {}
 
-local LOCAL_MODELS = {
-  llm = { "demo" },
-  ["text-embedding"] = { "demo-embedding" },
-  rerank = { "demo-rerank" },
-  moderation = { "demo-moderation" },
-}
+local LOCAL_MODELS = require "moonhook.backend.local_names"
 
 local known, known_version
 local discovery -- its module, once it was needed

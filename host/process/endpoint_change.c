@@ -1,0 +1,349 @@
+// A change of one endpoint (see endpoint_book.h): from the row as it is and what is asked to the
+// row that shall be, into the store, and then into the book.
+#include <stdio.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../base/random.h"
+#include "endpoint_book_parts.h"
+#include "endpoint_json.h"
+
+enum { MAX_TRIES = 200, TIME_LEN = 10, RANDOM_LEN = 16 };
+
+// --- pending changes -----------------------------------------------------------------------------
+
+void pending_link(EndpointBook *book, AdminPending *pending)
+{
+  pending->next = book->pending;
+  pending->link = &book->pending;
+  if (pending->next)
+    pending->next->link = &pending->next;
+  book->pending = pending;
+}
+
+void pending_free(AdminPending *pending)
+{
+  if (pending->link) {
+    *pending->link = pending->next;
+    if (pending->next)
+      pending->next->link = pending->link;
+  }
+  if (pending->call)
+    store_detach(pending->call);
+  reseal_free(pending->reseal);
+  mem_free(pending->id);
+  mem_free(pending->plugin);
+  mem_free(pending->name);
+  mem_free(pending->slug);
+  mem_free(pending->settings);
+  mem_free(pending->unset);
+  mem_free(pending->problem);
+  stored_endpoint_clear(&pending->row);
+  mem_free(pending);
+}
+
+void pending_finish(AdminPending *pending, AdminResult *result)
+{
+  if (pending->on_done)
+    pending->on_done(pending->context, result);
+  buffer_free(&result->json);
+  buffer_free(&result->fields);
+  pending_free(pending);
+}
+
+void endpoint_book_detach(AdminPending *pending)
+{
+  pending->on_done = NULL;
+}
+
+// --- the row that shall be -----------------------------------------------------------------------
+
+static void fail(AdminResult *result, int code, const char *text)
+{
+  result->code = code;
+  snprintf(result->text, sizeof result->text, "%.255s", text);
+}
+
+static void fail_field(AdminResult *result, const char *field, const char *message)
+{
+  Problems problems = { .field = field };
+  fail(result, UV_EINVAL, "a field is not valid");
+  problems_add(&problems, field, 0, 0, "%s: %s", field, message);
+  buffer_clear(&result->fields);
+  book_fields_json(&problems, &result->fields);
+  problems_free(&problems);
+}
+
+// Milliseconds first, so that later ids sort behind earlier ones.
+static char *fresh_id(void)
+{
+  static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+  char id[3 + TIME_LEN + RANDOM_LEN + 1] = "ep_";
+  uint64_t ms = host_clock.wall_ms();
+  int i;
+  for (i = TIME_LEN; i > 0; i--, ms >>= 5)
+    id[2 + i] = digits[ms & 31];
+  random_base32(id + 3 + TIME_LEN, RANDOM_LEN);
+  return mem_string(id);
+}
+
+static char *fresh_hook_id(void)
+{
+  char id[HOOK_ID_LEN + 1];
+  random_base32(id, HOOK_ID_LEN);
+  return mem_string(id);
+}
+
+static void replace(char **text, const char *fresh)
+{
+  mem_free(*text);
+  *text = mem_string(fresh);
+}
+
+// The settings stay as they are served; only the address that they are bound to changes.
+static int rebind(EndpointBook *book, StoredEndpoint *row, const char *old_hook_id, Err *err)
+{
+  Buffer clear = { 0 }, sealed = { 0 };
+  int rc = 0;
+  if (row->served[0] == '{' || strcmp(row->hook_id, old_hook_id) == 0)
+    return 0;
+  rc = served_settings_open(book->secrets, old_hook_id, row->served, &clear, err);
+  if (rc == 0) {
+    served_settings_seal(book->secrets, true, row->hook_id, (Span){ clear.bytes, clear.len },
+                         &sealed);
+    mem_free(row->served);
+    row->served = buffer_take(&sealed);
+  }
+  buffer_free(&clear);
+  return rc;
+}
+
+static YamlNode *read_part(const char *json, AdminResult *result, const char *field)
+{
+  Err err = { 0 };
+  YamlNode *node = json ? yaml_from_json(json, strlen(json), &err) : NULL;
+  if (json && !node)
+    fail_field(result, field, err.text);
+  return node;
+}
+
+// Makes the settings of the row; asked: the operator wants them changed, so they must fit.
+static bool make_settings(AdminPending *pending, AdminResult *result, const char *old_hook_id)
+{
+  EndpointBook *book = pending->book;
+  StoredEndpoint *row = &pending->row;
+  const Served *served = keeper_find_plugin(book->keeper, row->plugin);
+  bool is_asked = pending->settings || pending->unset || pending->verb == ADMIN_CREATE;
+  YamlNode *patch, *unset = NULL;
+  Problems problems = { 0 };
+  Err err = { 0 };
+  patch = read_part(pending->settings, result, "settings");
+  if (result->code == 0)
+    unset = read_part(pending->unset, result, "unset");
+  if (result->code < 0) {
+    // said already
+  } else if (!served && is_asked) {
+    fail_field(result, pending->verb == ADMIN_CREATE ? "plugin" : "settings",
+               "the plugin is not loaded, so settings cannot be checked");
+  } else if (served &&
+             book_compute(book, row, served->package, served->hash, patch, unset, &problems) == 0) {
+    replace(&pending->problem, NULL);
+  } else if (served && is_asked) {
+    fail(result, UV_EINVAL, "the settings are not valid");
+    book_fields_json(&problems, &result->fields);
+  } else if (rebind(book, row, old_hook_id, &err) < 0) {
+    fail(result, UV_EIO, err.text);
+  }
+  yaml_node_free(patch);
+  yaml_node_free(unset);
+  problems_free(&problems);
+  return result->code == 0;
+}
+
+static bool find_plugin(AdminPending *pending, AdminResult *result)
+{
+  const Served *served = keeper_find_plugin(pending->book->keeper, pending->plugin);
+  if (!served) {
+    fail_field(result, "plugin", "there is no plugin of this name");
+    return false;
+  }
+  pending->row = (StoredEndpoint){
+    .id = fresh_id(),
+    .version = 0,
+    .plugin = mem_string(served->id),
+    .name = mem_string(served->name),
+    .hook_id = fresh_hook_id(),
+    .is_enabled = true,
+    .settings = mem_string("{}"),
+    .secrets = mem_string("{}"),
+    .served = mem_string("{}"),
+    .plugin_hash = mem_string(""),
+    .created_ms = host_clock.wall_ms(),
+  };
+  return true;
+}
+
+static bool find_row(AdminPending *pending, AdminResult *result)
+{
+  const BookEntry *entry = book_entry(pending->book, pending->id);
+  if (!entry) {
+    bool is_config = keeper_find_kept(pending->book->keeper, span_of(pending->id)) != NULL;
+    fail(result, is_config ? UV_EPERM : UV_ENOENT,
+         is_config ? "the endpoint is declared in the configuration file, change it there"
+                   : "there is no such endpoint");
+    return false;
+  }
+  stored_endpoint_copy(&pending->row, &entry->row);
+  replace(&pending->problem, entry->problem);
+  return true;
+}
+
+// Fills pending->row. False: result says why not.
+static bool make_row(AdminPending *pending, AdminResult *result)
+{
+  StoredEndpoint *row = &pending->row;
+  char *old_hook_id;
+  bool is_good;
+  if (!(pending->verb == ADMIN_CREATE ? find_plugin : find_row)(pending, result))
+    return false;
+  if (pending->verb == ADMIN_REMOVE)
+    return true;
+  old_hook_id = mem_string(row->hook_id);
+  row->version++;
+  if (!pending->is_refresh)
+    row->updated_ms = host_clock.wall_ms();
+  if (pending->name)
+    replace(&row->name, pending->name);
+  if (pending->slug)
+    replace(&row->hook_id, pending->slug);
+  if (pending->enabled >= 0)
+    row->is_enabled = pending->enabled > 0;
+  if (pending->verb == ADMIN_ROTATE && !pending->slug) {
+    mem_free(row->hook_id);
+    row->hook_id = fresh_hook_id();
+  }
+  is_good = make_settings(pending, result, old_hook_id);
+  if (is_good && strcmp(old_hook_id, row->hook_id) != 0 &&
+      keeper_has_hook(pending->book->keeper, row->hook_id)) {
+    fail_field(result, "slug", "the address is taken by an endpoint of the configuration file");
+    is_good = false;
+  }
+  mem_free(old_hook_id);
+  return is_good;
+}
+
+// --- writing -------------------------------------------------------------------------------------
+
+static void log_change(const AdminPending *pending)
+{
+  static const char *const words[] = { [ADMIN_CREATE] = "created",
+                                       [ADMIN_CHANGE] = "changed",
+                                       [ADMIN_ROTATE] = "given a new address",
+                                       [ADMIN_REMOVE] = "removed",
+                                       [ADMIN_RESEAL] = "sealed anew" };
+  log_event(LOG_INFO, "endpoint changed", LOG_S("id", pending->row.id),
+            LOG_S("plugin", pending->row.plugin), LOG_S("endpoint", pending->row.name),
+            LOG_S("change", words[pending->verb]),
+            LOG_S("enabled", pending->row.is_enabled ? "yes" : "no"));
+}
+
+static bool start(AdminPending *pending, AdminResult *result);
+
+static void on_written(void *context, int code, const char *text)
+{
+  AdminPending *pending = context;
+  EndpointBook *book = pending->book;
+  AdminResult result = { 0 };
+  pending->call = NULL;
+  if ((code == UV_EAGAIN || (code == UV_EEXIST && !pending->slug)) &&
+      ++pending->tries < MAX_TRIES) {
+    stored_endpoint_clear(&pending->row);
+    if (start(pending, &result))
+      return;
+  } else if (code == UV_EEXIST) {
+    fail_field(&result, "slug", "the address is taken by another endpoint");
+  } else if (code < 0) {
+    fail(&result, code, code == UV_EAGAIN ? "others keep changing the endpoint" : text);
+    if (code == UV_ENOENT)
+      fail(&result, code, "there is no such endpoint");
+  } else if (pending->verb == ADMIN_REMOVE) {
+    log_change(pending);
+    book_remove(book, pending->id);
+  } else {
+    const BookEntry *entry;
+    char *id = mem_string(pending->row.id);
+    if (!pending->is_refresh)
+      log_change(pending);
+    book_take(book, &pending->row, pending->problem);
+    pending->problem = NULL;
+    entry = book_entry(book, id);
+    endpoint_json_of_entry(book->keeper, entry, &result.json);
+    mem_free(id);
+  }
+  if (result.code < 0 && pending->is_refresh)
+    log_event(LOG_WARN, "endpoint settings not kept", LOG_S("id", pending->id),
+              LOG_S("error", result.text));
+  pending_finish(pending, &result);
+}
+
+// Computes the row and begins to write it. False: result says why not.
+static bool start(AdminPending *pending, AdminResult *result)
+{
+  EndpointBook *book = pending->book;
+  if (!make_row(pending, result))
+    return false;
+  if (pending->verb == ADMIN_REMOVE)
+    pending->call = store_endpoint_remove(book->store, pending->row.id, pending->row.version,
+                                          on_written, pending);
+  else
+    pending->call = store_endpoint_put(book->store, &pending->row, on_written, pending);
+  return true;
+}
+
+static char *copy_span(Span span)
+{
+  return span.at ? mem_bytes(span.at, span.len) : NULL;
+}
+
+AdminPending *endpoint_book_change(EndpointBook *book, const AdminChange *change, AdminResult *now,
+                                   void (*on_done)(void *context, AdminResult *result),
+                                   void *context)
+{
+  AdminPending *pending = mem_zero(1, sizeof *pending);
+  pending->book = book;
+  pending->verb = change->verb;
+  pending->id = copy_span(change->id);
+  pending->plugin = copy_span(change->plugin);
+  pending->name = copy_span(change->name);
+  pending->slug = copy_span(change->slug);
+  pending->settings = copy_span(change->settings);
+  pending->unset = copy_span(change->unset);
+  pending->enabled = change->enabled;
+  pending->on_done = on_done;
+  pending->context = context;
+  pending_link(book, pending);
+  if (pending->verb == ADMIN_RESEAL)
+    return reseal_start(pending, now);
+  if (start(pending, now))
+    return pending;
+  pending_free(pending);
+  return NULL;
+}
+
+void change_refresh(EndpointBook *book, const BookEntry *entry)
+{
+  AdminChange change = { .verb = ADMIN_CHANGE, .id = span_of(entry->row.id), .enabled = -1 };
+  AdminPending *pending = mem_zero(1, sizeof *pending);
+  AdminResult result = { 0 };
+  pending->book = book;
+  pending->verb = change.verb;
+  pending->id = mem_string(entry->row.id);
+  pending->enabled = -1;
+  pending->is_refresh = true;
+  pending_link(book, pending);
+  if (start(pending, &result))
+    return;
+  buffer_free(&result.fields);
+  pending_free(pending);
+}
