@@ -59,8 +59,11 @@ int cmd_completion(const Arguments *arguments);
 int cmd_config_check(const Arguments *arguments);
 int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
+int cmd_endpoint(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);
+int cmd_plugin(const Arguments *arguments);
+int cmd_secrets(const Arguments *arguments);
 int cmd_serve(const Arguments *arguments);
 int cmd_version(const Arguments *arguments);
 

@@ -323,6 +323,15 @@ Config *config_read(const ConfigSources *sources, Err *err)
   return NULL;
 }
 
+char *config_admin_key_file(const Config *config)
+{
+  Buffer path = { 0 };
+  if (config->admin_key_file)
+    return mem_string(config->admin_key_file);
+  buffer_printf(&path, "%s/admin.key", config->data_dir);
+  return buffer_take(&path);
+}
+
 static void free_backend(ConfigBackend *backend)
 {
   uint32_t i;
@@ -362,6 +371,7 @@ void config_free(Config *config)
   mem_free(config->public_url);
   mem_free(config->base_domain);
   config_blocks_free(&config->trusted_proxies);
+  mem_free(config->admin_key_file);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
   policy_release(config->http_policy);

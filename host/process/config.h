@@ -92,8 +92,9 @@ typedef struct {
   char *public_url;  // without a final slash; NULL when not set
   char *base_domain; // NULL when not set
   ConfigBlocks trusted_proxies;
-  char *data_dir;     // may not exist yet
-  char **plugin_dirs; // plugin folders, or folders that hold plugin folders
+  char *admin_key_file; // NULL: in the data folder, see config_admin_key_file
+  char *data_dir;       // may not exist yet
+  char **plugin_dirs;   // plugin folders, or folders that hold plugin folders
   uint32_t plugin_dir_count;
   uint32_t workers;
   HttpLimits limits;
@@ -123,6 +124,8 @@ typedef struct {
 // to the working directory; all paths in the result can be opened as they are.
 Config *config_read(const ConfigSources *sources, Err *err);
 void config_free(Config *config); // wipes the keys; NULL is fine
+
+char *config_admin_key_file(const Config *config); // its path; the caller frees
 
 // The plugin folders that plugin_dirs name now: each that is a plugin, and each plugin directly in
 // one that is not; sorted by path. NULL-terminated; free with config_folders_free.

@@ -24,6 +24,7 @@ static const ConfigField FIELDS[] = {
   { "public.trusted_proxies", "TRUSTED_PROXIES", FIELD_BLOCKS, offsetof(Config, trusted_proxies), 0,
     0 },
   { "admin.listen", "ADMIN", FIELD_LISTEN, offsetof(Config, admin_listen), 0, 0 },
+  { "admin.key_file", "ADMIN_KEY_FILE", FIELD_PATH, offsetof(Config, admin_key_file), 0, 0 },
   { "data", "DATA", FIELD_PATH, offsetof(Config, data_dir), 0, 0 },
   { "workers", "WORKERS", FIELD_COUNT, offsetof(Config, workers), 1, 256 },
   { "limits.target_bytes", "LIMITS_TARGET_BYTES", FIELD_BYTES, LIMIT(target_bytes), 256, MIB },

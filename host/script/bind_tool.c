@@ -156,11 +156,11 @@ static int l_read_hidden(lua_State *L)
   if (is_terminal) {
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &hidden);
   }
   got = fgets(line, sizeof line, stdin);
   if (is_terminal) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
     fputc('\n', stderr);
   }
   if (!got)
