@@ -168,7 +168,8 @@ describe("the verbs for endpoints", function()
     local made = added("--set", "loud=off", "--set", "greeting=true", "--set", "mood=wild",
       "--set", 'llm={"provider":"local","model":"demo","completion_params":{"temperature":1}}',
       "--set", "models=local/demo", "--set", 'models={"provider":"local","model":"other"}',
-      "--set", 'app={"app_id":"candy","inputs":{"a":"b"}}', "--set", 'tools=[{"tool_name":"clock"}]')
+      "--set", 'app={"app_id":"candy","inputs":{"a":"b"}}',
+      "--set", 'tools=[{"tool_name":"clock"}]')
     assert.same({ api_key = SECRET, loud = false, greeting = "true", mood = "wild",
       llm = { provider = "local", model = "demo", model_type = "llm",
         completion_params = { temperature = 1 } },
@@ -205,9 +206,9 @@ describe("the verbs for endpoints", function()
   it("answer a mistyped name with the nearest", function()
     assert.equal("moonhook endpoint add: there is no plugin 'gret', did you mean 'greet'?; "
       .. "see: moonhook plugin list", failed(1, "endpoint", "add", "gret"))
-    assert.equal("moonhook endpoint show: there is no endpoint 'from teh file', did you mean "
+    assert.equal("moonhook endpoint show: there is no endpoint 'from a file', did you mean "
       .. "'from the file'?; see: moonhook endpoint list",
-      failed(1, "endpoint", "show", "from teh file"))
+      failed(1, "endpoint", "show", "from a file"))
     assert.equal("moonhook endpoint add: spec/greet has no setting 'greting', did you mean "
       .. "'greeting'?", failed(2, "endpoint", "add", "greet", "--set", "greting=x"))
     assert.equal("moonhook endpoint add: --set loud: expected true or false, got 'very'",
