@@ -69,6 +69,16 @@ static const Flag yes_flag[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag test_flags[] = {
+  { "--watch", NULL, "run again after each save" },
+  { "--filter", "PATTERN", "only specs whose names match" },
+  { "--tags", "TAGS", "only specs with these #tags" },
+  { "--output", "REPORTER", "plainTerminal, TAP, junit, json ..." },
+  { "--list", NULL, "names of the specs, without running them" },
+  { "--shuffle", NULL, "in a random order" },
+  { NULL, NULL, NULL },
+};
+
 #define SERVE_TEXT                                                                                 \
   "Every flag is also a key of the file and a variable: --data, data:, MOONHOOK_DATA.\n"           \
   "Flags win over variables, variables over the file.\n"
@@ -120,6 +130,31 @@ const Verb verbs[] = {
     .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
     .flags = { json_flag },
     .run = cmd_check },
+  { .name = "test",
+    .places = "[DIR...]",
+    .summary = "run the specs of plugins, with fakes for the world",
+    .examples = "moonhook test                         in a plugin's folder: the specs in spec/\n"
+                "moonhook test plugins/*\n"
+                "moonhook test spec/hello_spec.lua --filter greets\n"
+                "moonhook test --watch                 again after each save\n",
+    .text =
+        "Specs are busted's: describe, it, assert. require \"moonhook.testing\" loads the plugin "
+        "as\n"
+        "a host does, and plays the models, apps, tools and servers that it calls. All other\n"
+        "options are busted's, too. Exits with 1 when a spec fails, with 2 when none can run:\n"
+        "busted is not installed, a folder is not there.\n",
+    .flags = { test_flags },
+    .run = cmd_test,
+    .passes_on = true },
+  { .name = "lua",
+    .places = "FILE [ARGUMENT...]",
+    .summary = "run a Lua script that may require moonhook.testing",
+    .examples = "moonhook lua script.lua one two\n",
+    .text = "LuaJIT with the system's modules. A plugin's .busted names it, so that plain `busted` "
+            "runs\n"
+            "the same specs: lua = \"moonhook lua\".\n",
+    .run = cmd_lua,
+    .passes_on = true },
   { .name = "endpoint",
     .summary = "see and change the endpoints of a running host",
     .examples = "moonhook endpoint list\n"

@@ -25,6 +25,7 @@ void store_close(Store *store); // waits for queued operations; callbacks that w
 // write is done all the same.
 typedef struct StoreCall StoreCall;
 void store_detach(StoreCall *call);
+uint32_t store_pending(const Store *store); // operations whose callbacks have not come yet
 
 // --- conversations -------------------------------------------------------------------------------
 
