@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "memory.h"
+#include "scoreboard.h"
 #include "wheel.h"
 
 enum { DATE_SIZE = 30, LOG_FLUSH_MS = 100 };
@@ -237,6 +238,7 @@ static void on_idle(uv_idle_t *idle)
   JobGroup *group;
   loop->turn_started_ms = uv_now(&loop->uv);
   loop->turn_jobs = 0;
+  scoreboard_beat();
   while (turn_goes_on(loop) && (group = pop_group(loop)) != NULL) {
     Job *job = group->first;
     loop->turn_jobs++;
@@ -326,6 +328,7 @@ static void on_prepare(uv_prepare_t *prepare)
   flush_log(loop);
   if (loop->wheel.soonest_ms < loop->alarm_ms && !loop->held_ms)
     set_alarm(loop);
+  scoreboard_idle(); // what follows is libuv's poll, or the next turn
 }
 
 static void flush_corks(Loop *loop)

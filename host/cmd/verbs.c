@@ -69,6 +69,16 @@ static const Flag yes_flag[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag init_flags[] = {
+  { "--template", "TEMPLATE", "hello, stream, chat, openai or webhook; default hello" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag check_flags[] = {
+  { "--check", NULL, "say whether it could start, and end" },
+  { NULL, NULL, NULL },
+};
+
 static const Flag test_flags[] = {
   { "--watch", NULL, "run again after each save" },
   { "--filter", "PATTERN", "only specs whose names match" },
@@ -90,6 +100,7 @@ const Value values[] = {
   { "FORMAT", VALUE_WORDS, "auto json pretty" },
   { "LEVEL", VALUE_WORDS, "debug info warn error" },
   { "PLUGIN", VALUE_COMMAND, "plugin list --names" },
+  { "TEMPLATE", VALUE_WORDS, "hello stream chat openai webhook" },
   { "SHELL", VALUE_WORDS, "bash zsh fish" },
   { "VERB", VALUE_VERBS, NULL },
   { NULL, VALUE_FILE, NULL },
@@ -120,7 +131,7 @@ const Verb verbs[] = {
     .text = "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one "
             "breaks\n"
             "them off. SIGHUP reads the configuration and the plugins again.\n\n" SERVE_TEXT,
-    .flags = { serve_flags, url_flags },
+    .flags = { serve_flags, url_flags, check_flags },
     .run = cmd_serve },
   { .name = "check",
     .places = "DIR...",
@@ -130,6 +141,16 @@ const Verb verbs[] = {
     .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
     .flags = { json_flag },
     .run = cmd_check },
+  { .name = "init",
+    .places = "NAME",
+    .summary = "make a new plugin that runs and passes its spec",
+    .examples = "moonhook init greeter\n"
+                "moonhook init plugins/relay --template chat\n",
+    .text =
+        "Makes the folder NAME with a manifest, a handler, a spec, and files for busted, luacheck\n"
+        "and lua-language-server. Files that are there are never overwritten.\n",
+    .flags = { init_flags },
+    .run = cmd_init },
   { .name = "test",
     .places = "[DIR...]",
     .summary = "run the specs of plugins, with fakes for the world",

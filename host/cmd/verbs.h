@@ -62,6 +62,7 @@ int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
 int cmd_endpoint(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
+int cmd_init(const Arguments *arguments);
 int cmd_lua(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);
 int cmd_plugin(const Arguments *arguments);

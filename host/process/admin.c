@@ -9,6 +9,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "../dispatch/admin_dispatch.h"
 #include "../script/task.h"
 #include "admin_guard.h"
@@ -16,7 +17,7 @@
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
-enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
+enum { LOOK_AGAIN_MS = 5 };
 
 struct Admin {
   Loop *loop;
@@ -57,7 +58,7 @@ static void reply_page(Admin *admin, Request *request)
   const char *plain = "text/plain; charset=utf-8";
   if (!span_is(request->method, "GET") && !request->is_head)
     reply_with(request, 405, "method_not_allowed", "this address takes GET", "Allow", "GET, HEAD");
-  else if (is_ready && !admin->is_ready)
+  else if (is_ready && (!admin->is_ready || scoreboard_is_stopping()))
     reply_text(request, 503, plain, "not ready\n");
   else
     reply_text(request, 200, plain, is_ready ? "ready\n" : "ok\n");
@@ -216,29 +217,19 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
 
 // --- opening and closing -------------------------------------------------------------------------
 
-Admin *admin_new(Loop *loop, const ConfigListen *listen, bool may_move, Err *err)
+Admin *admin_new(Loop *loop, int fd, Err *err)
 {
   Admin *admin = mem_zero(1, sizeof *admin);
   HttpLimits limits = http_limits_default();
-  int port = listen->port, tries = may_move && port ? PORTS_TRIED : 1;
   admin->loop = loop;
   admin->runtime.loop = loop;
   admin->runtime.library_path = getenv("MOONHOOK_LUA_PATH");
   limits.max_connections = 64;
-  for (; tries > 0 && !admin->server; tries--, port++) {
-    admin->server = http_server_new(loop, listen->host, port, &limits, &handler, admin, err);
-    if (!admin->server && err->code != UV_EADDRINUSE)
-      break;
-  }
+  admin->server = http_server_new(loop, fd, &limits, &handler, admin, err);
   if (admin->server)
     return admin;
   mem_free(admin);
   return NULL;
-}
-
-int admin_port(const Admin *admin)
-{
-  return http_server_port(admin->server);
 }
 
 void admin_set_ready(Admin *admin, bool is_ready)

@@ -289,7 +289,7 @@ static int make_folder(const char *dir, Err *err)
   return code;
 }
 
-Store *store_open(Loop *loop, const char *data_dir, Err *err)
+Store *store_open(Loop *loop, const char *data_dir, bool is_first, Err *err)
 {
   Store *store;
   Database *database;
@@ -297,7 +297,7 @@ Store *store_open(Loop *loop, const char *data_dir, Err *err)
   if (make_folder(data_dir, err) < 0)
     return NULL;
   buffer_printf(&path, "%s/moonhook.db", data_dir);
-  database = database_open(path.bytes, err);
+  database = database_open(path.bytes, is_first, err);
   buffer_free(&path);
   if (!database)
     return NULL;

@@ -133,7 +133,7 @@ int bed_open_store(Bed *bed, Err *err)
     bed->data_dir = make_data_dir(err);
   if (!bed->data_dir)
     return err->code;
-  bed->store = store_open(bed->loop, bed->data_dir, err);
+  bed->store = store_open(bed->loop, bed->data_dir, true, err);
   return bed->store ? 0 : err->code;
 }
 

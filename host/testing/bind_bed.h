@@ -1,7 +1,7 @@
 // host.testbed: the test bed as the spec's Lua code sees it; lua/moonhook/testing/ is built on it.
 // Plugins, sockets and calls are numbers; one that is over is just not found any more.
 //   load(dir, settings_json, has_storage, { name, ... }, { models_json, ... })
-//       -> plugin, port, hook_id, "author/name", upstream's port | nil, problems
+//       -> plugin, port, hook_id, "author#1/name", upstream's port | nil, problems
 //   close(plugin)                       live_tasks(plugin) -> number
 //   connect(port) -> socket             send(socket, bytes)          shut(socket)
 //   read(socket) -> bytes, is_eof       close_socket(socket)

@@ -15,7 +15,8 @@ static HttpServer *make_server(Subject *subject, const HttpHandler *handler, voi
                                Err *err)
 {
   HttpLimits limits = http_limits_default();
-  return http_server_new(subject->bed->loop, "127.0.0.1", 0, &limits, handler, context, err);
+  int fd = http_bind("127.0.0.1", 0, err);
+  return fd < 0 ? NULL : http_server_new(subject->bed->loop, fd, &limits, handler, context, err);
 }
 
 // --- reverse calls -------------------------------------------------------------------------------
@@ -117,6 +118,15 @@ static char *read_settings(const Package *package, const char *settings_json, Bu
   return NULL;
 }
 
+// Each load is an author of its own to the store: it finds nothing of what another one kept.
+static void own_space(Package *package, uint32_t id)
+{
+  Buffer author = { 0 };
+  buffer_printf(&author, "%s#%u", package->author, (unsigned)id);
+  mem_free(package->author);
+  package->author = buffer_take(&author);
+}
+
 static bool load_plugin(Subject *subject, const SubjectConfig *config, Buffer *problems)
 {
   EndpointTable *endpoints = dispatch_endpoints(subject->dispatch);
@@ -130,6 +140,7 @@ static bool load_plugin(Subject *subject, const SubjectConfig *config, Buffer *p
   problems_free(&found);
   if (!package)
     return false;
+  own_space(package, subject->id);
   settings = read_settings(package, config->settings_json, problems);
   generation = settings ? generation_load(&subject->runtime, package, config->dir, "test",
                                           DISPATCH_ENTRY, dispatch_modules, &err)

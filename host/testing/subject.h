@@ -23,7 +23,7 @@ struct Subject {
   Dispatch *dispatch;
   HttpServer *server, *upstream;
   char hook_id[32];
-  char *plugin_id; // "author/name"
+  char *plugin_id; // "author#1/name": see own_space
   bool is_client_closed;
 };
 

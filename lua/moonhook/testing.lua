@@ -91,13 +91,13 @@ function testing.load(options)
   if not id then
     Error.blame(("the plugin in %s does not load:\n%s"):format(dir, (port:gsub("\n$", ""))))
   end
-  if options.storage ~= false then storage.reset(id, options.storage or {}) end
+  if options.storage then storage.fill(id, options.storage) end
   local where = place.of_caller()
   local plugin = setmetatable({
     calls = {}, storage = storage.view(id), url = "http://moonhook.test/e/" .. hook_id,
-    _id = id, _port = port, _hook_id = hook_id, _name = plugin_id:match "/(.*)$" or plugin_id,
+    _id = id, _port = port, _hook_id = hook_id, _name = plugin_id:match "/(.*)$",
     _fakes = fakes, _upstream_port = upstream_port, _log_from = log_from,
-    _held = spec_end.watch(id, ("%s: plugin %s"):format(where, plugin_id)),
+    _held = spec_end.watch(id, ("%s: plugin %s"):format(where, plugin_id:match "/(.*)$")),
   }, TestPlugin)
   upstream.plugins[id] = plugin
   return plugin

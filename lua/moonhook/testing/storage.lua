@@ -11,14 +11,9 @@ local function text_of(value)
   return json.must_encode(value)
 end
 
---- Empties the storage and puts these values in. What is no string is stored as the plugin's
---- `set_json` and `increment` would: as JSON.
-function storage.reset(id, values)
-  while true do
-    local keys = testbed.storage(id, "list", "")
-    if #keys == 0 then break end
-    for _, key in ipairs(keys) do testbed.storage(id, "delete", key) end
-  end
+--- Puts values into the storage, which is empty when a plugin was loaded. What is no string is
+--- stored as the plugin's `set_json` and `incr` would: as JSON.
+function storage.fill(id, values)
   for key, value in pairs(values) do testbed.storage(id, "set", key, text_of(value)) end
 end
 
