@@ -14,6 +14,7 @@
 #include "../script/task.h"
 #include "admin_guard.h"
 #include "admin_key.h"
+#include "config_show.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
@@ -173,8 +174,7 @@ static void host_catalogue(void *context, Buffer *json)
 
 static void host_configuration(void *context, Buffer *json)
 {
-  (void)context;
-  buffer_string(json, "{}");
+  config_show_json(keeper_config(context), json);
 }
 
 static void host_status(void *context, Buffer *json)
@@ -196,7 +196,7 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
   char *path = config_admin_key_file(config);
   bool is_made;
   int rc;
-  rc = admin_key_open(path, true, &admin->key, &is_made, err);
+  rc = admin_key_open(path, !config->admin_key_file, &admin->key, &is_made, err);
   if (rc == 0)
     log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path));
   mem_free(path);

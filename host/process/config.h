@@ -95,7 +95,7 @@ typedef struct {
   char *public_url;  // without a final slash; NULL when not set
   char *base_domain; // NULL when not set
   ConfigBlocks trusted_proxies;
-  char *admin_key_file; // NULL: in the data folder, see config_admin_key_file
+  char *admin_key_file; // NULL: admin.key in the data folder, made when it is not there
   char *data_dir;       // may not exist yet
   char **plugin_dirs;   // plugin folders, or folders that hold plugin folders
   uint32_t plugin_dir_count;

@@ -154,6 +154,15 @@ function Host:output()
   return read_file(self.dir .. "/stdout")
 end
 
+-- A record of the pretty log; a line that is none is { text = line }.
+local function read_pretty(line)
+  local level, message, fields = line:match "^%d+:%d+:%d+%.%d+ (%l+) +(.-)( [%w_]+=.*)$"
+  if not level then return { text = line } end
+  local record = { level = level, msg = message, text = line }
+  for name, value in fields:gmatch " ([%w_]+)=(%S+)" do record[name] = tonumber(value) or value end
+  return record
+end
+
 -- Takes in the lines that were written since the last time.
 function Host:_read_log()
   local file = io.open(self.dir .. "/stderr", "rb")
@@ -161,7 +170,8 @@ function Host:_read_log()
   file:seek("set", self._log_bytes)
   for line in file:read("*a"):gmatch "([^\n]*)\n" do
     local ok, record = pcall(cjson.decode, line)
-    self._records[#self._records + 1] = ok and type(record) == "table" and record or { text = line }
+    self._records[#self._records + 1] = ok and type(record) == "table" and record
+      or read_pretty(line)
     self._starts[#self._records] = self._log_bytes
     self._log_bytes = self._log_bytes + #line + 1
   end
