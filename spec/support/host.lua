@@ -99,6 +99,7 @@ end
 ---@field dir? string  of host.folder, instead of config and files; to start again on the same data
 ---@field finds_config? boolean  start without --config: the file in the folder is found
 ---@field verb? string  "serve"
+---@field binary? string  another one than host.binary()
 ---@field workers? integer  of `serve`: 1, or MOONHOOK_SPEC_WORKERS
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
@@ -113,7 +114,7 @@ function host.start(options)
   local dir = options.dir or host.folder(options)
   os.remove(dir .. "/stdout")
   os.remove(dir .. "/stderr")
-  local command = append({ host.binary(), options.verb or "serve" },
+  local command = append({ options.binary or host.binary(), options.verb or "serve" },
     not options.finds_config and { "--config", "moonhook.yaml" })
   command = append(command, { "--data", "data", "--listen", options.listen or "127.0.0.1:0",
     "--admin", "127.0.0.1:0" })
@@ -297,6 +298,9 @@ function Host:stop(keeps_folder)
       error(("process %d left something open: %s"):format(pid,
         closed and cjson.encode(closed) or self:log()), 2)
     end
+  end
+  if self:find_record { msg = "process died", how = "exit code 99" } then
+    error("the sanitizer found something:\n" .. self:log(), 2)
   end
   if not has_closed then error("the host did not close:\n" .. self:log(), 2) end
   if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end
