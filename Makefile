@@ -32,7 +32,7 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
-LIBRARY := $(sort $(shell find lua/moonhook -name '*.lua' ! -path '*/meta/*') $(wildcard docs/*.md README.md))
+LIBRARY := $(sort $(shell find lua -type f) $(wildcard docs/*.md README.md))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 SPEC_PARTS = build/spec/host_modules.so build/npm/ready
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
@@ -63,7 +63,7 @@ check:
 	$(MAKE) fuzzers
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
 	MOONHOOK_BIN=build/strict/moonhook spec/run
-	MOONHOOK_BIN=build/asan/moonhook spec/run busted node
+	MOONHOOK_BIN=build/asan/moonhook spec/run busted plugin node
 
 # DESTDIR is for packagers: everything goes below it.
 install: all

@@ -74,6 +74,14 @@ void log_open(int fd, bool is_pretty, LogLevel least)
   pthread_mutex_unlock(&the_log.lock);
 }
 
+void log_forked(void)
+{
+  pthread_mutex_init(&the_log.lock, NULL); // another thread of the parent's may have held it
+  buffer_clear(&the_log.lines);
+  the_log.dropped = the_log.dropped_told = 0;
+  the_log.is_urgent = false;
+}
+
 bool log_wants(LogLevel level)
 {
   return level >= the_log.least;

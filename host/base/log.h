@@ -50,6 +50,7 @@ typedef struct {
 void log_open(int fd, bool is_pretty, LogLevel least);
 void log_write(LogLevel level, const char *message, const LogField *fields); // fields may be NULL
 void log_flush(void);      // writes what can be written now; the loop calls it, and so does an exit
+void log_forked(void);     // in a new process: what waits is its parent's to write
 bool log_is_pending(void); // there are lines to flush
 // Whether the end of a turn shall flush: after 100 ms, 16 KiB, or a warning. The caller then does.
 bool log_is_due(uint64_t now_ms);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "memory.h"
+#include "scoreboard.h"
 #include "wheel.h"
 
 enum { DATE_SIZE = 30, LOG_FLUSH_MS = 100 };
@@ -27,7 +28,8 @@ struct Loop {
   uint64_t date_until_ms;
   char date[DATE_SIZE];
   uint64_t turn_started_ms;
-  int turn_jobs; // of this turn so far
+  int turn_jobs;    // of this turn so far
+  uint64_t held_ms; // the time that it is, while time is held; else 0
 };
 
 static void on_idle(uv_idle_t *idle);
@@ -118,7 +120,36 @@ void loop_stop(Loop *loop)
 
 uint64_t loop_now_ms(Loop *loop)
 {
-  return uv_now(&loop->uv);
+  return loop->held_ms ? loop->held_ms : uv_now(&loop->uv);
+}
+
+// --- held time -----------------------------------------------------------------------------------
+
+void loop_hold_time(Loop *loop)
+{
+  loop->held_ms = loop->wheel.base_ms ? loop->wheel.base_ms : WHEEL_TICK_MS;
+}
+
+bool loop_holds_time(const Loop *loop)
+{
+  return loop->held_ms != 0;
+}
+
+uint64_t loop_next_timer_ms(Loop *loop)
+{
+  return wheel_next_ms(&loop->wheel);
+}
+
+void loop_move_time(Loop *loop, uint64_t now_ms)
+{
+  if (now_ms > loop->held_ms)
+    loop->held_ms = now_ms;
+  wheel_advance(&loop->wheel, loop->held_ms);
+}
+
+bool loop_has_work(Loop *loop)
+{
+  return loop->first_group || loop->corks.next != &loop->corks;
 }
 
 const char *loop_http_date(Loop *loop)
@@ -128,10 +159,10 @@ const char *loop_http_date(Loop *loop)
   uint64_t wall_ms;
   struct tm tm;
   time_t seconds;
-  if (uv_now(&loop->uv) < loop->date_until_ms)
+  if (loop_now_ms(loop) < loop->date_until_ms)
     return loop->date;
   wall_ms = host_clock.wall_ms();
-  loop->date_until_ms = uv_now(&loop->uv) + 1000 - wall_ms % 1000;
+  loop->date_until_ms = loop_now_ms(loop) + 1000 - wall_ms % 1000;
   seconds = (time_t)(wall_ms / 1000);
   gmtime_r(&seconds, &tm);
   // Not strftime, whose names depend on the locale. The moduli only tell the compiler the widths.
@@ -207,6 +238,7 @@ static void on_idle(uv_idle_t *idle)
   JobGroup *group;
   loop->turn_started_ms = uv_now(&loop->uv);
   loop->turn_jobs = 0;
+  scoreboard_beat();
   while (turn_goes_on(loop) && (group = pop_group(loop)) != NULL) {
     Job *job = group->first;
     loop->turn_jobs++;
@@ -294,8 +326,9 @@ static void on_prepare(uv_prepare_t *prepare)
   if (loop->corks.next != &loop->corks)
     flush_corks(loop);
   flush_log(loop);
-  if (loop->wheel.soonest_ms < loop->alarm_ms)
+  if (loop->wheel.soonest_ms < loop->alarm_ms && !loop->held_ms)
     set_alarm(loop);
+  scoreboard_idle(); // what follows is libuv's poll, or the next turn
 }
 
 static void flush_corks(Loop *loop)
@@ -322,7 +355,7 @@ static void flush_log(Loop *loop)
 {
   if (!log_is_pending())
     return;
-  if (log_is_due(uv_now(&loop->uv)))
+  if (loop->held_ms || log_is_due(uv_now(&loop->uv)))
     log_flush();
   if (log_is_pending() && !timer_is_running(&loop->log_timer))
     timer_start(loop, &loop->log_timer, LOG_FLUSH_MS, on_log_timer);

@@ -23,6 +23,14 @@ void loop_run(Loop *loop); // until loop_stop
 void loop_stop(Loop *loop);
 uint32_t loop_open_handles(Loop *loop); // libuv handles that nobody has closed, but the loop's own
 uint64_t loop_now_ms(Loop *loop);       // monotonic, of this turn
+// For specs: time stands still from here on but for loop_move_time, so that a spec says when a
+// timer fires and waits for none. Right after loop_new. Timers then fire to the millisecond,
+// rounded up to WHEEL_TICK_MS.
+void loop_hold_time(Loop *loop);
+bool loop_holds_time(const Loop *loop);
+uint64_t loop_next_timer_ms(Loop *loop); // not after the first due timer; UINT64_MAX: none runs
+void loop_move_time(Loop *loop, uint64_t now_ms); // fires what is due; never back
+bool loop_has_work(Loop *loop);                   // jobs in the run queue, or output to be flushed
 const char *loop_http_date(Loop *loop); // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
 
 // --- run queue -----------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ void timer_start(Loop *loop, Timer *timer, uint64_t delay_ms, void (*on_due)(Tim
   if (delay_ms > MAX_DELAY_MS)
     delay_ms = MAX_DELAY_MS;
   // The clock counts whole milliseconds: one more, so that it never fires early.
-  timer->due_ms = loop_now_ms(loop) + delay_ms + 1;
+  timer->due_ms = loop_now_ms(loop) + delay_ms + (loop_holds_time(loop) ? 0 : 1);
   timer->on_due = on_due;
   if (timer->next) {
     assert(timer->loop == loop);

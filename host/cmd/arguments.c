@@ -76,7 +76,8 @@ int arguments_read(Arguments *arguments, const Verb *verb, int count, char **wor
   *arguments = (Arguments){ .verb = verb };
   arguments->given = mem_zero((size_t)count + 1, sizeof *arguments->given);
   arguments->places = mem_zero((size_t)count + 1, sizeof *arguments->places);
-  for (i = 0; i < count && strcmp(words[i], "--") != 0; i++) {
+  are_places_only = verb->passes_on;
+  for (i = 0; i < (verb->passes_on ? count > 0 : count) && strcmp(words[i], "--") != 0; i++) {
     if (is_help(words[i])) {
       arguments->wants_help = true;
       return 0;

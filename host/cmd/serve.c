@@ -5,7 +5,8 @@
 static int run(const Arguments *arguments, bool is_dev)
 {
   const RunOptions options = { .is_dev = is_dev,
-                               .print_urls = arguments_have(arguments, "--print-urls") };
+                               .print_urls = arguments_have(arguments, "--print-urls"),
+                               .checks_only = !is_dev && arguments_have(arguments, "--check") };
   ConfigSources sources;
   int rc;
   sources_read(&sources, arguments);

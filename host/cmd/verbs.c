@@ -23,6 +23,26 @@ static const Flag url_flags[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag init_flags[] = {
+  { "--template", "TEMPLATE", "hello, stream, chat, openai or webhook; default hello" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag check_flags[] = {
+  { "--check", NULL, "say whether it could start, and end" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag test_flags[] = {
+  { "--watch", NULL, "run again after each save" },
+  { "--filter", "PATTERN", "only specs whose names match" },
+  { "--tags", "TAGS", "only specs with these #tags" },
+  { "--output", "REPORTER", "plainTerminal, TAP, junit, json ..." },
+  { "--list", NULL, "names of the specs, without running them" },
+  { "--shuffle", NULL, "in a random order" },
+  { NULL, NULL, NULL },
+};
+
 #define SERVE_TEXT                                                                                 \
   "Every flag is also a key of the file and a variable: --data, data:, MOONHOOK_DATA.\n"           \
   "Flags win over variables, variables over the file.\n"
@@ -32,6 +52,7 @@ const Value values[] = {
   { "FILE", VALUE_FILE, NULL },
   { "FORMAT", VALUE_WORDS, "auto json pretty" },
   { "LEVEL", VALUE_WORDS, "debug info warn error" },
+  { "TEMPLATE", VALUE_WORDS, "hello stream chat openai webhook" },
   { "SHELL", VALUE_WORDS, "bash zsh fish" },
   { "VERB", VALUE_VERBS, NULL },
   { NULL, VALUE_FILE, NULL },
@@ -62,7 +83,7 @@ const Verb verbs[] = {
     .text = "SIGTERM stops: active requests end within 30 s, then it exits with 0; a second one "
             "breaks\n"
             "them off. SIGHUP reads the configuration and the plugins again.\n\n" SERVE_TEXT,
-    .flags = { serve_flags, url_flags },
+    .flags = { serve_flags, url_flags, check_flags },
     .run = cmd_serve },
   { .name = "check",
     .places = "DIR...",
@@ -72,6 +93,41 @@ const Verb verbs[] = {
     .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
     .flags = { json_flag },
     .run = cmd_check },
+  { .name = "init",
+    .places = "NAME",
+    .summary = "make a new plugin that runs and passes its spec",
+    .examples = "moonhook init greeter\n"
+                "moonhook init plugins/relay --template chat\n",
+    .text =
+        "Makes the folder NAME with a manifest, a handler, a spec, and files for busted, luacheck\n"
+        "and lua-language-server. Files that are there are never overwritten.\n",
+    .flags = { init_flags },
+    .run = cmd_init },
+  { .name = "test",
+    .places = "[DIR...]",
+    .summary = "run the specs of plugins, with fakes for the world",
+    .examples = "moonhook test                         in a plugin's folder: the specs in spec/\n"
+                "moonhook test plugins/*\n"
+                "moonhook test spec/hello_spec.lua --filter greets\n"
+                "moonhook test --watch                 again after each save\n",
+    .text =
+        "Specs are busted's: describe, it, assert. require \"moonhook.testing\" loads the plugin "
+        "as\n"
+        "a host does, and plays the models, apps, tools and servers that it calls. All other\n"
+        "options are busted's, too. Exits with 1 when a spec fails, with 2 when none can run:\n"
+        "busted is not installed, a folder is not there.\n",
+    .flags = { test_flags },
+    .run = cmd_test,
+    .passes_on = true },
+  { .name = "lua",
+    .places = "FILE [ARGUMENT...]",
+    .summary = "run a Lua script that may require moonhook.testing",
+    .examples = "moonhook lua script.lua one two\n",
+    .text = "LuaJIT with the system's modules. A plugin's .busted names it, so that plain `busted` "
+            "runs\n"
+            "the same specs: lua = \"moonhook lua\".\n",
+    .run = cmd_lua,
+    .passes_on = true },
   { .name = "config",
     .summary = "see and check the configuration",
     .examples = "moonhook config print\n"

@@ -23,6 +23,7 @@ typedef struct {
   const char *text;     // what else is worth knowing, lines that end with '\n'; "" or NULL: nothing
   const Flag *flags[4]; // lists, each ended by a NULL name; --help is everywhere
   int (*run)(const Arguments *arguments); // returns the exit code; NULL: a group of verbs
+  bool passes_on; // every word is a place, flags of another program too; --help only at first
 } Verb;
 
 // What a word in capitals stands for, where a shell can help.
@@ -60,8 +61,11 @@ int cmd_config_check(const Arguments *arguments);
 int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
+int cmd_init(const Arguments *arguments);
+int cmd_lua(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);
 int cmd_serve(const Arguments *arguments);
+int cmd_test(const Arguments *arguments);
 int cmd_version(const Arguments *arguments);
 
 #endif

@@ -11,6 +11,7 @@
 #include "find_hook.h"
 #include "hook_request.h"
 #include "hook_task.h"
+#include "quarantine.h"
 
 enum { CANCEL_GRACE_MS = 1000, UNWIND_MS = 1000, MAX_FREE_HOOKS = 64, MAX_KEPT_BYTES = 1024 };
 
@@ -21,6 +22,7 @@ Dispatch *dispatch_new(Runtime *runtime, const DispatchConfig *config)
   Dispatch *dispatch = mem_zero(1, sizeof *dispatch);
   dispatch->runtime = runtime;
   dispatch->endpoints = endpoint_table_new();
+  dispatch->generation = UINT64_MAX; // nothing was read
   dispatch_configure(dispatch, config);
   return dispatch;
 }
@@ -62,6 +64,40 @@ EndpointTable *dispatch_endpoints(Dispatch *dispatch)
   return dispatch->endpoints;
 }
 
+void dispatch_refresh(Dispatch *dispatch)
+{
+  uint64_t generation = scoreboard_generation(); // before the rows are read
+  if (generation == dispatch->generation || !dispatch->config.refresh)
+    return;
+  if (dispatch->config.refresh(dispatch->config.refresh_context))
+    dispatch->generation = generation;
+}
+
+static void end_hooks(Dispatch *dispatch, bool withdrawn_only, const char *code,
+                      const char *message, uint32_t grace_ms)
+{
+  HookRequest *hook, *next;
+  for (hook = dispatch->hooks; hook; hook = next) {
+    const Endpoint *endpoint =
+        hook->endpoint ? endpoint_table_find(dispatch->endpoints, span_of(hook->endpoint->hook_id))
+                       : NULL;
+    next = hook->next;
+    if (!withdrawn_only || !endpoint || !endpoint->is_enabled)
+      hook_task_fail(hook, code, message, grace_ms);
+  }
+}
+
+void dispatch_end_all(Dispatch *dispatch, const char *code, const char *message, uint32_t grace_ms)
+{
+  end_hooks(dispatch, false, code, message, grace_ms);
+}
+
+void dispatch_end_withdrawn(Dispatch *dispatch, const char *code, const char *message,
+                            uint32_t grace_ms)
+{
+  end_hooks(dispatch, true, code, message, grace_ms);
+}
+
 // --- answers that need no plugin -----------------------------------------------------------------
 
 static void reply_not_found(Request *request)
@@ -96,6 +132,17 @@ static void reply_wrong_method(Request *request, const char *allow)
   header_list_free(&headers);
 }
 
+static void reply_quarantined(Request *request, uint32_t retry_after_s)
+{
+  HeaderList headers = { 0 };
+  char seconds[16];
+  snprintf(seconds, sizeof seconds, "%u", retry_after_s);
+  header_list_add(&headers, span_of("Retry-After"), span_of(seconds));
+  reply_error(request, 503, "plugin_quarantined",
+              "the endpoint's plugin is out of service for a while", &headers);
+  header_list_free(&headers);
+}
+
 // The same address with a final slash, relative: its last segment, the slash, the query.
 static void reply_add_slash(Request *request)
 {
@@ -123,10 +170,17 @@ static void reply_add_slash(Request *request)
 static HookRequest *hook_new(Dispatch *dispatch)
 {
   HookRequest *hook = dispatch->free_hooks;
-  if (!hook)
-    return mem_zero(1, sizeof *hook);
-  dispatch->free_hooks = hook->next_free;
-  dispatch->free_hook_count--;
+  if (hook) {
+    dispatch->free_hooks = hook->next_free;
+    dispatch->free_hook_count--;
+  } else {
+    hook = mem_zero(1, sizeof *hook);
+  }
+  hook->next = dispatch->hooks;
+  hook->link = &dispatch->hooks;
+  if (hook->next)
+    hook->next->link = &hook->next;
+  dispatch->hooks = hook;
   return hook;
 }
 
@@ -135,8 +189,13 @@ static void hook_free(Dispatch *dispatch, HookRequest *hook)
 {
   Buffer path = hook->path;
   HeaderList headers = hook->headers;
+  *hook->link = hook->next;
+  if (hook->next)
+    hook->next->link = hook->link;
   mem_free(hook->captures);
   timer_stop(&hook->deadline);
+  if (hook->probe)
+    quarantine_probe_over(hook->probe);
   generation_release(hook->generation);
   endpoint_release(hook->endpoint);
   if (dispatch->free_hook_count == MAX_FREE_HOOKS || path.cap > MAX_KEPT_BYTES ||
@@ -185,7 +244,10 @@ static void on_head(void *context, Request *request)
   Endpoint *endpoint;
   HookRequest *hook;
   RouteMatch match;
+  Suspect *probe;
+  uint32_t retry_after_s;
   Err err;
+  dispatch_refresh(dispatch);
   if (!find_hook(dispatch, request, look_behind_proxies(dispatch, request), &place) ||
       !(endpoint = endpoint_table_find(dispatch->endpoints, place.hook_id)) ||
       !endpoint->is_enabled) {
@@ -196,7 +258,13 @@ static void on_head(void *context, Request *request)
     reply_error(request, 503, "plugin_unavailable", "the endpoint's plugin is not loaded", NULL);
     return;
   }
+  if (!quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
+                         &retry_after_s)) {
+    reply_quarantined(request, retry_after_s);
+    return;
+  }
   hook = hook_new(dispatch);
+  hook->probe = probe;
   if (form_decode_path(place.path, &hook->path, &err) < 0) {
     reply_error(request, 400, "bad_request", err.text, NULL);
     hook_free(dispatch, hook);
@@ -273,6 +341,7 @@ static void on_request(void *context, Request *request)
   hook->task =
       task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
   task_set_request_id(hook->task, request->id);
+  task_set_place(hook->task, hook->endpoint->name, generation_hash(hook->generation));
 }
 
 static void on_drain(void *context, Request *request)

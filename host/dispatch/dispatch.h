@@ -17,12 +17,24 @@ typedef struct {
   bool is_dev;             // routes in 404s, error pages
   uint32_t head_ms;        // to the reply's head: 60 s, then 504
   uint32_t idle_ms;        // between a stream's pieces: 120 s
+  // Called when the scoreboard's generation has moved, before the request that noticed goes on:
+  // brings the endpoint table up to date. False: not possible now. NULL: nothing moves.
+  bool (*refresh)(void *context);
+  void *refresh_context;
 } DispatchConfig;
 
 Dispatch *dispatch_new(Runtime *runtime, const DispatchConfig *config); // copies the config
 void dispatch_free(Dispatch *dispatch); // after the HTTP server is gone and every task has ended
 void dispatch_configure(Dispatch *dispatch, const DispatchConfig *config);
 EndpointTable *dispatch_endpoints(Dispatch *dispatch);
+// Brings the endpoint table up to date if the generation has moved.
+void dispatch_refresh(Dispatch *dispatch);
+// Ends the requests that run now (of endpoints that are disabled or gone: those alone) with this
+// code: event streams are told, other streams break off, the rest get it as their reply. A task has
+// grace_ms to unwind.
+void dispatch_end_all(Dispatch *dispatch, const char *code, const char *message, uint32_t grace_ms);
+void dispatch_end_withdrawn(Dispatch *dispatch, const char *code, const char *message,
+                            uint32_t grace_ms);
 
 // For http_server_new; the context is the Dispatch.
 extern const HttpHandler dispatch_handler;

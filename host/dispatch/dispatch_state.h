@@ -9,6 +9,8 @@ struct Dispatch {
   EndpointTable *endpoints;
   char *public_url, *base_domain;
   DispatchConfig config;          // its strings are the two above
+  uint64_t generation;            // of the scoreboard, that the table has
+  struct HookRequest *hooks;      // all that live
   struct HookRequest *free_hooks; // used ones, to be used again; at most MAX_FREE_HOOKS
   uint32_t free_hook_count;
   char refusal[200]; // text of the last refused yield, borrowed until the task runs again

@@ -26,6 +26,8 @@ static const struct {
   { "plugin_bad_response", "plugin_bad_response", 500, "the endpoint gave no valid response" },
   { "plugin_cpu_limit", "plugin_cpu_limit", 500, "the endpoint used too much processor time" },
   { "plugin_memory_limit", "plugin_memory_limit", 500, "the endpoint used too much memory" },
+  { "disabled", "disabled", 503, "the endpoint was disabled" },
+  { "reloaded", "reloaded", 503, "the endpoint was replaced by newer versions" },
   { "server_shutdown", "server_shutdown", 503, "the server is stopping" },
 };
 

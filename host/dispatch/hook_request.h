@@ -3,6 +3,7 @@
 #ifndef MOONHOOK_DISPATCH_HOOK_REQUEST_H
 #define MOONHOOK_DISPATCH_HOOK_REQUEST_H
 
+#include "../base/scoreboard.h"
 #include "../http/server.h"
 #include "../plugin/generation.h"
 #include "../script/task.h"
@@ -32,13 +33,15 @@ struct HookRequest {
   uint32_t capture_count;
   Capture *captures; // of the path, until the handler has them; NULL: none
   ReplyMode mode;
-  bool is_begun;      // the head is out
-  bool is_waiting;    // for the client to read
-  bool is_finished;   // the reply was ended before the task: session:after_response goes on
-  int status;         // REPLY_RAW, REPLY_SSE: of the head to come
-  int64_t length;     // of a streamed body when the plugin knows it, else -1
-  HeaderList headers; // of the head to come
-  Timer deadline;     // to the head, then between pieces
+  bool is_begun;             // the head is out
+  bool is_waiting;           // for the client to read
+  bool is_finished;          // the reply was ended before the task: session:after_response goes on
+  int status;                // REPLY_RAW, REPLY_SSE: of the head to come
+  int64_t length;            // of a streamed body when the plugin knows it, else -1
+  HeaderList headers;        // of the head to come
+  Timer deadline;            // to the head, then between pieces
+  Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
+  HookRequest *next, **link; // in dispatch->hooks
   HookRequest *next_free;
 };
 

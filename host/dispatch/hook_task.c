@@ -5,7 +5,6 @@
 
 #include "../base/log.h"
 #include "../script/bind_json.h"
-#include "../script/json_lazy.h"
 #include "failure.h"
 
 enum { AFTER_MS = 60000 };
@@ -90,7 +89,6 @@ static bool on_event(Task *task, lua_State *L, const char **refusal)
                "Response.sse takes events";
     return true;
   }
-  json_touch(L, lua_gettop(L));
   if (!append_field(L, &frame, "event") || !append_field(L, &frame, "id") ||
       !append_field(L, &frame, "retry")) {
     *refusal = "coroutine.yield: an event's `event`, `id` and `retry` must each be one line";
@@ -261,16 +259,21 @@ void hook_task_finish_reply(HookRequest *hook)
 
 const TaskEvents hook_task_events = { on_piece, on_event, on_end };
 
-void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
+void hook_task_fail(HookRequest *hook, const char *code, const char *text, uint32_t grace_ms)
 {
-  static const char text[] = "no answer in time";
-  TaskFailure failure = { .code = "plugin_timeout", .message = { text, sizeof text - 1 } };
+  TaskFailure failure = { .message = span_of(text) };
   Task *task = hook->task;
-  if (!task || (!hook->request && !hook->is_finished))
+  snprintf(failure.code, sizeof failure.code, "%s", code);
+  if (!task || task_is_cancelled(task) || (!hook->request && !hook->is_finished))
     return;
   log_failure(hook, &failure);
   if (hook->request)
     send_failure(hook, &failure);
   hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go
-  task_cancel(task, "plugin_timeout", text, grace_ms);
+  task_cancel(task, code, text, grace_ms);
+}
+
+void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms)
+{
+  hook_task_fail(hook, "plugin_timeout", "no answer in time", grace_ms);
 }

@@ -6,6 +6,8 @@
 
 extern const TaskEvents hook_task_events;
 
+// Ends the request with this failure, whatever its task does: it has grace_ms to unwind.
+void hook_task_fail(HookRequest *hook, const char *code, const char *message, uint32_t grace_ms);
 // No head, or no piece, in time: 504 or a broken stream, and the task has grace_ms to unwind.
 void hook_task_time_is_up(HookRequest *hook, uint32_t grace_ms);
 

@@ -74,9 +74,18 @@ void conn_break(Conn *conn, const char *ended_by)
   conn_close(conn, false);
 }
 
+// A request is in the kernel already: it was sent before we said anything.
+static bool has_input(const Conn *conn)
+{
+  uv_os_fd_t fd;
+  char byte;
+  return uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 &&
+         recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_stop(Conn *conn)
 {
-  if (conn->phase == CONN_IDLE)
+  if (conn->phase == CONN_IDLE && !has_input(conn))
     conn_close(conn, false);
   else if (conn->phase == CONN_LINGER)
     timer_start(conn->server->loop, &conn->timer, STOP_LINGER_MS, conn_on_timer);

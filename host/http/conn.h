@@ -74,7 +74,10 @@ struct HttpServer {
   Conn *conns;
   uint32_t conn_count;
   Listener *listener; // NULL when it is closed
-  bool is_stopping;
+  bool is_retiring;   // takes no more connections, and none is kept after its next reply
+  bool is_stopping;   // idle connections are closed, too
+  bool (*may_accept)(const HttpServer *server);
+  _Atomic uint32_t *gauge; // NULL: nobody looks
   void (*on_closed)(void *context);
   void *closed_context;
   uint64_t id_seed[2], id_count; // request ids

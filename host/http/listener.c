@@ -13,8 +13,9 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "server.h"
 
-enum { BACKLOG = 1024, LOG_PAUSE_MS = 1000 };
+enum { BACKLOG = 1024, LOG_PAUSE_MS = 1000, LOOK_AGAIN_MS = 5 };
 
 struct Listener {
   uv_poll_t poll; // first member
@@ -22,34 +23,27 @@ struct Listener {
   int fd;
   int reserve_fd; // given up for a moment to take and drop a connection; -1: none
   uint64_t logged_ms;
-  void (*on_connection)(void *context, const Accepted *accepted);
+  ListenerEvents events;
+  Timer look_again; // while others take what comes
   void (*on_closed)(void *context);
-  void *context;
 };
 
-static int open_socket(const char *host, int port, Err *err);
 static int try_address(const struct addrinfo *address);
 static void on_readable(uv_poll_t *poll, int status, int events);
 static void turn_away(Listener *listener, int error);
 static void on_poll_closed(uv_handle_t *handle);
 
-Listener *listener_new(Loop *loop, const char *host, int port,
-                       void (*on_connection)(void *context, const Accepted *accepted),
-                       void *context, Err *err)
+Listener *listener_new(Loop *loop, int fd, const ListenerEvents *events, Err *err)
 {
-  Listener *listener;
-  int fd = open_socket(host, port, err), rc;
-  if (fd < 0)
-    return NULL;
-  listener = mem_zero(1, sizeof *listener);
+  Listener *listener = mem_zero(1, sizeof *listener);
+  int rc;
   listener->loop = loop;
   listener->fd = fd;
   listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  listener->on_connection = on_connection;
-  listener->context = context;
+  listener->events = *events;
   rc = uv_poll_init(loop_uv(loop), &listener->poll, fd);
   if (rc < 0) {
-    err_set(err, rc, "bind %s:%d: %s", host, port, uv_strerror(rc));
+    err_set(err, rc, "listen: %s", uv_strerror(rc));
     close(fd);
     close(listener->reserve_fd);
     mem_free(listener);
@@ -59,25 +53,35 @@ Listener *listener_new(Loop *loop, const char *host, int port,
   return listener;
 }
 
-int listener_port(const Listener *listener)
+int http_bound_port(int fd)
 {
   struct sockaddr_storage name;
   socklen_t len = sizeof name;
-  if (getsockname(listener->fd, (struct sockaddr *)&name, &len) != 0)
+  if (getsockname(fd, (struct sockaddr *)&name, &len) != 0)
     return 0;
   if (name.ss_family == AF_INET6)
     return ntohs(((struct sockaddr_in6 *)&name)->sin6_port);
   return ntohs(((struct sockaddr_in *)&name)->sin_port);
 }
 
+int listener_port(const Listener *listener)
+{
+  return http_bound_port(listener->fd);
+}
+
 void listener_close(Listener *listener, void (*on_closed)(void *context))
 {
+  Accepted accepted;
   listener->on_closed = on_closed;
+  timer_stop(&listener->look_again);
+  // Who is through the kernel's door already is served.
+  while ((accepted = accept_one(listener->fd)).fd >= 0)
+    listener->events.on_connection(listener->events.context, &accepted);
   uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
   close(listener->fd); // at once: libuv allows it, and clients are refused from here on
 }
 
-static int open_socket(const char *host, int port, Err *err)
+int http_bind(const char *host, int port, Err *err)
 {
   struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
   struct addrinfo *found, *address;
@@ -121,6 +125,12 @@ static int try_address(const struct addrinfo *address)
   return -1;
 }
 
+static void on_look_again(Timer *timer)
+{
+  Listener *listener = (Listener *)((char *)timer - offsetof(Listener, look_again));
+  uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
   Listener *listener = (Listener *)poll;
@@ -128,9 +138,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
   (void)events;
   if (status < 0)
     return;
+  if (listener->events.may_accept && !listener->events.may_accept(listener->events.context)) {
+    uv_poll_stop(&listener->poll);
+    timer_start(listener->loop, &listener->look_again, LOOK_AGAIN_MS, on_look_again);
+    return;
+  }
   accepted = accept_one(listener->fd);
   if (accepted.fd >= 0)
-    listener->on_connection(listener->context, &accepted);
+    listener->events.on_connection(listener->events.context, &accepted);
   else if (accepted.error == EMFILE || accepted.error == ENFILE || accepted.error == ENOBUFS ||
            accepted.error == ENOMEM)
     turn_away(listener, accepted.error);
@@ -165,6 +180,6 @@ static void on_poll_closed(uv_handle_t *handle)
   Listener *listener = (Listener *)handle;
   if (listener->reserve_fd >= 0)
     close(listener->reserve_fd);
-  listener->on_closed(listener->context);
+  listener->on_closed(listener->events.context);
   mem_free(listener);
 }

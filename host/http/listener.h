@@ -10,10 +10,15 @@
 
 typedef struct Listener Listener;
 
-// `on_connection` takes the descriptor. The error text is "bind HOST:PORT: reason".
-Listener *listener_new(Loop *loop, const char *host, int port,
-                       void (*on_connection)(void *context, const Accepted *accepted),
-                       void *context, Err *err);
+typedef struct {
+  void (*on_connection)(void *context, const Accepted *accepted); // takes the descriptor
+  // False: others shall take what comes; asked again some milliseconds later. NULL: always.
+  bool (*may_accept)(void *context);
+  void *context;
+} ListenerEvents;
+
+// Takes the listening socket `fd` (http_bind). NULL: it was closed.
+Listener *listener_new(Loop *loop, int fd, const ListenerEvents *events, Err *err);
 int listener_port(const Listener *listener);
 void listener_close(Listener *listener, void (*on_closed)(void *context)); // frees it afterwards
 

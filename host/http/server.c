@@ -13,27 +13,36 @@
 enum { REFUSED_AT_ONCE = 64 };
 
 static void on_connection(void *context, const Accepted *accepted);
+static bool may_accept(void *context);
 static void on_listener_closed(void *context);
 static void tell_closed(HttpServer *server);
 static uint64_t mix(uint64_t x);
 static void put_hex(char *at, uint64_t number);
 
-HttpServer *http_server_new(Loop *loop, const char *host, int port, const HttpLimits *limits,
+HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
                             const HttpHandler *handler, void *context, Err *err)
 {
   HttpServer *server = mem_zero(1, sizeof *server);
+  ListenerEvents events = { on_connection, may_accept, server };
   server->loop = loop;
   server->limits = *limits;
   server->handler = *handler;
   server->context = context;
   server->budget.limit = limits->worker_body_bytes;
   random_source.fill(server->id_seed, sizeof server->id_seed);
-  server->listener = listener_new(loop, host, port, on_connection, server, err);
+  server->listener = listener_new(loop, fd, &events, err);
   if (!server->listener) {
     mem_free(server);
     return NULL;
   }
   return server;
+}
+
+void http_server_share(HttpServer *server, bool (*may_accept_now)(const HttpServer *server),
+                       _Atomic uint32_t *gauge)
+{
+  server->may_accept = may_accept_now;
+  server->gauge = gauge;
 }
 
 int http_server_port(const HttpServer *server)
@@ -46,16 +55,22 @@ uint32_t http_server_connections(const HttpServer *server)
   return server->conn_count;
 }
 
+void http_server_retire(HttpServer *server)
+{
+  if (server->is_retiring)
+    return;
+  server->is_retiring = true;
+  listener_close(server->listener, on_listener_closed);
+}
+
 void http_server_stop(HttpServer *server, bool is_now, void (*on_closed)(void *context),
                       void *context)
 {
   Conn *conn, *next;
   server->on_closed = on_closed;
   server->closed_context = context;
-  if (!server->is_stopping) {
-    server->is_stopping = true;
-    listener_close(server->listener, on_listener_closed);
-  }
+  http_server_retire(server);
+  server->is_stopping = true;
   for (conn = server->conns; conn; conn = next) {
     next = conn->next;
     if (is_now)
@@ -82,6 +97,8 @@ void server_forget(Conn *conn)
   if (conn->next)
     conn->next->prev = conn->prev;
   server->conn_count--;
+  if (server->gauge)
+    *server->gauge = server->conn_count;
   tell_closed(server);
 }
 
@@ -102,6 +119,14 @@ static void on_connection(void *context, const Accepted *accepted)
     close(accepted->fd);
   else
     conn_new(server, accepted->fd, accepted->address, accepted->port, server->conn_count >= most);
+  if (server->gauge)
+    *server->gauge = server->conn_count;
+}
+
+static bool may_accept(void *context)
+{
+  HttpServer *server = context;
+  return !server->may_accept || server->may_accept(server);
 }
 
 static void on_listener_closed(void *context)
@@ -113,7 +138,7 @@ static void on_listener_closed(void *context)
 
 static void tell_closed(HttpServer *server)
 {
-  if (server->is_stopping && !server->listener && !server->conns)
+  if (server->on_closed && !server->listener && !server->conns)
     server->on_closed(server->closed_context);
 }
 

@@ -109,12 +109,22 @@ bool header_is_valid(Span name, Span value);
 
 // --- serving -------------------------------------------------------------------------------------
 
-// Listens on host:port (port 0: any). The error text is "bind HOST:PORT: reason"; err->code is
-// UV_EADDRINUSE for a port that is taken.
-HttpServer *http_server_new(Loop *loop, const char *host, int port, const HttpLimits *limits,
+// A socket that listens on host:port (port 0: any). The error text is "bind HOST:PORT: reason", the
+// code UV_EADDRINUSE for a port that is taken.
+int http_bind(const char *host, int port, Err *err);
+int http_bound_port(int fd); // 0: it is none
+
+// Serves what comes to the listening socket `fd`, which it takes: it is closed after an error, too.
+HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
                             const HttpHandler *handler, void *context, Err *err);
-int http_server_port(const HttpServer *server);
+// Shares the socket with other processes: `may_accept` (NULL: always) says whether the next
+// connection is for this one, `gauge` is kept at the number of its connections.
+void http_server_share(HttpServer *server, bool (*may_accept)(const HttpServer *server),
+                       _Atomic uint32_t *gauge);
+int http_server_port(const HttpServer *server); // 0: it listens no more
 uint32_t http_server_connections(const HttpServer *server);
+// Stops accepting; idle connections stay, and each closes after its next reply.
+void http_server_retire(HttpServer *server);
 // Stops accepting and closes idle connections now. Active ones close after their reply. on_closed
 // is called (from the loop) when the last is gone; with is_now they are broken at once.
 void http_server_stop(HttpServer *server, bool is_now, void (*on_closed)(void *context),

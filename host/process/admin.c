@@ -9,14 +9,16 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "../dispatch/admin_dispatch.h"
 #include "../script/task.h"
 #include "admin_guard.h"
 #include "admin_key.h"
+#include "config_show.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
-enum { PORTS_TRIED = 20, LOOK_AGAIN_MS = 5 };
+enum { LOOK_AGAIN_MS = 5 };
 
 struct Admin {
   Loop *loop;
@@ -57,7 +59,7 @@ static void reply_page(Admin *admin, Request *request)
   const char *plain = "text/plain; charset=utf-8";
   if (!span_is(request->method, "GET") && !request->is_head)
     reply_with(request, 405, "method_not_allowed", "this address takes GET", "Allow", "GET, HEAD");
-  else if (is_ready && !admin->is_ready)
+  else if (is_ready && (!admin->is_ready || scoreboard_is_stopping()))
     reply_text(request, 503, plain, "not ready\n");
   else
     reply_text(request, 200, plain, is_ready ? "ready\n" : "ok\n");
@@ -172,8 +174,7 @@ static void host_catalogue(void *context, Buffer *json)
 
 static void host_configuration(void *context, Buffer *json)
 {
-  (void)context;
-  buffer_string(json, "{}");
+  config_show_json(keeper_config(context), json);
 }
 
 static void host_status(void *context, Buffer *json)
@@ -195,8 +196,11 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
   Buffer path = { 0 };
   bool is_made;
   int rc;
-  buffer_printf(&path, "%s/admin.key", config->data_dir);
-  rc = admin_key_open(path.bytes, true, &admin->key, &is_made, err);
+  if (config->admin_key_file)
+    buffer_string(&path, config->admin_key_file);
+  else
+    buffer_printf(&path, "%s/admin.key", config->data_dir);
+  rc = admin_key_open(path.bytes, !config->admin_key_file, &admin->key, &is_made, err);
   if (rc == 0)
     log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path.bytes));
   buffer_free(&path);
@@ -217,29 +221,19 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
 
 // --- opening and closing -------------------------------------------------------------------------
 
-Admin *admin_new(Loop *loop, const ConfigListen *listen, bool may_move, Err *err)
+Admin *admin_new(Loop *loop, int fd, Err *err)
 {
   Admin *admin = mem_zero(1, sizeof *admin);
   HttpLimits limits = http_limits_default();
-  int port = listen->port, tries = may_move && port ? PORTS_TRIED : 1;
   admin->loop = loop;
   admin->runtime.loop = loop;
   admin->runtime.library_path = getenv("MOONHOOK_LUA_PATH");
   limits.max_connections = 64;
-  for (; tries > 0 && !admin->server; tries--, port++) {
-    admin->server = http_server_new(loop, listen->host, port, &limits, &handler, admin, err);
-    if (!admin->server && err->code != UV_EADDRINUSE)
-      break;
-  }
+  admin->server = http_server_new(loop, fd, &limits, &handler, admin, err);
   if (admin->server)
     return admin;
   mem_free(admin);
   return NULL;
-}
-
-int admin_port(const Admin *admin)
-{
-  return http_server_port(admin->server);
 }
 
 void admin_set_ready(Admin *admin, bool is_ready)

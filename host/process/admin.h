@@ -8,13 +8,11 @@
 
 typedef struct Admin Admin;
 
-// Listens; /api answers 503 until admin_serve. With may_move the next free port is taken when the
-// wanted one is in use.
-Admin *admin_new(Loop *loop, const ConfigListen *listen, bool may_move, Err *err);
+// Serves the listening socket `fd`, which it takes; /api answers 503 until admin_serve.
+Admin *admin_new(Loop *loop, int fd, Err *err);
 // Opens the API on what the keeper holds, which must outlive the listener. Reads the key file, or
 // makes it; its path goes to the log. Errors: the key (admin_key.h), the library.
 int admin_serve(Admin *admin, Keeper *keeper, Err *err);
-int admin_port(const Admin *admin);
 void admin_set_ready(Admin *admin, bool is_ready);
 void admin_close(Admin *admin, void (*on_closed)(void *context), void *context); // frees it
 

@@ -13,17 +13,18 @@ enum { FRESH_LEN = 40, MAX_FILE_BYTES = 4096 };
 
 // Words that stand in examples and in everybody's list of first guesses. A key that is one of them,
 // or repeats one, is none.
-static const char *const weak_words[] = { "changeme", "change-me", "change_me", "password",
-                                          "secret",   "admin",     "moonhook",  "default",
-                                          "example",  "letmein",   "test",      "12345678",
-                                          "qwerty",   "adminkey",  "admin-key", "my-admin-key" };
+static const char *const weak_words[] = { "changeme", "password", "secret",    "admin", "moonhook",
+                                          "default",  "example",  "letmein",   "test",  "12345678",
+                                          "qwerty",   "adminkey", "myadminkey" };
 
-// Whether the key is nothing but this word, over and over.
+// Whether the key's letters and digits are nothing but this word, over and over.
 static bool repeats(Span key, const char *word)
 {
-  size_t len = strlen(word), i;
+  size_t len = strlen(word), i, seen = 0;
   for (i = 0; i < key.len; i++) {
-    if (tolower((unsigned char)key.at[i]) != word[i % len])
+    if (!isalnum((unsigned char)key.at[i]))
+      continue;
+    if (tolower((unsigned char)key.at[i]) != word[seen++ % len])
       return false;
   }
   return true;

@@ -10,8 +10,9 @@
 #include "../base/file.h"
 #include "../base/memory.h"
 #include "config_read.h"
+#include "demo_settings.h"
 
-enum { MAX_SECRET_BYTES = 64 * 1024 };
+enum { MAX_SECRET_BYTES = 64 * 1024, MAX_FILE_BYTES = 1024 * 1024 };
 
 // --- shared by the readers -----------------------------------------------------------------------
 
@@ -160,7 +161,28 @@ static int read_section(const Reader *reader, const char *key, const YamlNode *v
   return config_top_field(reader, key, value);
 }
 
-static int read_file(const Reader *reader)
+// Takes the given text as the file's, or reads the file.
+static int read_text(const Reader *reader, const ConfigSources *sources)
+{
+  Config *config = reader->config;
+  Buffer bytes = { 0 };
+  Err why;
+  int rc = 0;
+  if (sources->text)
+    buffer_append(&bytes, sources->text, sources->text_len);
+  else
+    rc = file_read(config->file, MAX_FILE_BYTES, &bytes, reader->err);
+  config->text_len = bytes.len;
+  config->text = buffer_take(&bytes);
+  if (rc != 0)
+    return rc;
+  config->doc = yaml_parse(config->text, config->text_len, &why);
+  if (!config->doc)
+    return err_set(reader->err, why.code, "%s:%s", config->file, why.text);
+  return 0;
+}
+
+static int read_file(const Reader *reader, const ConfigSources *sources)
 {
   static const char *const known[] = { "public",   "admin", "data",      "plugins", "workers",
                                        "backends", "apps",  "endpoints", "limits",  "client",
@@ -170,8 +192,7 @@ static int read_file(const Reader *reader)
   size_t i;
   int rc;
   config_watch(config, config->file);
-  config->doc = yaml_read(config->file, reader->err);
-  if (!config->doc)
+  if (read_text(reader, sources) != 0)
     return UV_EINVAL;
   root = yaml_root(config->doc);
   if (root->type == YAML_NULL)
@@ -297,7 +318,7 @@ Config *config_read(const ConfigSources *sources, Err *err)
   config_defaults(config);
   config->file = mem_string(file);
   if (file)
-    rc = read_file(&from_file);
+    rc = read_file(&from_file, sources);
   if (rc == 0)
     rc = config_environment(&from_outside, sources->environment);
   plugins = variable(sources->environment, "MOONHOOK_PLUGINS");
@@ -312,9 +333,9 @@ Config *config_read(const ConfigSources *sources, Err *err)
     if (config->plugin_dir_count == 0)
       config_default_plugins(&from_file);
     if (!config->apps_json)
-      config->apps_json = mem_string("{}");
+      config->apps_json = mem_string(config->file ? "{}" : DEMO_APPS);
     if (!config->apps_catalog_json)
-      config->apps_catalog_json = mem_string("{}");
+      config->apps_catalog_json = mem_string(config->file ? "{}" : DEMO_CATALOG);
   }
   mem_free(dir);
   if (rc == 0)
@@ -357,6 +378,7 @@ void config_free(Config *config)
   config_free_texts(config->watched, config->watched_count);
   mem_free(config->origins);
   mem_free(config->file);
+  wipe(config->text);
   mem_free(config->public_listen.host);
   mem_free(config->admin_listen.host);
   mem_free(config->public_url);
@@ -364,6 +386,7 @@ void config_free(Config *config)
   config_blocks_free(&config->trusted_proxies);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
+  mem_free(config->admin_key_file);
   policy_release(config->http_policy);
   for (i = 0; i < config->app_source_count; i++) {
     mem_free(config->app_sources[i].app_id);

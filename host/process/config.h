@@ -20,6 +20,9 @@
 // Where to read. Flags are NULL when they were not given; all strings are borrowed.
 typedef struct {
   const char *const *environment; // "NAME=value", NULL-terminated; usually environ
+  // The text of `file`, when it shall not be read again; NULL: read it.
+  const char *text;
+  size_t text_len;
   const char *file;           // --config; else MOONHOOK_CONFIG; else ./moonhook.yaml if it exists
   const char *listen;         // --listen ADDRESS:PORT
   const char *admin;          // --admin ADDRESS:PORT
@@ -92,14 +95,17 @@ typedef struct {
   char *public_url;  // without a final slash; NULL when not set
   char *base_domain; // NULL when not set
   ConfigBlocks trusted_proxies;
-  char *data_dir;     // may not exist yet
-  char **plugin_dirs; // plugin folders, or folders that hold plugin folders
+  char *admin_key_file; // NULL: admin.key in the data folder, made when it is not there
+  char *data_dir;       // may not exist yet
+  char **plugin_dirs;   // plugin folders, or folders that hold plugin folders
   uint32_t plugin_dir_count;
   uint32_t workers;
   HttpLimits limits;
   ClientTimes client_times;
   char *ca_file;       // NULL: the system's
   Policy *http_policy; // the `http` section: where plugins' own calls may go; never NULL
+  uint32_t drain_ms;   // that requests have to end when the server stops
+  uint32_t stuck_ms;   // a process that does not move for so long is killed; 0: never
   LogLevel log_level;
   LogFormat log_format;
   uint32_t demo_pause_ms, demo_seed; // of local/demo
@@ -113,6 +119,8 @@ typedef struct {
   uint32_t endpoint_count;
   char **watched; // files it was read from: the YAML itself, key files, CA file, app sources
   uint32_t watched_count;
+  char *text; // of the file, as it was read; NULL when there was none
+  size_t text_len;
   ConfigOrigin *origins; // of the single values, in the order of the table of fields
   ConfigOrigin plugins_origin;
   YamlDoc *doc;             // owns what endpoints[].settings points to

@@ -24,6 +24,7 @@ static const ConfigField FIELDS[] = {
   { "public.trusted_proxies", "TRUSTED_PROXIES", FIELD_BLOCKS, offsetof(Config, trusted_proxies), 0,
     0 },
   { "admin.listen", "ADMIN", FIELD_LISTEN, offsetof(Config, admin_listen), 0, 0 },
+  { "admin.key_file", "ADMIN_KEY_FILE", FIELD_PATH, offsetof(Config, admin_key_file), 0, 0 },
   { "data", "DATA", FIELD_PATH, offsetof(Config, data_dir), 0, 0 },
   { "workers", "WORKERS", FIELD_COUNT, offsetof(Config, workers), 1, 256 },
   { "limits.target_bytes", "LIMITS_TARGET_BYTES", FIELD_BYTES, LIMIT(target_bytes), 256, MIB },
@@ -41,6 +42,8 @@ static const ConfigField FIELDS[] = {
   { "limits.stalled_ms", "LIMITS_STALLED_MS", FIELD_MS, LIMIT(stalled_ms), 10, HOUR_MS },
   { "limits.max_connections", "LIMITS_MAX_CONNECTIONS", FIELD_COUNT, LIMIT(max_connections), 1,
     1000000 },
+  { "limits.drain_ms", "LIMITS_DRAIN_MS", FIELD_MS, offsetof(Config, drain_ms), 0, HOUR_MS },
+  { "limits.stuck_ms", "LIMITS_STUCK_MS", FIELD_MS, offsetof(Config, stuck_ms), 0, HOUR_MS },
   { "client.connect_ms", "CLIENT_CONNECT_MS", FIELD_MS, TIME(connect_ms), 10, HOUR_MS },
   { "client.first_byte_ms", "CLIENT_FIRST_BYTE_MS", FIELD_MS, TIME(first_byte_ms), 10, HOUR_MS },
   { "client.idle_ms", "CLIENT_IDLE_MS", FIELD_MS, TIME(idle_ms), 10, HOUR_MS },
@@ -63,6 +66,8 @@ void config_defaults(Config *config)
   config->limits = http_limits_default();
   config->client_times = client_times_default();
   config->http_policy = policy_new();
+  config->drain_ms = 30000;
+  config->stuck_ms = 1000;
   config->log_level = LOG_INFO;
   config->demo_pause_ms = 15;
   config->demo_seed = 1;

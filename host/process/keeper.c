@@ -5,8 +5,11 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "endpoint_book.h"
 #include "keeper_parts.h"
+#include "trial.h"
+#include "worker.h"
 
 void keeper_log_problems(const Problems *problems, const char *folder)
 {
@@ -56,13 +59,12 @@ static bool id_is_taken(const Keeper *keeper, const Served *mine, const char *id
   return false;
 }
 
-static void unload(Keeper *keeper, Served *served)
+static void forget(Served *served)
 {
-  if (served->id)
-    worker_unload_plugin(keeper->worker, served->id);
   mem_free(served->name);
   mem_free(served->id);
-  served->name = served->id = NULL;
+  mem_free(served->dir);
+  served->name = served->id = served->dir = NULL;
   package_free(served->package);
   served->package = NULL;
   served->hash[0] = '\0';
@@ -80,20 +82,71 @@ static void set_problem(Served *served, const Problems *problems)
   set_error(served, problems->count ? problems->items[0].text : "the package cannot be read");
 }
 
+// Checks the snapshot and makes it the version to serve. Without effect when it cannot be.
+static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const char *hash)
+{
+  Problems problems = { 0 };
+  Package *package = package_read(dir, &problems);
+  char *id = package ? package_id(package) : NULL;
+  Err err = { 0 };
+  int rc = UV_EINVAL;
+  if (!package) {
+    set_problem(served, &problems);
+    keeper_log_problems(&problems, served->folder);
+  } else if (id_is_taken(keeper, served, id)) {
+    set_error(served, "another plugin has the same author and name");
+    log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
+              LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
+  } else if ((keeper->is_first || !registry_has_plugin(keeper->registry, id, hash)) &&
+             trial_load(dir, hash, &err) < 0) {
+    set_error(served, err.text);
+    log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
+              LOG_S("folder", served->folder), LOG_S("error", err.text),
+              LOG_S("serving", served->hash[0] ? "the last good version" : "nothing"));
+  } else {
+    forget(served);
+    served->name = mem_string(package->name);
+    served->id = id;
+    served->dir = mem_string(dir);
+    served->package = package;
+    snprintf(served->hash, sizeof served->hash, "%s", hash);
+    problems_free(&problems);
+    return 0;
+  }
+  mem_free(id);
+  package_free(package);
+  problems_free(&problems);
+  return rc;
+}
+
+// After a start with a broken version in the folder: the one that was served before it.
+static bool take_last_good(Keeper *keeper, Served *served)
+{
+  char *dir, *hash, found[CONTENT_HASH_LEN + 1];
+  bool is_taken = false;
+  Err unused;
+  registry_find_folder(keeper->registry, served->folder, &dir, &hash);
+  if (dir && snapshot_hash(dir, found, &unused) == 0 && strcmp(found, hash) == 0)
+    is_taken = take_snapshot(keeper, served, dir, hash) == 0;
+  if (is_taken)
+    log_event(LOG_WARN, "serving the version before", LOG_S("plugin", served->id),
+              LOG_S("folder", served->folder), LOG_B("hash", served->hash, 12));
+  mem_free(dir);
+  mem_free(hash);
+  return is_taken;
+}
+
 // Loads the folder's present version if it is a new one. True when the live version changed.
 static bool load(Keeper *keeper, Served *served)
 {
-  Problems problems = { 0 };
   char hash[CONTENT_HASH_LEN + 1], *dir = NULL;
-  Package *package = NULL, *mine = NULL;
-  char *id = NULL;
   Err err = { 0 };
-  bool is_changed = false;
+  bool is_changed;
   if (snapshot_hash(served->folder, hash, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not read", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
-    return false;
+    return !served->id && take_last_good(keeper, served);
   }
   if (strcmp(hash, served->hash) == 0)
     set_error(served, NULL);
@@ -104,53 +157,16 @@ static bool load(Keeper *keeper, Served *served)
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not copied", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
-    return false;
+    return !served->id && take_last_good(keeper, served);
   }
-  package = package_read(dir, &problems);
-  if (package)
-    mine = package_read(dir, &problems);
-  if (!mine) {
-    set_problem(served, &problems);
-    keeper_log_problems(&problems, served->folder);
-    goto done;
-  }
-  id = package_id(package);
-  if (id_is_taken(keeper, served, id)) {
-    set_error(served, "another plugin has the same author and name");
-    log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
-              LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
-    goto done;
-  }
-  if (served->id && strcmp(served->id, id) != 0)
-    unload(keeper, served);
-  if (worker_load_plugin(keeper->worker, package, dir, hash, &err) < 0) {
-    set_error(served, err.text);
-    log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
-              LOG_S("folder", served->folder), LOG_S("error", err.text),
-              LOG_S("serving", served->hash[0] ? "the last good version" : "nothing"));
-    goto done;
-  }
-  package = NULL; // the worker's
-  mem_free(served->name);
-  mem_free(served->id);
-  package_free(served->package);
-  served->name = mem_string(mine->name);
-  served->id = mem_string(id);
-  served->package = mine;
-  mine = NULL;
-  memcpy(served->hash, hash, sizeof hash);
+  is_changed = take_snapshot(keeper, served, dir, hash) == 0;
+  mem_free(dir);
+  if (!is_changed)
+    return !served->id && take_last_good(keeper, served);
   served->failed_hash[0] = '\0';
   set_error(served, NULL);
-  is_changed = true;
-  log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
-            LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
-done:
-  mem_free(id);
-  package_free(package);
-  package_free(mine);
-  problems_free(&problems);
-  mem_free(dir);
-  return is_changed;
+  served->is_news = true;
+  return true;
 }
 
 static bool is_hash_used(void *context, const char *hash)
@@ -185,7 +201,7 @@ static bool load_all(Keeper *keeper)
       continue;
     }
     log_event(LOG_INFO, "plugin removed", LOG_S("folder", served->folder));
-    unload(keeper, served);
+    forget(served);
     *link = served->next;
     mem_free(served->folder);
     mem_free(served->error);
@@ -203,12 +219,29 @@ static void told(Keeper *keeper)
     keeper->on_change(keeper->context);
 }
 
+static void tell_news(Keeper *keeper)
+{
+  Served *served;
+  for (served = keeper->served; served; served = served->next) {
+    if (served->is_news)
+      log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
+                LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
+    served->is_news = false;
+  }
+}
+
+static void publish(Keeper *keeper)
+{
+  keeper_apply_endpoints(keeper);
+  tell_news(keeper);
+}
+
 static void on_plugins_change(void *context)
 {
   Keeper *keeper = context;
   if (!load_all(keeper))
     return;
-  keeper_apply_endpoints(keeper);
+  publish(keeper);
   told(keeper);
 }
 
@@ -251,6 +284,19 @@ static void watch_all(Keeper *keeper)
     add_watch(keeper, config->watched[i], on_config_change);
 }
 
+static bool is_same_listen(const ConfigListen *a, const ConfigListen *b)
+{
+  return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static void tell_restart(const Config *old, const Config *config)
+{
+  if (!is_same_listen(&old->public_listen, &config->public_listen) ||
+      !is_same_listen(&old->admin_listen, &config->admin_listen) ||
+      strcmp(old->data_dir, config->data_dir) != 0)
+    log_write(LOG_WARN, "listening addresses and the data folder change with a restart only", NULL);
+}
+
 void keeper_reload(Keeper *keeper)
 {
   Err err;
@@ -260,56 +306,72 @@ void keeper_reload(Keeper *keeper)
     config_free(config);
     config = NULL;
   }
-  if (!config || worker_configure(keeper->worker, config, &err) < 0) {
+  if (!config || worker_check_config(config, &err) < 0 ||
+      scoreboard_put_config(config->text, config->text_len, &err) < 0) {
     log_event(LOG_ERROR, "configuration not loaded", LOG_S("error", err.text),
               LOG_S("serving", "the last good configuration"));
     config_free(config);
     return;
   }
   keeper->config = config;
+  scoreboard_set_wishes(&(ScoreWishes){ config->workers, config->drain_ms, config->stuck_ms });
+  scoreboard_raise();
   load_all(keeper);
-  keeper_apply_endpoints(keeper);
+  publish(keeper);
+  tell_restart(old, config);
   config_free(old);
   watch_all(keeper);
   log_event(LOG_INFO, "configuration loaded", LOG_S("file", config->file ? config->file : "-"));
   told(keeper);
 }
 
-Keeper *keeper_new(Loop *loop, Worker *worker, Store *store, const ConfigSources *sources,
-                   Config *config, bool watches, void (*on_change)(void *context), void *context,
-                   Err *err)
+Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
 {
   Keeper *keeper = mem_zero(1, sizeof *keeper);
-  keeper->loop = loop;
-  keeper->worker = worker;
-  keeper->store = store;
-  keeper->sources = *sources;
+  keeper->registry = registry_open(config->data_dir, options->is_first, err);
+  if (!keeper->registry) {
+    mem_free(keeper);
+    config_free(config);
+    return NULL;
+  }
+  keeper->loop = options->loop;
+  keeper->store = options->store;
+  keeper->sources = *options->sources;
+  keeper->public_port = options->public_port;
   keeper->config = config;
-  keeper->watches = watches;
-  keeper->on_change = on_change;
-  keeper->context = context;
-  keeper->book = endpoint_book_open(keeper, store, config->data_dir, err);
+  keeper->watches = options->watches;
+  keeper->is_first = options->is_first;
+  keeper->on_change = options->on_change;
+  keeper->on_publish = options->on_publish;
+  keeper->context = options->context;
+  keeper->book = endpoint_book_open(keeper, keeper->store, config->data_dir, err);
   if (!keeper->book) {
+    registry_close(keeper->registry);
+    config_free(config);
     mem_free(keeper);
     return NULL;
   }
+  if (keeper->is_first)
+    keeper_restore_suspects(keeper);
   load_all(keeper);
+  keeper->is_first = false;
+  publish(keeper);
   snapshot_sweep(config->data_dir, is_hash_used, keeper);
-  keeper_apply_endpoints(keeper);
   watch_all(keeper);
+  keeper_watch_suspects(keeper);
   return keeper;
 }
 
 void keeper_free(Keeper *keeper)
 {
   unwatch(keeper);
+  timer_stop(&keeper->suspects);
+  registry_close(keeper->registry);
   endpoint_book_free(keeper->book);
   while (keeper->served) {
     Served *served = keeper->served;
     keeper->served = served->next;
-    package_free(served->package);
-    mem_free(served->name);
-    mem_free(served->id);
+    forget(served);
     mem_free(served->folder);
     mem_free(served->error);
     mem_free(served);

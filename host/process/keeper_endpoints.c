@@ -5,7 +5,9 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "../dispatch/hook_url.h"
+#include "demo_settings.h"
 #include "endpoint_book_parts.h"
 
 static void kept_free(Kept *kept)
@@ -51,25 +53,55 @@ bool keeper_has_hook(const Keeper *keeper, const char *hook_id)
 
 // --- publishing ----------------------------------------------------------------------------------
 
-void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
-                             const char *plugin, const char *served, bool is_enabled)
+static void begin(Keeper *keeper)
 {
-  EndpointTable *table = worker_endpoints(keeper->worker);
-  Buffer settings = { 0 };
-  Err err = { 0 };
-  if (served_settings_open(endpoint_book_secrets(keeper->book), hook_id, served, &settings, &err) <
-      0)
-    log_event(LOG_ERROR, "endpoint not published", LOG_S("endpoint", name), LOG_S("plugin", plugin),
-              LOG_S("error", err.text));
-  else
-    endpoint_table_set(table, hook_id, name, endpoint_table_plugin(table, plugin), settings.bytes,
-                       is_enabled);
-  buffer_free(&settings);
+  registry_begin(keeper->registry);
+  keeper->is_publishing = true;
+}
+
+static void commit(Keeper *keeper)
+{
+  bool is_changed;
+  Err err;
+  keeper->is_publishing = false;
+  if (registry_commit(keeper->registry, &is_changed, &err) < 0)
+    log_event(LOG_ERROR, "what is served could not be published", LOG_S("error", err.text));
+  if (is_changed)
+    scoreboard_raise();
+}
+
+// A single change; within a greater one it becomes part of that.
+static bool begin_one(Keeper *keeper)
+{
+  if (keeper->is_publishing)
+    return false;
+  begin(keeper);
+  return true;
+}
+
+static void commit_one(Keeper *keeper, bool has_begun)
+{
+  if (!has_begun)
+    return;
+  commit(keeper);
+  if (keeper->on_publish)
+    keeper->on_publish(keeper->context);
+}
+
+void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
+                             const char *plugin, const char *settings, bool is_enabled)
+{
+  bool has_begun = begin_one(keeper);
+  registry_put_endpoint(keeper->registry,
+                        &(RegistryEndpoint){ hook_id, name, plugin, settings, is_enabled });
+  commit_one(keeper, has_begun);
 }
 
 void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id)
 {
-  endpoint_table_remove(worker_endpoints(keeper->worker), span_of(hook_id));
+  bool has_begun = begin_one(keeper);
+  registry_remove_endpoint(keeper->registry, hook_id);
+  commit_one(keeper, has_begun);
 }
 
 // --- endpoints of the configuration --------------------------------------------------------------
@@ -204,7 +236,7 @@ static HookPlaceOutside outside_of(const Keeper *keeper, char listener[80])
   const char *host = config->public_listen.host;
   bool is_v6 = strchr(host, ':') != NULL;
   snprintf(listener, 80, "%s%s%s:%d", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
-           worker_port(keeper->worker));
+           keeper->public_port);
   return (HookPlaceOutside){ .public_url = config->public_url,
                              .base_domain = config->base_domain,
                              .host = span_of(listener) };
@@ -225,30 +257,43 @@ static void warn_local_url(Keeper *keeper)
   keeper->is_url_told = is_local;
 }
 
+static bool keep_unasked(Keeper *keeper, const Served *served, Kept *kept)
+{
+  YamlDoc *settings = demo_settings(served->package, !keeper->config->file);
+  bool is_plain = keeper_find_plugin(keeper, served->name) == served;
+  const ConfigEndpoint endpoint = { .plugin = is_plain ? served->name : served->id,
+                                    .name = served->name,
+                                    .is_enabled = true,
+                                    .settings = yaml_root(settings) };
+  bool is_kept = keep_endpoint(keeper, &endpoint, kept);
+  yaml_doc_free(settings);
+  return is_kept;
+}
+
 void keeper_apply_endpoints(Keeper *keeper)
 {
-  static const YamlNode no_settings = { .type = YAML_MAP, .line = 1, .column = 1 };
   const Config *config = keeper->config;
   const Served *served;
   uint32_t i, count = 0, room = config->endpoint_count;
   Kept *kept;
-  for (served = keeper->served; served; served = served->next)
+  begin(keeper);
+  for (served = keeper->served; served; served = served->next) {
     room++;
+    if (served->id)
+      registry_put_plugin(keeper->registry, &(RegistryPlugin){ served->id, served->dir,
+                                                               served->hash, served->folder });
+  }
   kept = mem_zero(room, sizeof *kept);
   for (i = 0; i < config->endpoint_count; i++)
     count += keep_endpoint(keeper, &config->endpoints[i], &kept[count]);
   // While a plugin is being written it has an address without being asked for one.
   for (served = keeper->served; served && keeper->watches; served = served->next) {
-    bool is_plain = served->name && keeper_find_plugin(keeper, served->name) == served;
-    const ConfigEndpoint endpoint = { .plugin = is_plain ? served->name : served->id,
-                                      .name = served->name,
-                                      .is_enabled = true,
-                                      .settings = &no_settings };
     if (served->name && !has_endpoint(keeper, served))
-      count += keep_endpoint(keeper, &endpoint, &kept[count]);
+      count += keep_unasked(keeper, served, &kept[count]);
   }
   endpoint_book_apply(keeper->book);
-  endpoint_table_sweep(worker_endpoints(keeper->worker));
+  registry_remove_others(keeper->registry);
+  commit(keeper);
   keeper_free_endpoints(keeper);
   keeper->kept = kept;
   keeper->kept_count = count;

@@ -4,8 +4,10 @@
 #ifndef MOONHOOK_PROCESS_KEEPER_PARTS_H
 #define MOONHOOK_PROCESS_KEEPER_PARTS_H
 
+#include "../plugin/package.h"
 #include "../plugin/snapshot.h"
 #include "../plugin/watch.h"
+#include "../store/registry.h"
 #include "keeper.h"
 
 // A plugin that is served, as the keeper knows it.
@@ -13,11 +15,13 @@ typedef struct Served {
   struct Served *next;
   char *name, *folder;
   char *id;                               // "author/name"
+  char *dir;                              // the snapshot
   char hash[CONTENT_HASH_LEN + 1];        // of the live version; "" when none could be loaded
   char failed_hash[CONTENT_HASH_LEN + 1]; // of the last version that could not: told once
   Package *package;                       // a reading of the live version
   char *error;                            // why the folder's present version is not; or NULL
   bool is_seen;
+  bool is_news; // its loading is yet to be told
 } Served;
 
 // An endpoint of the configuration (in `dev`, of a plugin that has none there); kept to show it and
@@ -34,8 +38,9 @@ typedef struct {
 
 struct Keeper {
   Loop *loop;
-  Worker *worker;
   Store *store;
+  Registry *registry;
+  int public_port;
   ConfigSources sources;
   Config *config;
   Served *served;
@@ -43,26 +48,36 @@ struct Keeper {
   uint32_t kept_count;
   struct EndpointBook *book; // endpoints made by the admin API
   bool watches;
-  bool is_url_told; // that endpoints' URLs lead nowhere
+  bool is_publishing;       // a transaction of the registry is open
+  bool is_first;            // nobody has proven anything yet
+  Timer suspects;           // until the next look at them
+  uint32_t suspect_changes; // that were kept
+  bool is_url_told;         // that endpoints' URLs lead nowhere
   Watch **watch;
   uint32_t watch_count;
   void (*on_change)(void *context);
+  void (*on_publish)(void *context);
   void *context;
 };
 
 const Served *keeper_find_plugin(const Keeper *keeper, const char *name); // "name", "author/name"
 void keeper_log_problems(const Problems *problems, const char *folder);
 
-// Publishes every endpoint there is now, and takes back those that are gone.
+// Publishes every plugin and endpoint there is now, takes back those that are gone, and raises the
+// generation if that changed anything.
 void keeper_apply_endpoints(Keeper *keeper);
+// Publishes one endpoint, or takes it back. Within keeper_apply_endpoints they become part of it;
+// else every worker serves them so from its next request on. `settings`: as served_settings_seal
+// gives them; `plugin`: "author/name".
+void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
+                             const char *plugin, const char *settings, bool is_enabled);
+void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
 void keeper_free_endpoints(Keeper *keeper);
 
-// Publishes one endpoint, or takes it back. `served`: its settings as served_settings_seal gives
-// them; `plugin`: "author/name".
-void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
-                             const char *plugin, const char *served, bool is_enabled);
-void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
+// --- keeper_suspects.c: what the scoreboard has of them outlives a restart
 
+void keeper_restore_suspects(Keeper *keeper);
+void keeper_watch_suspects(Keeper *keeper);
 const Kept *keeper_find_kept(const Keeper *keeper, Span id);     // NULL: none
 bool keeper_has_hook(const Keeper *keeper, const char *hook_id); // an endpoint of the configuration
 // The public URL of a hook id, no final slash.

@@ -7,9 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "admin.h"
+#include "child.h"
 #include "keeper.h"
+#include "worker.h"
 
 typedef struct {
   Loop *loop;
@@ -17,14 +21,15 @@ typedef struct {
   Worker *worker;
   Keeper *keeper;
   Admin *admin;
-  Config *config; // until the keeper takes it
+  Config *config;  // until the keeper takes it
+  Sockets sockets; // until worker and admin take them
   const RunOptions *options;
   uv_signal_t term, interrupt, hangup;
   Timer drain;    // while stopping
   uint32_t stops; // how often a signal asked
 } Host;
 
-enum { DRAIN_MS = 30000 };
+enum { PORTS_TRIED = 20 };
 
 // --- stopping ------------------------------------------------------------------------------------
 
@@ -46,8 +51,8 @@ static void on_stopped(void *context)
 static void on_drain_over(Timer *timer)
 {
   Host *host = (Host *)((char *)timer - offsetof(Host, drain));
-  log_event(LOG_WARN, "not everything ended in time, breaking it off", LOG_I("drain_ms", DRAIN_MS));
-  worker_stop(host->worker, true, on_stopped, host);
+  log_write(LOG_WARN, "not everything ended in time, breaking it off", NULL);
+  worker_stop(host->worker, WORKER_STOP_NOW, on_stopped, host);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int number)
@@ -56,8 +61,8 @@ static void on_stop_signal(uv_signal_t *handle, int number)
   log_event(LOG_INFO, "stopping", LOG_S("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
   admin_set_ready(host->admin, false);
   if (host->stops == 0)
-    timer_start(host->loop, &host->drain, DRAIN_MS, on_drain_over);
-  worker_stop(host->worker, host->stops++ > 0, on_stopped, host);
+    timer_start(host->loop, &host->drain, worker_drain_ms(host->worker), on_drain_over);
+  worker_stop(host->worker, host->stops++ > 0 ? WORKER_STOP_NOW : WORKER_STOP, on_stopped, host);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -90,10 +95,9 @@ static void close_down(Host *host)
   uv_close((uv_handle_t *)&host->interrupt, NULL);
   uv_close((uv_handle_t *)&host->hangup, NULL);
   uv_run(loop_uv(host->loop), UV_RUN_NOWAIT); // close callbacks
-  log_event(LOG_INFO, "closed", LOG_I("open_handles", loop_open_handles(host->loop)),
-            LOG_I("live_tasks", tasks), LOG_I("live_states", states));
-  log_flush();
+  child_log_closed("host", host->loop, tasks, states);
   loop_free(host->loop);
+  scoreboard_close();
 }
 
 // --- starting ------------------------------------------------------------------------------------
@@ -110,21 +114,45 @@ static void log_listener(const char *name, const ConfigListen *listen, int port)
               LOG_S("listener", name), LOG_I("wanted", listen->port), LOG_I("port", port));
 }
 
-static void log_ready(const Host *host)
+void run_log_listening(const Config *config, const Sockets *sockets)
 {
-  const Config *config = keeper_config(host->keeper);
-  log_listener("admin", &config->admin_listen, admin_port(host->admin));
-  log_listener("public", &config->public_listen, worker_port(host->worker));
+  log_listener("admin", &config->admin_listen, http_bound_port(sockets->admin_fd));
+  log_listener("public", &config->public_listen, http_bound_port(sockets->public_fd));
+}
+
+static int open_socket(const ConfigListen *listen, bool may_move, Err *err)
+{
+  int port = listen->port, tries = may_move && !listen->is_asked && port ? PORTS_TRIED : 1, fd;
+  do
+    fd = http_bind(listen->host, port++, err);
+  while (fd < 0 && --tries > 0 && err->code == UV_EADDRINUSE);
+  return fd;
+}
+
+int run_open_sockets(const Config *config, bool is_dev, Sockets *sockets, Err *err)
+{
+  sockets->admin_fd = -1;
+  sockets->public_fd = open_socket(&config->public_listen, is_dev, err);
+  if (sockets->public_fd >= 0)
+    sockets->admin_fd = open_socket(&config->admin_listen, is_dev, err);
+  return sockets->admin_fd >= 0 ? 0 : err->code;
 }
 
 static void on_change(void *context)
 {
   Host *host = context;
+  worker_look(host->worker);
   if (host->options->print_urls)
     keeper_log_urls(host->keeper);
 }
 
-static int make_data_dir(const char *path, Err *err)
+static void on_publish(void *context)
+{
+  Host *host = context;
+  worker_look(host->worker);
+}
+
+int run_make_data_dir(const char *path, Err *err)
 {
   char *copy = mem_string(path), *at;
   int rc = 0;
@@ -148,70 +176,124 @@ static int make_data_dir(const char *path, Err *err)
 static int start(Host *host, const ConfigSources *sources, Err *err)
 {
   const Config *config = host->config;
-  bool is_dev = host->options->is_dev;
-  int rc = make_data_dir(config->data_dir, err);
+  KeeperOptions options = { .loop = host->loop,
+                            .sources = sources,
+                            .watches = true,
+                            .is_first = true,
+                            .on_change = on_change,
+                            .on_publish = on_publish,
+                            .context = host };
+  int rc = run_make_data_dir(config->data_dir, err);
+  if (rc == 0)
+    rc = scoreboard_open(err);
+  if (rc == 0)
+    rc = scoreboard_put_config(config->text, config->text_len, err);
   if (rc < 0)
     return rc;
-  host->store = store_open(host->loop, config->data_dir, err);
+  scoreboard_sit_down(scoreboard_take_line(PROCESS_WORKER, 1));
+  host->store = store_open(host->loop, config->data_dir, true, err);
   if (!host->store)
     return err->code;
-  host->worker = worker_new(host->loop, host->store, is_dev);
-  rc = worker_start(host->worker, config, err);
-  if (rc == 0)
-    rc = worker_listen(host->worker, &config->public_listen, &config->limits,
-                       is_dev && !config->public_listen.is_asked, err);
+  rc = run_open_sockets(config, true, &host->sockets, err);
   if (rc < 0)
     return rc;
-  host->admin =
-      admin_new(host->loop, &config->admin_listen, is_dev && !config->admin_listen.is_asked, err);
-  if (!host->admin)
-    return err->code;
-  host->keeper = keeper_new(host->loop, host->worker, host->store, sources, host->config, is_dev,
-                            on_change, host, err);
+  options.store = host->store;
+  options.public_port = http_bound_port(host->sockets.public_fd);
+  host->config = NULL; // the keeper's
+  host->keeper = keeper_new(&options, (Config *)(uintptr_t)config, err);
   if (!host->keeper)
     return err->code;
-  host->config = NULL; // the keeper's
+  host->worker = worker_new(host->loop, host->store, true);
+  rc = worker_follow(host->worker, config->data_dir, sources, scoreboard_config_version(), err);
+  if (rc == 0)
+    rc = worker_start(host->worker, config, err);
+  if (rc < 0)
+    return rc;
+  worker_look(host->worker);
+  rc = worker_listen(host->worker, host->sockets.public_fd, &config->limits, err);
+  if (rc < 0)
+    return rc;
+  host->admin = admin_new(host->loop, host->sockets.admin_fd, err);
+  if (!host->admin)
+    return err->code;
   return admin_serve(host->admin, host->keeper, err);
 }
 
-int run_host(const ConfigSources *sources, const RunOptions *options)
+// All of it in this process.
+static int run_single(const ConfigSources *sources, const RunOptions *options, Config *config)
 {
-  Host host = { .options = options };
+  Host host = { .options = options, .config = config, .sockets = { -1, -1 } };
   Err err = { 0 };
-  bool is_pretty;
   int rc;
-  host.config = config_read(sources, &err);
-  host.loop = host.config ? loop_new(&err) : NULL;
+  host.loop = loop_new(&err);
   if (!host.loop) {
     fprintf(stderr, "moonhook: %s\n", err.text);
-    config_free(host.config);
+    config_free(config);
     return 1;
   }
-  is_pretty = host.config->log_format == LOG_FORMAT_PRETTY ||
-              (host.config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN); // a file that may not grow: an error like any other
-  log_open(STDERR_FILENO, is_pretty, host.config->log_level);
   watch_signal(&host, &host.term, on_stop_signal, SIGTERM);
   watch_signal(&host, &host.interrupt, on_stop_signal, SIGINT);
   watch_signal(&host, &host.hangup, on_hangup, SIGHUP);
   rc = start(&host, sources, &err);
   if (rc < 0) {
     fprintf(stderr, "moonhook: %s\n", err.text);
-    log_open(STDERR_FILENO, is_pretty, LOG_ERROR); // that line says it all
+    log_open(STDERR_FILENO, false, LOG_ERROR); // that line says it all
     if (!host.worker)
       host.worker = worker_new(host.loop, NULL, false);
-    worker_stop(host.worker, true, on_stopped, &host);
+    worker_stop(host.worker, WORKER_STOP_NOW, on_stopped, &host);
   } else {
+    scoreboard_mine()->is_ready = true;
     admin_set_ready(host.admin, true);
     if (options->print_urls)
       keeper_log_urls(host.keeper);
-    if (options->is_dev)
-      keeper_print_urls(host.keeper, stdout);
-    log_ready(&host);
+    keeper_print_urls(host.keeper, stdout);
+    run_log_listening(keeper_config(host.keeper), &host.sockets);
     log_flush();
   }
   loop_run(host.loop);
   close_down(&host);
   return rc < 0;
+}
+
+// Reads and makes everything that needs no port and no data; talks to nobody.
+int run_check(const ConfigSources *sources, Config *config)
+{
+  Err err = { 0 };
+  Loop *loop = loop_new(&err);
+  Worker *worker = loop ? worker_new(loop, NULL, false) : NULL;
+  int rc = worker ? worker_start(worker, config, &err) : UV_ENOMEM;
+  (void)sources;
+  if (rc < 0)
+    fprintf(stderr, "moonhook: %s\n", err.text);
+  config_free(config);
+  return rc < 0; // the process ends: nothing is taken apart
+}
+
+int run_host(const ConfigSources *sources, const RunOptions *options)
+{
+  Err err = { 0 };
+  Config *config = config_read(sources, &err);
+  ConfigSources named = *sources;
+  char *file;
+  bool is_pretty;
+  int rc;
+  if (!config) {
+    fprintf(stderr, "moonhook: %s\n", err.text);
+    return 1;
+  }
+  is_pretty = config->log_format == LOG_FORMAT_PRETTY ||
+              (config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); // a file that may not grow: an error like any other
+  log_open(STDERR_FILENO, is_pretty, config->log_level);
+  file = mem_string(config->file);
+  named.file = file; // the one that was found, from now on
+  if (options->checks_only)
+    rc = run_check(&named, config);
+  else if (options->is_dev)
+    rc = run_single(&named, options, config);
+  else
+    rc = run_master(&named, options, config);
+  mem_free(file);
+  return rc;
 }

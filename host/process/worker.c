@@ -5,26 +5,18 @@
 
 #include "../base/file.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "../script/channel.h"
 #include "../script/task.h"
+#include "worker_parts.h"
 
 enum {
   MAX_SOURCE_BYTES = 4 * 1024 * 1024,
-  PORTS_TRIED = 20,
   LOOK_AGAIN_MS = 5,
-  NOW_GRACE_MS = 100
-};
-
-struct Worker {
-  Loop *loop;
-  Runtime runtime;
-  Dispatch *dispatch;
-  State *local;
-  HttpServer *server;
-  bool is_dev, is_http_gone, is_stopping;
-  Timer look_again; // while stopping: until the last task and state are gone
-  void (*on_stopped)(void *context);
-  void *context;
+  NOW_GRACE_MS = 100,
+  LEAVE_MS = 30,     // for the last words to leave
+  RETIRED_MS = 1000, // that idle connections stay when a fresh worker takes over
+  BALANCE_SLACK = 4,
 };
 
 static Stream *open_local(void *context, const char *kind, Span body)
@@ -136,7 +128,18 @@ static DispatchConfig dispatch_config(const Worker *worker, const Config *config
                        .proxies = { config->trusted_proxies.list, config->trusted_proxies.count },
                        .is_dev = worker->is_dev,
                        .head_ms = 60000,
-                       .idle_ms = 120000 };
+                       .idle_ms = 120000,
+                       .refresh = worker->registry ? worker_refresh : NULL,
+                       .refresh_context = (void *)(uintptr_t)worker };
+}
+
+int worker_check_config(const Config *config, Err *err)
+{
+  Backends *backends = make_backends(config, err);
+  if (!backends)
+    return err->code;
+  backends_release(backends);
+  return 0;
 }
 
 int worker_configure(Worker *worker, const Config *config, Err *err)
@@ -163,6 +166,7 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   }
   runtime->demo_pause_ms = config->demo_pause_ms;
   runtime->demo_seed = config->demo_seed;
+  worker->drain_ms = config->drain_ms;
   if (worker->dispatch)
     dispatch_configure(worker->dispatch, &dispatch);
   return 0;
@@ -200,41 +204,29 @@ int worker_start(Worker *worker, const Config *config, Err *err)
 
 // --- what is served ------------------------------------------------------------------------------
 
-int worker_listen(Worker *worker, const ConfigListen *listen, const HttpLimits *limits,
-                  bool may_move, Err *err)
+// Whether this worker has its share of the connections: then the others take what comes.
+static bool may_accept(const HttpServer *server)
 {
-  int port = listen->port, tries = may_move && port ? PORTS_TRIED : 1;
-  for (; tries > 0; tries--, port++) {
-    worker->server = http_server_new(worker->loop, listen->host, port, limits, &dispatch_handler,
-                                     worker->dispatch, err);
-    if (worker->server || err->code != UV_EADDRINUSE)
-      break;
+  uint32_t i, mine = http_server_connections(server);
+  uint64_t all = 0, workers = 0;
+  const ScoreLine *line;
+  for (i = 0; (line = scoreboard_line(i)) != NULL; i++) {
+    if (line->role != PROCESS_WORKER || line->pid == 0 || !line->is_ready || line->is_draining)
+      continue;
+    workers++;
+    all += line->connections;
   }
-  return worker->server ? 0 : err->code;
+  return workers < 2 || (uint64_t)mine * workers <= all + (uint64_t)BALANCE_SLACK * workers;
 }
 
-int worker_port(const Worker *worker)
+int worker_listen(Worker *worker, int fd, const HttpLimits *limits, Err *err)
 {
-  return worker->server ? http_server_port(worker->server) : 0;
-}
-
-int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
-                       Err *err)
-{
-  Generation *generation =
-      generation_load(&worker->runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err);
-  char *id;
-  if (!generation)
+  worker->server =
+      http_server_new(worker->loop, fd, limits, &dispatch_handler, worker->dispatch, err);
+  if (!worker->server)
     return err->code;
-  id = package_id(package);
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), id), generation);
-  mem_free(id);
+  http_server_share(worker->server, may_accept, &scoreboard_mine()->connections);
   return 0;
-}
-
-void worker_unload_plugin(Worker *worker, const char *id)
-{
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), id), NULL);
 }
 
 EndpointTable *worker_endpoints(Worker *worker)
@@ -255,6 +247,7 @@ static void on_look_again(Timer *timer)
 static void on_client_closed(void *context)
 {
   Worker *worker = context;
+  worker_unfollow(worker);
   worker->on_stopped(worker->context);
 }
 
@@ -286,25 +279,59 @@ static void on_http_closed(void *context)
   look_again(worker);
 }
 
-void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context), void *context)
+static void on_retired(Timer *timer)
 {
-  if (worker->is_stopping && is_now)
-    task_cancel_all(&worker->runtime, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
-  if (worker->is_stopping && (!is_now || worker->is_http_gone))
-    return;
+  Worker *worker = (Worker *)((char *)timer - offsetof(Worker, retired));
+  if (worker->server)
+    http_server_stop(worker->server, false, on_http_closed, worker);
+}
+
+static void on_break_off(Timer *timer)
+{
+  Worker *worker = (Worker *)((char *)timer - offsetof(Worker, break_off));
+  timer_stop(&worker->retired);
+  if (worker->server)
+    http_server_stop(worker->server, true, on_http_closed, worker);
+}
+
+// Streams of events hear why they end, and what was written leaves first.
+static void stop_now(Worker *worker)
+{
+  if (worker->dispatch)
+    dispatch_end_all(worker->dispatch, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
+  task_cancel_all(&worker->runtime, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
+  if (!timer_is_running(&worker->break_off))
+    timer_start(worker->loop, &worker->break_off, LEAVE_MS, on_break_off);
+}
+
+void worker_stop(Worker *worker, WorkerStop how, void (*on_stopped)(void *context), void *context)
+{
+  bool was_stopping = worker->is_stopping;
   worker->is_stopping = true;
   worker->on_stopped = on_stopped;
   worker->context = context;
-  if (is_now)
-    task_cancel_all(&worker->runtime, "server_shutdown", "the server is stopping", NOW_GRACE_MS);
-  if (worker->server)
-    http_server_stop(worker->server, is_now, on_http_closed, worker);
-  else
+  scoreboard_mine()->is_draining = true;
+  timer_stop(&worker->withdrawn);
+  if (worker->is_http_gone)
+    how = how == WORKER_STOP_NOW ? how : WORKER_STOP;
+  if (!worker->server && !worker->is_http_gone) { // it never listened
     on_http_closed(worker);
+  } else if (how == WORKER_STOP_NOW) {
+    stop_now(worker);
+  } else if (how == WORKER_STOP && worker->server) {
+    timer_stop(&worker->retired);
+    http_server_stop(worker->server, false, on_http_closed, worker);
+  } else if (!was_stopping && worker->server) {
+    http_server_retire(worker->server);
+    timer_start(worker->loop, &worker->retired, RETIRED_MS, on_retired);
+  }
 }
 
 void worker_free(Worker *worker)
 {
+  timer_stop(&worker->break_off);
+  timer_stop(&worker->retired);
+  worker_unfollow(worker);
   task_free_unused(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);
@@ -313,6 +340,11 @@ void worker_free(Worker *worker)
   mem_free(worker->runtime.apps_json);
   free_sources(&worker->runtime);
   mem_free(worker);
+}
+
+uint32_t worker_drain_ms(const Worker *worker)
+{
+  return worker->drain_ms;
 }
 
 uint32_t worker_live_tasks(const Worker *worker)

@@ -1,5 +1,5 @@
 // A worker: one loop that serves HTTP, one lua_State per plugin generation, the local apps' state,
-// the outgoing client. What it serves is told to it by the keeper.
+// the outgoing client. What it serves it reads in the registry, which the keeper writes.
 #ifndef MOONHOOK_PROCESS_WORKER_H
 #define MOONHOOK_PROCESS_WORKER_H
 
@@ -8,28 +8,36 @@
 
 typedef struct Worker Worker;
 
+typedef enum {
+  WORKER_RETIRE,  // another takes over: no new connections; each closes after its next reply
+  WORKER_STOP,    // no new connections, idle ones are closed, active requests end
+  WORKER_STOP_NOW // they are ended: with an event where the stream has such, broken off where not
+} WorkerStop;
+
 Worker *worker_new(Loop *loop, Store *store, bool is_dev); // `store` may be NULL
 // Makes what it serves with. The configuration is read, not kept. After an error worker_stop and
 // worker_free are still due, as always.
 int worker_start(Worker *worker, const Config *config, Err *err);
-// Listens; with may_move the next free port is taken when the wanted one is in use.
-int worker_listen(Worker *worker, const ConfigListen *listen, const HttpLimits *limits,
-                  bool may_move, Err *err);
-int worker_port(const Worker *worker); // 0 before worker_listen
+// Serves what the registry in `data_dir` has, now and whenever the generation moves; the
+// configuration is taken from the scoreboard then, the rest of its sources (borrowed) from here.
+// `config_version` is that of the configuration which worker_start gets. Before worker_start.
+int worker_follow(Worker *worker, const char *data_dir, const ConfigSources *sources,
+                  uint64_t config_version, Err *err);
+void worker_look(Worker *worker); // follows now, without waiting for a request to notice
+// Takes connections of the listening socket `fd`, which it takes, as its share among the workers.
+int worker_listen(Worker *worker, int fd, const HttpLimits *limits, Err *err);
 
 // Takes over what may change while it runs: backends, apps, public address, times.
 int worker_configure(Worker *worker, const Config *config, Err *err);
-// Loads a checked package from its snapshot and makes it the live one; the old one goes on serving
-// when this fails. Takes the package on success.
-int worker_load_plugin(Worker *worker, Package *package, const char *dir, const char *hash,
-                       Err *err);
-void worker_unload_plugin(Worker *worker, const char *id); // "author/name", as package_id
+// Whether worker_configure would take it.
+int worker_check_config(const Config *config, Err *err);
 EndpointTable *worker_endpoints(Worker *worker);
 
-// Stops: no new connections, active requests end (or are broken at once with is_now). on_stopped
-// comes when nothing is left; then worker_free.
-void worker_stop(Worker *worker, bool is_now, void (*on_stopped)(void *context), void *context);
+// Stops; may be called again with more haste. on_stopped comes when nothing is left; then
+// worker_free.
+void worker_stop(Worker *worker, WorkerStop how, void (*on_stopped)(void *context), void *context);
 void worker_free(Worker *worker);
+uint32_t worker_drain_ms(const Worker *worker); // that requests have to end
 uint32_t worker_live_tasks(const Worker *worker);
 uint32_t worker_live_states(const Worker *worker);
 

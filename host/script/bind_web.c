@@ -176,6 +176,11 @@ static int l_open(lua_State *L)
     header_list_free(&headers);
     return push_failure(L, "invalid_param", "expected at most 200 headers of 64 KiB altogether");
   }
+  if (runtime->web_relay) {
+    header_list_add(&headers, span_of("X-Moonhook-Url"), span_of(out.url));
+    out.url = runtime->web_relay;
+    out.policy = NULL;
+  }
   out.headers = &headers;
   call->stream = client_open(runtime->client, &out);
   header_list_free(&headers);

@@ -40,6 +40,9 @@ typedef struct Runtime {
   uint32_t app_source_count;
   uint32_t catalogue_version; // raised whenever one of the three above changed
   const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
+  // In specs: where plugins' own HTTP calls go, whatever they address; the address itself travels
+  // in X-Moonhook-Url. NULL: into the world.
+  const char *web_relay;
   // Opens a call of the built-in backend `local`; never NULL when set.
   Stream *(*local_open)(void *context, const char *kind, Span body);
   void *local_context;

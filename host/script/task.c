@@ -8,6 +8,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "task_failure.h"
 
 // Identities; their addresses are what Lua sees as light userdata.
@@ -35,7 +36,8 @@ struct Task {
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t children;  // of a root: spawned and not over
   char request_id[65];
-  int after_ref; // see task_after_ref; given back at the end
+  const char *endpoint, *version; // see task_set_place; NULL: none
+  int after_ref;                  // see task_after_ref; given back at the end
   Timer grace;
   char cancel_code[40];
   char cancel_message[80];
@@ -297,7 +299,9 @@ static bool step(Task *task)
   task->phase = PHASE_RUNNING;
   task->refusals = 0;
   state_set_current(task->state, task);
+  scoreboard_enter(state_id(task->state), task->version, task->endpoint, task->request_id);
   status = lua_resume(co, nargs);
+  scoreboard_leave();
   state_set_current(task->state, NULL);
   if (task->is_stopped) {
     lua_sethook(co, NULL, 0, 0);
@@ -364,6 +368,12 @@ void task_set_request_id(Task *task, const char *request_id)
   size_t len = strnlen(request_id, sizeof task->request_id - 1);
   memcpy(task->request_id, request_id, len);
   task->request_id[len] = '\0';
+}
+
+void task_set_place(Task *task, const char *endpoint, const char *version)
+{
+  task->endpoint = endpoint;
+  task->version = version;
 }
 
 const char *task_request_id(const Task *task)

@@ -81,6 +81,8 @@ int *task_after_ref(Task *task); // registry reference of what goes on after the
 // What log records of the task's code name; at most 32 characters, copied. "": none.
 void task_set_request_id(Task *task, const char *request_id);
 const char *task_request_id(const Task *task);
+// What the scoreboard names while the task's code runs; both borrowed until the task's end.
+void task_set_place(Task *task, const char *endpoint, const char *version);
 // Cancels every task of the worker.
 void task_cancel_all(Runtime *runtime, const char *code, const char *message, uint32_t grace_ms);
 

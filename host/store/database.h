@@ -15,7 +15,7 @@ enum { DATABASE_BUSY_MS = 2000 }; // how long another process may hold the lock
 // Opens or creates the file (mode 0600), checks it, brings its schema up to date. All calls below
 // return 0 or a code with err->text: UV_ENOSPC, UV_EIO, UV_EBUSY (locked by another process: they
 // do not wait), or what they say.
-Database *database_open(const char *path, Err *err);
+Database *database_open(const char *path, bool is_first, Err *err);
 void database_close(Database *database); // NULL is fine
 
 int database_begin(Database *database, Err *err);

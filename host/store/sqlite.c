@@ -9,11 +9,13 @@
 #include "../base/clock.h"
 #include "../base/memory.h"
 #include "../base/random.h"
+#include "../base/scoreboard.h"
 #include "database.h"
 
 enum {
-  CHECK_BYTES = 64 * 1024 * 1024
-}; // larger files are not checked at start: that takes too long
+  CHECK_BYTES = 64 * 1024 * 1024, // larger files are not checked at start: that takes too long
+  LOCK_MS = 100,                  // then reads are answered, and it is tried again
+};
 
 typedef enum {
   FIND_CONVERSATION,
@@ -47,6 +49,7 @@ struct Database {
   sqlite3_stmt *statements[STATEMENT_COUNT];
   Storage *storage;
   EndpointRows *endpoints;
+  bool has_lock; // among the processes of this host
 };
 
 int database_failure(sqlite3 *db, const char *what, Err *err)
@@ -105,7 +108,7 @@ static int check(Database *database, Err *err)
                  verdict[0] ? verdict : sqlite3_errmsg(database->db));
 }
 
-static int set_up(Database *database, Err *err)
+static int set_up(Database *database, bool is_first, Err *err)
 {
   sqlite3 *db = database->db;
   int i, rc;
@@ -123,7 +126,8 @@ static int set_up(Database *database, Err *err)
     return err_set(err, UV_EIO, "%s: cannot open the database: %s", database->path,
                    sqlite3_errmsg(db));
   }
-  if ((rc = check(database, err)) < 0 || (rc = migrations_run(db, database->path, err)) < 0)
+  if ((is_first && (rc = check(database, err)) < 0) ||
+      (rc = migrations_run(db, database->path, err)) < 0)
     return rc;
   for (i = 0; i < STATEMENT_COUNT; i++) {
     if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -141,7 +145,7 @@ static int set_up(Database *database, Err *err)
   return 0;
 }
 
-Database *database_open(const char *path, Err *err)
+Database *database_open(const char *path, bool is_first, Err *err)
 {
   Database *database;
   if (create_file(path, err) < 0)
@@ -151,7 +155,7 @@ Database *database_open(const char *path, Err *err)
   if (sqlite3_open_v2(path, &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
       SQLITE_OK) {
     err_set(err, UV_EIO, "%s: cannot open the database: %s", path, sqlite3_errmsg(database->db));
-  } else if (set_up(database, err) == 0) {
+  } else if (set_up(database, is_first, err) == 0) {
     return database;
   }
   database_close(database);
@@ -195,18 +199,35 @@ static void done(sqlite3_stmt *stmt)
   sqlite3_clear_bindings(stmt); // what was bound is borrowed
 }
 
+// SQLite's own way of waiting lets a process starve: they take turns at a lock of ours, and
+// SQLite's is for strangers.
+static void unlock(Database *database)
+{
+  if (database->has_lock)
+    scoreboard_unlock_store();
+  database->has_lock = false;
+}
+
 int database_begin(Database *database, Err *err)
 {
-  if (sqlite3_exec(database->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-    return fail(database, "cannot begin to write", err);
-  return 0;
+  int code;
+  if (scoreboard_lock_store(LOCK_MS) != 0)
+    return err_set(err, UV_EBUSY, "cannot begin to write: another process is writing");
+  database->has_lock = true;
+  if (sqlite3_exec(database->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+    return 0;
+  code = fail(database, "cannot begin to write", err);
+  unlock(database);
+  return code;
 }
 
 int database_commit(Database *database, Err *err)
 {
   int code;
-  if (sqlite3_exec(database->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+  if (sqlite3_exec(database->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
+    unlock(database);
     return 0;
+  }
   code = fail(database, "cannot write", err);
   database_rollback(database);
   return code;
@@ -216,6 +237,7 @@ void database_rollback(Database *database)
 {
   if (!sqlite3_get_autocommit(database->db)) // some failures have rolled back already
     sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
+  unlock(database);
 }
 
 Storage *database_storage(Database *database)

@@ -37,6 +37,7 @@ struct Store {
   CallQueue waiting, done;
   bool is_closing;
   uv_async_t async;
+  uint32_t pending; // the loop's: submitted, not delivered
 };
 
 static uint64_t now_ms(void)
@@ -225,6 +226,7 @@ static void deliver(Store *store)
   uv_mutex_unlock(&store->mutex);
   for (; call; call = next) {
     next = call->next;
+    store->pending--;
     if (!call->is_detached)
       call->type->deliver(call);
     call->type->free(call);
@@ -239,6 +241,7 @@ static void on_async(uv_async_t *async)
 StoreCall *store_submit(Store *store, StoreCall *call)
 {
   call->deadline_ms = now_ms() + DATABASE_BUSY_MS;
+  store->pending += !call->is_synchronous;
   uv_mutex_lock(&store->mutex);
   queue_put(&store->waiting, call);
   uv_cond_signal(&store->has_work);
@@ -261,6 +264,11 @@ void store_detach(StoreCall *call)
   call->is_detached = true;
 }
 
+uint32_t store_pending(const Store *store)
+{
+  return store->pending;
+}
+
 // --- opening and closing -------------------------------------------------------------------------
 
 // Makes the folder and those above it; ours is for its owner only.
@@ -281,7 +289,7 @@ static int make_folder(const char *dir, Err *err)
   return code;
 }
 
-Store *store_open(Loop *loop, const char *data_dir, Err *err)
+Store *store_open(Loop *loop, const char *data_dir, bool is_first, Err *err)
 {
   Store *store;
   Database *database;
@@ -289,7 +297,7 @@ Store *store_open(Loop *loop, const char *data_dir, Err *err)
   if (make_folder(data_dir, err) < 0)
     return NULL;
   buffer_printf(&path, "%s/moonhook.db", data_dir);
-  database = database_open(path.bytes, err);
+  database = database_open(path.bytes, is_first, err);
   buffer_free(&path);
   if (!database)
     return NULL;

@@ -17,14 +17,16 @@ typedef struct Store Store;
 const char *store_version(void); // of SQLite
 
 // Opens or creates DATA/moonhook.db, runs the migrations. Errors: unreadable, not a database, a
-// newer schema ("database is v7, this binary supports up to v2").
-Store *store_open(Loop *loop, const char *data_dir, Err *err);
+// newer schema ("database is v7, this binary supports up to v2"). Without `is_first` another
+// process of this host has opened it before: its pages are not checked again.
+Store *store_open(Loop *loop, const char *data_dir, bool is_first, Err *err);
 void store_close(Store *store); // waits for queued operations; callbacks that were due still come
 
 // A pending operation, so that it can be detached: after store_detach its callback never comes. A
 // write is done all the same.
 typedef struct StoreCall StoreCall;
 void store_detach(StoreCall *call);
+uint32_t store_pending(const Store *store); // operations whose callbacks have not come yet
 
 // --- conversations -------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ describe("a client", function()
   end)
 
   it("that does not read is reset, and its plugin was held back (C03)", function()
-    local from, memory = mark(), usage.is_known and usage.memory_bytes(server.process.pid)
+    local from, memory = mark(), usage.is_known and usage.memory_bytes(server:pid())
     local connections = {}
     for i = 1, 20 do
       connections[i] = server:connect { receive_buffer = 2048 }
@@ -148,7 +148,7 @@ describe("a client", function()
       return over == #connections
     end, 5, "the end of all streams")
     if memory and not has_sanitizer then
-      local grown = (usage.memory_bytes(server.process.pid) - memory) / #connections
+      local grown = (usage.memory_bytes(server:pid()) - memory) / #connections
       assert.is_true(grown < 512 * 1024, grown)
     end
     for _, connection in ipairs(connections) do
@@ -209,7 +209,7 @@ describe("a client", function()
   end)
 
   it("that resets in the middle of uploads leaves nothing behind (C06)", function()
-    local pid, descriptors, memory = server.process.pid, nil, nil
+    local pid, descriptors, memory = server:pid(), nil, nil
     local function upload()
       local connection = server:connect()
       connection:send(post("/echo", 90000) .. ("x"):rep(50000))
@@ -294,7 +294,7 @@ describe("a client", function()
   it("with 65,536 chunks of one byte costs little (H39)", function()
     if not usage.is_known or has_sanitizer then return end
     local body = ("1\r\na\r\n"):rep(65536) .. "0\r\n\r\n"
-    local pid = server.process.pid
+    local pid = server:pid()
     local memory, cpu = usage.memory_bytes(pid), usage.cpu_seconds(pid)
     local reply = server:request { target = echo.prefix .. "/slow/1", body = body,
       headers = { ["Transfer-Encoding"] = "chunked" } }
@@ -335,7 +335,7 @@ describe("too many clients", function()
     local early = server:connect()
     local connections = {}
     for i = 1, 200 do connections[i] = server:connect() end
-    local pid = server.process.pid
+    local pid = server:pid()
     if usage.is_known then
       local cpu, started = usage.cpu_seconds(pid), now()
       process.eventually(function() return now() - started > 1 end)

@@ -15,14 +15,14 @@ describe("many streams that are left", function()
   teardown(function() model:stop() end)
 
   local function count_fds(host)
-    local pipe = io.popen(("ls /proc/%d/fd | wc -l"):format(host.process.pid))
+    local pipe = io.popen(("ls /proc/%d/fd | wc -l"):format(host:pid()))
     local count = tonumber(pipe:read "*a")
     pipe:close()
     return count
   end
 
   local function resident_kib(host)
-    local file = assert(io.open(("/proc/%d/status"):format(host.process.pid)))
+    local file = assert(io.open(("/proc/%d/status"):format(host:pid())))
     local kib = tonumber(file:read("*a"):match "VmRSS:%s*(%d+)")
     file:close()
     return kib

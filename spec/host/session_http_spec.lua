@@ -4,7 +4,7 @@ local process = require "spec.support.process"
 local web = require "spec.support.web"
 
 local function resident_kib(host)
-  local status = assert(io.open(("/proc/%d/status"):format(host.process.pid))):read "*a"
+  local status = assert(io.open(("/proc/%d/status"):format(host:pid()))):read "*a"
   return tonumber(status:match "VmHWM:%s*(%d+)")
 end
 

@@ -33,7 +33,7 @@ describe("a host that relays", function()
   teardown(function() model:stop() end)
 
   local function resident_kib()
-    local file = assert(io.open(("/proc/%d/status"):format(host.host.process.pid)))
+    local file = assert(io.open(("/proc/%d/status"):format(host.host:pid())))
     local kib = tonumber(file:read("*a"):match "VmRSS:%s*(%d+)")
     file:close()
     return kib

@@ -153,16 +153,25 @@ describe("session.storage on a bad disk", function()
     stop()
   end)
 
+  -- Of the processes that the master has started.
+  local function limit_files(size)
+    local file = assert(io.open(("/proc/%d/task/%d/children"):format(child.pid, child.pid)))
+    for pid in file:read("*a"):gmatch "%d+" do
+      assert.equal(0, os.execute(("prlimit --pid %s --fsize=%s"):format(pid, size)))
+    end
+    file:close()
+  end
+
   it("says storage_unavailable while writing fails, and recovers", function()
     start {}
     assert.is_true(set(server, "shelf", "there", "x"))
-    assert.equal(0, os.execute(("prlimit --pid %d --fsize=0:unlimited"):format(child.pid)))
+    limit_files "0:unlimited"
     local _, err = set(server, "shelf", "there", "y")
     assert.equal("storage_unavailable", err.code)
     assert.equal(503, uncaught_status())
     assert.equal("x", call(server, "shelf", "get", "there"))
 
-    assert.equal(0, os.execute(("prlimit --pid %d --fsize=unlimited"):format(child.pid)))
+    limit_files "unlimited"
     assert.is_true(set(server, "shelf", "there", "y"))
     assert.equal("y", call(server, "shelf", "get", "there"))
     stop()

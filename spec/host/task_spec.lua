@@ -347,7 +347,7 @@ describe("a task", function()
     local reply = server:open { endpoint = "tasks", target = "/endless" }
     reply:next_piece(2)
     local function memory()
-      local file = assert(io.open(("/proc/%d/statm"):format(server.process.pid)))
+      local file = assert(io.open(("/proc/%d/statm"):format(server:pid())))
       local pages = tonumber(file:read("*a"):match "^%d+ (%d+)")
       file:close()
       return pages * 4096

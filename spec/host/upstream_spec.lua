@@ -10,7 +10,7 @@ local CONNECT_MS, FIRST_BYTE_MS, IDLE_MS = 700, 500, 500
 local is_slow_build = (os.getenv "MOONHOOK_BIN" or ""):find "asan" ~= nil
 
 local function resident_kib(host)
-  local status = assert(io.open(("/proc/%d/status"):format(host.process.pid))):read "*a"
+  local status = assert(io.open(("/proc/%d/status"):format(host:pid()))):read "*a"
   return tonumber(status:match "VmHWM:%s*(%d+)"), tonumber(status:match "VmRSS:%s*(%d+)")
 end
 

@@ -86,7 +86,7 @@ describe("a stream from an upstream", function()
   -- The reading side of back-pressure: the upstream is paused, not piled up.
   it("waits for a slow reader without losing or hoarding anything", function()
     local function resident_kib()
-      local path = ("/proc/%d/status"):format(host.host.process.pid)
+      local path = ("/proc/%d/status"):format(host.host:pid())
       return tonumber(assert(io.open(path)):read("*a"):match "VmRSS:%s*(%d+)")
     end
     local function sent()

@@ -99,6 +99,7 @@ end
 ---@field dir? string  of host.folder, instead of config and files; to start again on the same data
 ---@field finds_config? boolean  start without --config: the file in the folder is found
 ---@field verb? string  "serve"
+---@field workers? integer  of `serve`: 1, or MOONHOOK_SPEC_WORKERS
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
 ---@field under? string[]  a command to run it under, as { "nice" }
@@ -117,11 +118,15 @@ function host.start(options)
   command = append(command, { "--data", "data", "--listen", options.listen or "127.0.0.1:0",
     "--admin", "127.0.0.1:0" })
   command = append(command, options.args)
-  if command[2] == "serve" then append(command, { "--print-urls" }) end
+  if command[2] == "serve" then
+    append(command, { "--print-urls", "--workers",
+      tostring(options.workers or os.getenv "MOONHOOK_SPEC_WORKERS" or 1) })
+  end
   command = append(append({}, options.under), command)
   command.cwd, command.env = dir, environment(options)
   command.stdout, command.stderr = dir .. "/stdout", dir .. "/stderr"
   local self = setmetatable({ dir = dir, process = process.start(command) }, Host)
+  self.is_single = (options.verb or "serve") ~= "serve"
   self._records, self._starts, self._log_bytes = {}, {}, 0
   local is_waiting, ready = pcall(process.eventually, function()
     return self:find_record { msg = "listening", listener = "public" }
@@ -239,6 +244,33 @@ function Host:write(path, content)
   write_file(self.dir .. "/" .. path, content)
 end
 
+--- The pid of worker `name` (1), or of the "keeper"; nil: there is none now. `dev` has one process.
+function Host:pid(name)
+  if self.is_single then return self.process.pid end
+  local pid
+  name = name == "keeper" and name or "worker " .. (name or 1)
+  for _, record in ipairs(self:records()) do
+    if record.msg == "process started" and record.process == name then
+      pid = record.pid
+    elseif record.msg == "process died" and record.pid == pid then
+      pid = nil
+    end
+  end
+  return pid
+end
+
+-- What each process said of its end, by its pid: the "closed" record, or false. Those that were
+-- killed are left out.
+function Host:_ends()
+  local ends = {}
+  for _, record in ipairs(self:records()) do
+    if record.msg == "process started" then ends[record.pid] = false end
+    if record.msg == "process died" then ends[record.pid] = nil end
+    if record.msg == "closed" then ends[record.pid] = record end
+  end
+  return ends
+end
+
 --- Ends it with SIGTERM. Asserts a clean exit with nothing left open; then removes its folder,
 --- unless `keeps_folder`.
 function Host:stop(keeps_folder)
@@ -248,10 +280,15 @@ function Host:stop(keeps_folder)
     error(("the host ended with %s, its log was:\n%s"):format(
       code and "code " .. code or "signal " .. signal, self:log()), 2)
   end
-  local closed = self:find_record { msg = "closed" }
-  if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0 then
-    error("the host left something open: " .. (closed and cjson.encode(closed) or self:log()), 2)
+  local has_closed
+  for pid, closed in pairs(self:_ends()) do
+    has_closed = true
+    if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0 then
+      error(("process %d left something open: %s"):format(pid,
+        closed and cjson.encode(closed) or self:log()), 2)
+    end
   end
+  if not has_closed then error("the host did not close:\n" .. self:log(), 2) end
   if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end
 end
 

@@ -40,7 +40,8 @@ local POLLIN = 1
 local PR_SET_PDEATHSIG = 1
 local SIGKILL, SIGTERM = 9, 15
 local WNOHANG = 1
-local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, PIPE = 13, TERM = 15, CONT = 18, STOP = 19 }
+local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, USR1 = 10, SEGV = 11, USR2 = 12, PIPE = 13,
+  TERM = 15, CONT = 18, STOP = 19 }
 
 local process = {}
 local Process = {}
@@ -200,6 +201,30 @@ function Process:wait_for(name, pattern, seconds)
     end
     self:_drain(left)
   end
+end
+
+--- Sends a signal ("TERM") to any process. False: there is none of that pid.
+function process.kill(pid, signal)
+  return C.kill(pid, SIGNALS[signal] or error("unknown signal " .. signal, 2)) == 0
+end
+
+--- Is there a process of that pid, and is it no zombie?
+function process.is_alive(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  if not file then return false end
+  local state = file:read("*a"):match "%) (%a)"
+  file:close()
+  return state ~= nil and state ~= "Z"
+end
+
+--- The pids of a process's children, zombies included.
+function process.children(pid)
+  local file = io.open(("/proc/%d/task/%d/children"):format(pid, pid))
+  local pids = {}
+  if not file then return pids end
+  for child in file:read("*a"):gmatch "%d+" do pids[#pids + 1] = tonumber(child) end
+  file:close()
+  return pids
 end
 
 --- Sends a signal ("TERM") to the process alone.

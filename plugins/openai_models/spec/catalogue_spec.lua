@@ -1,47 +1,38 @@
-local plugin = require("spec.support.plugin").load "plugins/openai_models"
+local testing = require "moonhook.testing"
 local json = require "moonhook.json"
 
-local KEY = { { "Authorization", "Bearer key" } }
-local KNOWN = {
-  { provider = "a", model = "chat", model_type = "llm" },
-  { provider = "a", model = "both", model_type = "llm" },
-  { provider = "b", model = "both", model_type = "llm" },
-  { provider = "b", model = "vectors", model_type = "text-embedding" },
-  { provider = "b", model = "voice", model_type = "tts" },
+local KEY = { Authorization = "Bearer key" }
+local MODELS = {
+  a = { llm = { "chat", "both" } },
+  b = { llm = { "both" }, ["text-embedding"] = { "vectors" }, tts = { "voice" } },
 }
 
-local function session_of(asked)
-  local session = { model = { text_embedding = {} } }
-  function session.model:list() return KNOWN end
-  function session.model.text_embedding:invoke(call)
-    asked[#asked + 1] = call
-    return { embeddings = { { 1, -0.5 } }, usage = { tokens = 2, total_tokens = 2 } }
-  end
-  return session
-end
+local plugin
 
-local function get(settings, values)
+local function load(settings)
   settings.api_key = "key"
-  local reply = plugin.call("endpoints/models.lua", {
-    headers = KEY, settings = settings, values = values, session = session_of {},
-  })
-  return reply, json.decode(reply.body)
+  plugin = testing.load {
+    settings = settings, models = MODELS,
+    text_embedding = function(call)
+      local vectors = {}
+      for i in ipairs(call.texts) do vectors[i] = { 1, -0.5 } end
+      return vectors
+    end,
+  }
+  return plugin
 end
 
 local function ids(settings)
   local list = {}
-  local _, reply = get(settings)
-  for i, model in ipairs(reply.data) do list[i] = model.id end
+  for i, model in ipairs(load(settings):get("/v1/models", { headers = KEY }):json().data) do
+    list[i] = model.id
+  end
   return list
 end
 
 local function embed(body, settings)
-  local asked = {}
-  settings.api_key = "key"
-  local reply = plugin.call("endpoints/text_embedding.lua", {
-    json = body, headers = KEY, settings = settings, session = session_of(asked),
-  })
-  return reply, json.decode(reply.body), asked
+  local reply = load(settings):post("/v1/embeddings", { json = body, headers = KEY })
+  return reply, reply:json()
 end
 
 describe("GET /v1/models", function()
@@ -52,11 +43,12 @@ describe("GET /v1/models", function()
   end)
 
   it("lists nothing as an empty array", function()
-    assert.equal('"data":[]', get({}).body:match '"data":%[%]')
+    assert.matches('"data":%[%]', load({}):get("/v1/models", { headers = KEY }).body)
   end)
 
   it("lists all models for *, with the provider where a name is not enough", function()
-    assert.same({ "chat", "a/both", "b/both", "vectors" }, ids { models = { "*" } })
+    assert.same({ "chat", "a/both", "b/both", "vectors", "demo", "demo-embedding" },
+      ids { models = { "*" } })
   end)
 
   it("lists what the settings name, each once", function()
@@ -67,19 +59,20 @@ describe("GET /v1/models", function()
   end)
 
   it("gives one model, or 404", function()
-    assert.equal("a", select(2, get({ models = { "*" } }, { model = "chat" })).owned_by)
-    local reply, body = get({ models = { "*" } }, { model = "none" })
+    load { models = { "*" } }
+    assert.equal("a", plugin:get("/v1/models/chat", { headers = KEY }):json().owned_by)
+    local reply = plugin:get("/v1/models/none", { headers = KEY })
     assert.equal(404, reply.status)
-    assert.equal("model_not_found", body.error.code)
+    assert.equal("model_not_found", reply:json().error.code)
   end)
 end)
 
 describe("POST /v1/embeddings", function()
   it("picks the model by its name and type", function()
-    local _, body, asked = embed({ model = "vectors", input = "x" }, { models = { "*" } })
+    local _, body = embed({ model = "vectors", input = "x" }, { models = { "*" } })
     assert.equal("vectors", body.model)
-    assert.same({ "x" }, asked[1].texts)
-    assert.equal("b", asked[1].model_config.provider)
+    assert.same({ "x" }, plugin.calls[1].texts)
+    assert.equal("b", plugin.calls[1].provider)
     assert.equal(404, embed({ model = "chat", input = "x" }, { models = { "*" } }).status)
   end)
 
@@ -100,10 +93,10 @@ describe("POST /v1/embeddings", function()
   for _, input in ipairs { json.array {}, "", { 1, 2 }, { { 1 } }, { "a", "" }, { a = 1 }, 5 } do
     it("refuses the input " .. json.encode(input), function()
       local one = { text_embedding = { provider = "b", model = "vectors" } }
-      local reply, body, asked = embed({ input = input }, one)
+      local reply, body = embed({ input = input }, one)
       assert.equal(400, reply.status)
       assert.matches("^input", body.error.param)
-      assert.equal(0, #asked)
+      assert.equal(0, #plugin.calls)
     end)
   end
 end)

@@ -1,92 +1,73 @@
-local plugin = require("spec.support.plugin").load "plugins/openai_models"
+local testing = require "moonhook.testing"
 local json = require "moonhook.json"
-local Error = require "moonhook.error"
 
-local KEY = { { "Authorization", "Bearer key" } }
+local KEY = { Authorization = "Bearer key" }
+local LLM = { provider = "gpt", model = "m" }
 local hello = json.array { { role = "user", content = "Hello" } }
 
--- A session whose model gives these chunks; what it was asked is kept in `asked`.
-local function session_of(chunks, failure)
-  local session, asked = { model = { llm = {} } }, {}
-  function session.model:list() return {} end
-  function session.model.llm:invoke(call)
-    asked[#asked + 1] = call
-    if failure and #chunks == 0 then error(failure, 0) end
-    if not call.stream then return chunks end
-    local i = 0
-    return function()
-      i = i + 1
-      if chunks[i] == nil and failure then error(failure, 0) end
-      return chunks[i]
-    end
-  end
-  return session, asked
-end
-
-local function delta(message, more)
-  local chunk = { model = "m", delta = { index = 0, message = message } }
-  for name, value in pairs(more or {}) do chunk.delta[name] = value end
-  return chunk
-end
-
-local function post(body, session, settings)
-  local reply = plugin.call("endpoints/llm.lua", {
-    json = body, headers = KEY, session = session,
-    settings = settings or { api_key = "key", llm = { provider = "local", model = "demo" } },
-  })
-  if reply.body:sub(1, 1) == "{" then reply.json = json.decode(reply.body) end
-  return reply
-end
-
-local function events(reply)
-  local list = {}
-  for data in reply.body:gmatch "data: ([^\n]*)\n\n" do
-    list[#list + 1] = data == "[DONE]" and data or json.decode(data)
-  end
-  return list
-end
-
 describe("POST /v1/chat/completions", function()
+  local plugin
+
+  local function load(fakes)
+    fakes = fakes or {}
+    fakes.settings = fakes.settings or { api_key = "key", llm = LLM }
+    plugin = testing.load(fakes)
+    return plugin
+  end
+
+  local function send(options)
+    return plugin:post("/v1/chat/completions", options)
+  end
+
+  local function post(body, fakes)
+    load(fakes)
+    return send { json = body, headers = KEY }
+  end
+
+  -- The events' data, decoded but for the last.
+  local function events(reply)
+    local list = {}
+    for i, event in ipairs(reply:events()) do
+      list[i] = event.data == "[DONE]" and event.data or json.decode(event.data)
+    end
+    return list
+  end
+
   it("asks for the key before it reads the body", function()
-    local reply = plugin.call("endpoints/llm.lua", { body = "{", settings = { api_key = "key" } })
+    load()
+    local reply = send { body = "{" }
     assert.equal(401, reply.status)
     assert.equal("Bearer", reply.headers["www-authenticate"])
-  end)
-
-  it("takes no key where the setting is empty", function()
-    local reply = plugin.call("endpoints/llm.lua", {
-      body = "{}", headers = { { "Authorization", "Bearer " } }, settings = { api_key = "" },
-    })
-    assert.equal(401, reply.status)
+    assert.equal(401, send({ body = "{}", headers = { Authorization = "Bearer " } }).status)
   end)
 
   it("answers an unreadable body with OpenAI's error", function()
-    local reply = plugin.call("endpoints/llm.lua", {
-      body = "{", headers = KEY, settings = { api_key = "key" },
-    })
+    load()
+    local reply = send { body = "{", headers = KEY }
     assert.equal(400, reply.status)
-    assert.equal("invalid_request_error", json.decode(reply.body).error.type)
-    assert.equal(json.null, json.decode(reply.body).error.param)
+    assert.equal("invalid_request_error", reply:json().error.type)
+    assert.matches('"param":null', reply.body)
   end)
 
   it("lets the request's parameters override the selector's", function()
-    local session, asked = session_of { message = { content = "x" }, usage = {} }
     local llm = {
-      provider = "local", model = "demo",
+      provider = "gpt", model = "m",
       completion_params = { temperature = 1, top_k = 3, max_tokens = 5, stop = { "a" } },
     }
-    post({ messages = hello, temperature = 0, max_completion_tokens = 9, stop = "b" }, session,
-      { api_key = "key", llm = llm })
+    local body = { messages = hello, temperature = 0, max_completion_tokens = 9, stop = "b" }
+    post(body, { settings = { api_key = "key", llm = llm }, llm = "x" })
     assert.same({ temperature = 0, top_k = 3, max_completion_tokens = 9 },
-      asked[1].model_config.completion_params)
-    assert.same({ "b" }, asked[1].stop)
-    assert.equal(1, llm.completion_params.temperature)
+      plugin.calls[1].completion_params)
+    assert.same({ "b" }, plugin.calls[1].stop)
+    send { json = { messages = hello }, headers = KEY }
+    assert.equal(1, plugin.calls[2].completion_params.temperature)
   end)
 
   it("sends the role once, the text, a reason and the end", function()
-    local session = session_of { delta { content = "Hel" }, delta { content = "lo" },
-      delta({ content = "" }, { finish_reason = "length" }) }
-    local list = events(post({ messages = hello, stream = true }, session))
+    local list = events(post({ messages = hello, stream = true }, { llm = {
+      "Hel", "lo", { delta = { index = 2, finish_reason = "length",
+        message = { role = "assistant", content = "" } } },
+    } }))
     assert.same({ role = "assistant", content = "Hel" }, list[1].choices[1].delta)
     assert.same({ content = "lo" }, list[2].choices[1].delta)
     assert.equal("length", list[3].choices[1].finish_reason)
@@ -95,25 +76,30 @@ describe("POST /v1/chat/completions", function()
     assert.is_nil(list[3].usage)
   end)
 
+  it("sends each word when it comes, and leaves the model when the client leaves", function()
+    load { llm = { "Hel", testing.wait(500), "lo" } }
+    local reply = send { json = { messages = hello, stream = true }, headers = KEY }
+    assert.matches('"content":"Hel"', reply:next_piece())
+    assert.equal(0, reply.times[1])
+    reply:close()
+    assert.is_true(plugin.calls[1].is_cancelled)
+  end)
+
   it("sends the usage after all else, only when asked", function()
-    local usage = { prompt_tokens = 1, completion_tokens = 2, total_tokens = 3, total_price = "0" }
-    local last = { finish_reason = "stop", usage = usage }
-    local session = session_of { delta({ content = "x" }, last) }
-    local options = { include_usage = true }
-    local body = { messages = hello, stream = true, stream_options = options }
-    local list = events(post(body, session))
+    local list = events(post({ messages = hello, stream = true,
+      stream_options = { include_usage = true } }, { llm = { "x" } }))
     assert.equal(json.null, list[1].usage)
     assert.same({}, list[3].choices)
-    assert.same({ prompt_tokens = 1, completion_tokens = 2, total_tokens = 3 }, list[3].usage)
+    assert.same({ prompt_tokens = 1, completion_tokens = 1, total_tokens = 2 }, list[3].usage)
   end)
 
   it("gives tool calls without an index one by their ids", function()
     local function call(id, name, arguments)
-      return delta { content = "", tool_calls = {
+      return { tool_calls = {
         { id = id, type = "function", ["function"] = { name = name, arguments = arguments } } } }
     end
-    local session = session_of { call("a", "f", ""), call("", "", "{}"), call("b", "g", "{}") }
-    local list = events(post({ messages = hello, stream = true }, session))
+    local list = events(post({ messages = hello, stream = true },
+      { llm = { call("a", "f", ""), call("", "", "{}"), call("b", "g", "{}") } }))
     local first, second, third = list[1].choices[1].delta.tool_calls[1],
       list[2].choices[1].delta.tool_calls[1], list[3].choices[1].delta.tool_calls[1]
     assert.same({ name = "f", arguments = "" }, first["function"])
@@ -125,60 +111,61 @@ describe("POST /v1/chat/completions", function()
   end)
 
   it("answers whole with null content beside tool calls", function()
-    local calls = { { id = "a", ["function"] = { name = "f", arguments = "{}" } } }
-    local session = session_of {
-      message = { content = "", tool_calls = calls },
-      usage = { prompt_tokens = 1, completion_tokens = 1, total_tokens = 2 },
-      finish_reason = "tool_calls",
-    }
-    local choice = post({ messages = hello }, session).json.choices[1]
-    assert.equal(json.null, choice.message.content)
+    local reply = post({ messages = hello }, { llm = { { tool_calls = {
+      { id = "a", ["function"] = { name = "f", arguments = "{}" } } } } } })
+    local choice = reply:json().choices[1]
+    assert.matches('"content":null', reply.body)
     assert.equal("a", choice.message.tool_calls[1].id)
     assert.equal("tool_calls", choice.finish_reason)
   end)
 
   it("says what broke in a last event and breaks off before [DONE]", function()
-    local failure = Error.new("upstream_truncated", "the upstream's answer broke off")
-    local session = session_of({ delta { content = "Hal" } }, failure)
-    local reply = post({ messages = hello, stream = true }, session)
-    local list = events(reply)
-    assert.equal(2, #list)
-    assert.equal("upstream_error", list[2].error.code)
-    assert.equal(failure, reply.raised)
+    local reply = post({ messages = hello, stream = true }, { llm = { "Hal", testing.cut() } })
+    assert.is_true(reply:is_broken())
+    local text = table.concat(reply:received())
+    assert.matches('"content":"Hal"', text)
+    assert.matches('data: {"error":.-"code":"upstream_error"', text)
+    assert.is_nil(text:find("[DONE]", 1, true))
   end)
 
-  local mapped = { -- error, status, code
-    { Error.new("upstream_error", "x", { upstream_status = 429, retry_after = "3" }), 429,
-      "rate_limit_exceeded" },
-    { Error.new("upstream_error", "x", { upstream_status = 503 }), 502, "upstream_error" },
-    { Error.new("upstream_timeout", "x"), 504, "upstream_timeout" },
-    { Error.new("upstream_unavailable", "x", { retry_after_s = 3 }), 503,
-      "upstream_unavailable" },
-    { Error.new("not_found", "x"), 404, "model_not_found" },
-    { Error.new("unsupported", "x", { param = "messages" }), 400, "unsupported_parameter" },
-    { Error.new("upstream_error", "x", {
-      upstream_status = 400, upstream_code = "context_length_exceeded", upstream_message = "SECRET",
-    }), 400, "context_length_exceeded" },
+  local mapped = { -- fake, status, code, seconds to wait
+    { testing.refuse(429, { message = "x" }, { ["Retry-After"] = "3" }), 429,
+      "rate_limit_exceeded", "3" },
+    { testing.refuse(503), 502, "upstream_error" },
+    { testing.refuse(504), 504, "upstream_timeout" },
+    { testing.refuse(400, { code = "context_length_exceeded", message = "SECRET" }), 400,
+      "context_length_exceeded" },
+    { testing.fail "SECRET", 502, "upstream_error" },
   }
   for _, case in ipairs(mapped) do
-    local cause = case[1].upstream_status or ""
-    it(("answers %s %s with %d"):format(case[1].code, cause, case[2]), function()
+    it(("answers an upstream's %s with %d"):format(case[1].status or "error", case[2]), function()
       for _, is_streaming in ipairs { false, true } do
-        local reply = post({ messages = hello, stream = is_streaming }, (session_of({}, case[1])))
+        local reply = post({ messages = hello, stream = is_streaming }, { llm = case[1] })
         assert.equal(case[2], reply.status)
-        assert.equal(case[3], reply.json.error.code)
+        assert.equal(case[3], reply:json().error.code)
         assert.is_nil(reply.body:find("SECRET", 1, true))
-        local seconds = case[1].retry_after or case[1].retry_after_s
-        assert.equal(seconds and tostring(seconds), reply.headers["retry-after"])
+        assert.equal(case[4], reply.headers["retry-after"])
       end
     end)
   end
 
-  it("leaves a cancelled call to the host", function()
-    local failure = Error.new("cancelled", "the client left")
-    local ok, raised = pcall(post, { messages = hello }, (session_of({}, failure)))
-    assert.is_false(ok)
-    assert.equal(failure, raised)
+  it("answers with 404 where the configured model is not there", function()
+    local settings = { api_key = "key", llm = { provider = "local", model = "none" } }
+    local reply = post({ messages = hello }, { settings = settings })
+    assert.equal(404, reply.status)
+    assert.equal("model_not_found", reply:json().error.code)
+  end)
+
+  it("answers with 503 while the host leaves a failing server alone", function()
+    load { llm = testing.refuse(502) }
+    local reply
+    for _ = 1, 20 do
+      reply = send { json = { messages = hello }, headers = KEY }
+      if reply.status == 503 then break end
+    end
+    assert.equal(503, reply.status)
+    assert.equal("upstream_unavailable", reply:json().error.code)
+    assert.is_true(tonumber(reply.headers["retry-after"]) > 0)
   end)
 
   local refused = { -- param, change
@@ -202,11 +189,10 @@ describe("POST /v1/chat/completions", function()
     it(("refuses %s in %s"):format(case[1], json.encode(case[2])), function()
       local body = { model = "m", messages = hello }
       for name, value in pairs(case[2]) do body[name] = value end
-      local session, asked = session_of {}
-      local reply = post(body, session)
+      local reply = post(body, { llm = "unused" })
       assert.equal(400, reply.status)
-      assert.equal(case[1], reply.json.error.param)
-      assert.equal(0, #asked)
+      assert.equal(case[1], reply:json().error.param)
+      assert.equal(0, #plugin.calls)
     end)
   end
 end)

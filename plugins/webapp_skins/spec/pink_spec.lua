@@ -1,30 +1,7 @@
-local plugin = require("spec.support.plugin").load "plugins/webapp_skins"
+local testing = require "moonhook.testing"
 local json = require "moonhook.json"
-local Error = require "moonhook.error"
 
-local JSON = { { "Content-Type", "application/json" } }
-
--- A session whose app gives these events; what it was asked is kept in the second value.
-local function session_of(events, failure)
-  local session, asked = { app = { chat = {} } }, {}
-  function session.app.chat:invoke(call)
-    asked[#asked + 1] = call
-    if failure then error(failure, 0) end
-    local i = 0
-    return function()
-      i = i + 1
-      return events[i]
-    end
-  end
-  return session, asked
-end
-
-local function talk(body, session, settings)
-  return plugin.call("endpoints/talk.lua", {
-    json = body, headers = JSON, session = session,
-    settings = settings or { app = { app_id = "candy" } },
-  })
-end
+local SETTINGS = { app = { app_id = "candy" } }
 
 local function code_lines(path)
   local count = 0
@@ -36,7 +13,7 @@ end
 
 describe("GET /pink", function()
   local function page(settings)
-    return plugin.call("endpoints/pink.lua", { settings = settings })
+    return testing.load({ settings = settings }):get "/pink"
   end
 
   it("is HTML with the bot's name in text and in the script", function()
@@ -58,6 +35,13 @@ describe("GET /pink", function()
 end)
 
 describe("POST /pink/talk", function()
+  local plugin
+
+  local function talk(body, answer, settings)
+    plugin = testing.load { settings = settings or SETTINGS, app = answer }
+    return plugin:post("/pink/talk", { json = body })
+  end
+
   it("asks for an app", function()
     local reply = talk({ query = "Hi" }, nil, {})
     assert.equal(400, reply.status)
@@ -72,32 +56,40 @@ describe("POST /pink/talk", function()
     end)
   end
 
-  it("sends each event as JSON and a blank line, nothing else", function()
-    local events = { { event = "message", answer = "Hel\n\nlo" }, { event = "message_end" } }
-    local session, asked = session_of(events)
-    local reply = talk({ query = "Hi", conversation_id = "c1" }, session)
+  it("sends each event as JSON and a blank line, nothing else, when it comes", function()
+    local reply = talk({ query = "Hi", conversation_id = "c1" },
+      { "Hel\n\nlo", testing.wait(400), "!" })
     assert.matches("^text/event%-stream", reply.headers["content-type"])
-    assert.equal(2, #reply.pieces)
-    for i, piece in ipairs(reply.pieces) do
-      local text = piece:match "^([^\n]*)\n\n$"
-      assert.same(events[i], json.decode(text))
+    local names = {}
+    for i, piece in ipairs(reply:pieces()) do
+      local event = json.decode(piece:match "^([^\n]*)\n\n$")
+      names[i] = event.event
+      assert.equal("c1", event.conversation_id)
     end
-    assert.same({
-      app_id = "candy", query = "Hi", inputs = {}, conversation_id = "c1",
-      response_mode = "streaming",
-    }, asked[1])
+    assert.same({ "message", "message", "message_end" }, names)
+    assert.same({ 0, 400, 400 }, reply.times)
+    local call = plugin.calls[1]
+    assert.same({ "candy", "Hi", "c1", "streaming" },
+      { call.app_id, call.query, call.conversation_id, call.response_mode })
   end)
 
   it("fails before its first piece when the app fails, so that the client sees a status", function()
-    local failure = Error.new("not_found", "no such conversation")
-    local session = session_of({}, failure)
-    local reply = talk({ query = "Hi", conversation_id = "gone" }, session)
-    assert.same({}, reply.pieces)
-    assert.equal(failure, reply.raised)
+    local gone = testing.refuse(404, { message = "Conversation Not Exists." })
+    local reply = talk({ query = "Hi", conversation_id = "gone" }, gone)
+    assert.equal(404, reply.status)
+    assert.equal("not_found", reply:json().error.code)
+  end)
+
+  it("leaves the app when the client leaves", function()
+    local reply = talk({ query = "Hi" }, { "Hel", testing.wait(400), "lo" })
+    reply:next_piece()
+    reply:close()
+    assert.is_true(plugin.calls[1].is_cancelled)
   end)
 
   it("and the page are no longer than the sources they come from", function()
-    assert.is_true(code_lines "plugins/webapp_skins/endpoints/pink.lua" <= 13)
-    assert.is_true(code_lines "plugins/webapp_skins/endpoints/talk.lua" <= 29)
+    local dir = debug.getinfo(1, "S").source:match "^@(.*)/spec/[^/]*$" or "."
+    assert.is_true(code_lines(dir .. "/endpoints/pink.lua") <= 13)
+    assert.is_true(code_lines(dir .. "/endpoints/talk.lua") <= 29)
   end)
 end)

@@ -1,0 +1,120 @@
+// What the processes of one host share: one anonymous mapping, made by the master before it forks.
+// A line per process (who it is, when it last moved, what runs in it, its counters), the number of
+// the registry's generation, the text of the configuration in force, the suspects, and the lock for
+// writing to the store.
+//
+// Everything is an atomic or text: a process may die at any point and leaves nothing locked. Texts
+// may be read half-written; they are for log records only. A process that has no line, and a
+// program that opened no scoreboard, write to a line of their own that nobody reads.
+#ifndef MOONHOOK_BASE_SCOREBOARD_H
+#define MOONHOOK_BASE_SCOREBOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "error.h"
+
+enum {
+  SCOREBOARD_LINES =
+      520, // twice the most workers, the old ones of an upgrade included, and keepers
+  SCOREBOARD_SUSPECTS = 64,
+  SCOREBOARD_CONFIG_BYTES = 1024 * 1024,
+};
+
+typedef enum { PROCESS_NONE, PROCESS_KEEPER, PROCESS_WORKER } ProcessRole;
+
+typedef struct {
+  _Atomic int32_t pid;      // 0: free
+  _Atomic uint32_t role;    // ProcessRole
+  _Atomic uint32_t number;  // of a worker, from 1
+  _Atomic bool is_ready;    // it serves
+  _Atomic bool is_draining; // it takes no more connections
+  _Atomic bool is_idle;     // it sleeps until something happens
+  _Atomic bool is_in_lua;   // of `plugin`
+  _Atomic uint64_t beat_ms; // monotonic: when it last moved
+  _Atomic int32_t fault;    // the signal that the kernel ended it with; 0: none, or somebody's kill
+  // Now.
+  _Atomic uint32_t connections, live_tasks, live_states;
+  // Since it started.
+  _Atomic uint64_t accepted, requests, log_dropped, reloads;
+  char plugin[136];    // "author/name"
+  char version[72];    // its content hash
+  char endpoint[72];   // "" while it loads
+  char request_id[68]; // of the request
+} ScoreLine;
+
+// A plugin that killed workers. Written by the master alone (and by the keeper before there are
+// workers); workers claim `probe` and `owner`.
+typedef struct {
+  _Atomic uint32_t is_used;
+  _Atomic uint32_t rounds;      // of quarantine, each twice as long as the one before
+  _Atomic uint64_t until_ms;    // wall clock: in quarantine until then; 0: only suspected
+  _Atomic uint64_t kills_ms[3]; // wall clock: when it last killed, newest first
+  _Atomic int32_t probe_pid;    // the worker that tries it after `until_ms`
+  _Atomic bool is_lifted;       // by the operator, or by a probe that went well
+  _Atomic uint32_t changes;     // raised with each change, so that it can be kept
+  char plugin[136], version[72];
+} Suspect;
+
+// --- the mapping ---------------------------------------------------------------------------------
+
+int scoreboard_open(Err *err); // once, before forking
+void scoreboard_close(void);
+
+// Takes a free line for a process that is about to start; NULL when there is none.
+ScoreLine *scoreboard_take_line(ProcessRole role, uint32_t number);
+void scoreboard_free_line(ScoreLine *line);
+ScoreLine *scoreboard_line(uint32_t index); // any; NULL past the last one that was ever taken
+void scoreboard_sit_down(ScoreLine *line);  // this process's own from now on; never freed by it
+ScoreLine *scoreboard_mine(void);           // never NULL
+
+// --- the heartbeat -------------------------------------------------------------------------------
+
+uint64_t scoreboard_now_ms(void); // monotonic, cheap, some ms coarse
+void scoreboard_beat(void);
+void scoreboard_idle(void); // before it sleeps; anything below ends that
+// Code of a plugin runs, until scoreboard_leave. Texts are copied; NULL is "".
+void scoreboard_enter(const char *plugin, const char *version, const char *endpoint,
+                      const char *request_id);
+void scoreboard_leave(void);
+
+// --- what is served ------------------------------------------------------------------------------
+
+uint64_t scoreboard_generation(void);
+void scoreboard_raise(void); // after the registry, or the configuration, has changed
+
+// The text of the configuration file in force, so that a process that starts later, or again, has
+// the same. Version 0: none was put.
+int scoreboard_put_config(const char *text, size_t len, Err *err); // UV_EFBIG
+uint64_t scoreboard_config_version(void);
+uint64_t scoreboard_config(Buffer *text); // appends it; its version
+
+// What the master takes from a configuration that was read again. `workers` 0: none was.
+typedef struct {
+  uint32_t workers;
+  uint32_t drain_ms; // that requests have to end
+  uint32_t stuck_ms; // without a heartbeat: killed; 0: never
+} ScoreWishes;
+
+void scoreboard_set_wishes(const ScoreWishes *wishes);
+ScoreWishes scoreboard_wishes(void);
+void scoreboard_set_stopping(void);
+bool scoreboard_is_stopping(void);
+
+// --- suspects ------------------------------------------------------------------------------------
+
+bool scoreboard_has_suspects(void);
+void scoreboard_set_suspects(uint32_t count); // places in use, from the first
+Suspect *scoreboard_suspect(uint32_t index);  // NULL past the last place
+
+// --- the store -----------------------------------------------------------------------------------
+
+// One process writes at a time, each in its turn. UV_ETIMEDOUT after `timeout_ms`. A process that
+// dies inside leaves it to the next.
+int scoreboard_lock_store(uint32_t timeout_ms);
+void scoreboard_unlock_store(void);
+
+#endif

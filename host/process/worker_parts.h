@@ -1,0 +1,35 @@
+// What the files of the worker share: worker.c starts, configures and stops it, worker_registry.c
+// follows what is served. For these alone.
+#ifndef MOONHOOK_PROCESS_WORKER_PARTS_H
+#define MOONHOOK_PROCESS_WORKER_PARTS_H
+
+#include "../store/registry.h"
+#include "../store/secrets.h"
+#include "worker.h"
+
+// Requests that run on while their endpoint, or their version, is withdrawn.
+struct Worker {
+  Loop *loop;
+  Runtime runtime;
+  Dispatch *dispatch;
+  State *local;
+  HttpServer *server;
+  Secrets *secrets;      // of the settings that are sealed
+  Registry *registry;    // NULL: it follows none
+  ConfigSources sources; // borrowed
+  uint64_t version;      // of the registry, that the table has
+  uint64_t config_version;
+  uint32_t drain_ms;
+  bool is_dev, is_http_gone, is_stopping;
+  Timer look_again; // while stopping: until the last task and state are gone
+  Timer break_off;  // while stopping at once: what was told has left
+  Timer withdrawn;  // until requests of disabled endpoints are ended
+  Timer retired;    // until idle connections are closed
+  void (*on_stopped)(void *context);
+  void *context;
+};
+
+bool worker_refresh(void *worker); // DispatchConfig.refresh
+void worker_unfollow(Worker *worker);
+
+#endif

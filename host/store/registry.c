@@ -1,0 +1,479 @@
+// See registry.h. WAL, so that a reader never waits; synchronous=NORMAL, so that a power cut may
+// take the last changes, which the keeper's next start writes again.
+#include "registry.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../base/buffer.h"
+#include "../base/memory.h"
+
+enum { SCHEMA = 1, BUSY_MS = 2000, MAX_TOMBSTONES = 1000 };
+
+typedef enum {
+  PUT_PLUGIN,
+  PUT_ENDPOINT,
+  DROP_PLUGIN,
+  DROP_ENDPOINT,
+  LIST_PLUGINS,
+  LIST_ENDPOINTS,
+  HAS_PLUGIN,
+  FIND_FOLDER,
+  READ_PLUGINS,
+  READ_ENDPOINTS,
+  READ_META,
+  WRITE_META,
+  STATEMENT_COUNT,
+} StatementName;
+
+static const char schema[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES ('version', 0), ('pruned', 0);"
+    "CREATE TABLE plugins (id TEXT PRIMARY KEY, version INTEGER NOT NULL, is_gone INTEGER NOT NULL,"
+    " dir TEXT NOT NULL, hash TEXT NOT NULL, folder TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE endpoints (hook_id TEXT PRIMARY KEY, version INTEGER NOT NULL,"
+    " is_gone INTEGER NOT NULL, name TEXT NOT NULL, plugin TEXT NOT NULL, settings TEXT NOT NULL,"
+    " is_enabled INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX plugin_versions ON plugins (version);"
+    "CREATE INDEX endpoint_versions ON endpoints (version);";
+
+static const char *const statements[STATEMENT_COUNT] = {
+  [PUT_PLUGIN] = "INSERT INTO plugins (id, version, is_gone, dir, hash, folder)"
+                 " VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET version = ?2,"
+                 " is_gone = 0, dir = ?3, hash = ?4, folder = ?5"
+                 " WHERE is_gone OR dir <> ?3 OR hash <> ?4 OR folder <> ?5",
+  [PUT_ENDPOINT] =
+      "INSERT INTO endpoints (hook_id, version, is_gone, name, plugin, settings, is_enabled)"
+      " VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) ON CONFLICT (hook_id) DO UPDATE SET version = ?2,"
+      " is_gone = 0, name = ?3, plugin = ?4, settings = ?5, is_enabled = ?6 WHERE is_gone"
+      " OR name <> ?3 OR plugin <> ?4 OR settings <> ?5 OR is_enabled <> ?6",
+  [DROP_PLUGIN] = "UPDATE plugins SET version = ?2, is_gone = 1, dir = '', hash = ''"
+                  " WHERE id = ?1 AND NOT is_gone",
+  [DROP_ENDPOINT] = "UPDATE endpoints SET version = ?2, is_gone = 1, settings = ''"
+                    " WHERE hook_id = ?1 AND NOT is_gone",
+  [LIST_PLUGINS] = "SELECT id FROM plugins WHERE NOT is_gone",
+  [LIST_ENDPOINTS] = "SELECT hook_id FROM endpoints WHERE NOT is_gone",
+  [HAS_PLUGIN] = "SELECT 1 FROM plugins WHERE id = ?1 AND hash = ?2 AND NOT is_gone",
+  [FIND_FOLDER] = "SELECT dir, hash FROM plugins WHERE folder = ?1 AND NOT is_gone",
+  [READ_PLUGINS] = "SELECT id, is_gone, dir, hash, folder FROM plugins WHERE version > ?1",
+  [READ_ENDPOINTS] = "SELECT hook_id, is_gone, name, plugin, settings, is_enabled FROM endpoints"
+                     " WHERE version > ?1",
+  [READ_META] = "SELECT value FROM meta WHERE name = ?1",
+  [WRITE_META] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
+};
+
+typedef struct {
+  char **items;
+  size_t count, cap;
+} Keys;
+
+struct Registry {
+  sqlite3 *db;
+  sqlite3_stmt *statements[STATEMENT_COUNT];
+  int64_t version; // of the transaction at hand
+  uint32_t changes;
+  Keys plugins, endpoints; // that were put in it
+  Err failure;
+};
+
+// --- keys that were put --------------------------------------------------------------------------
+
+static void keys_add(Keys *keys, const char *key)
+{
+  if (keys->count == keys->cap) {
+    keys->cap = keys->cap ? keys->cap * 2 : 16;
+    keys->items = mem_resize(keys->items, keys->cap * sizeof *keys->items);
+  }
+  keys->items[keys->count++] = mem_string(key);
+}
+
+static void keys_free(Keys *keys)
+{
+  while (keys->count > 0)
+    mem_free(keys->items[--keys->count]);
+  mem_free(keys->items);
+  *keys = (Keys){ 0 };
+}
+
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool keys_have(const Keys *keys, const char *key)
+{
+  return keys->count > 0 &&
+         bsearch(&key, keys->items, keys->count, sizeof *keys->items, by_text) != NULL;
+}
+
+// --- statements ----------------------------------------------------------------------------------
+
+static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
+{
+  sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
+}
+
+static int done(Registry *registry, sqlite3_stmt *stmt, int rc)
+{
+  sqlite3_reset(stmt);
+  sqlite3_clear_bindings(stmt);
+  if (rc != SQLITE_DONE && rc != SQLITE_ROW && registry->failure.code == 0)
+    err_set(&registry->failure, UV_EIO, "registry: %s", sqlite3_errmsg(registry->db));
+  return rc;
+}
+
+static void run(Registry *registry, sqlite3_stmt *stmt)
+{
+  if (registry->failure.code == 0 && done(registry, stmt, sqlite3_step(stmt)) == SQLITE_DONE)
+    registry->changes += (uint32_t)sqlite3_changes(registry->db);
+}
+
+static void execute(Registry *registry, const char *sql)
+{
+  if (registry->failure.code == 0 && sqlite3_exec(registry->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    err_set(&registry->failure, UV_EIO, "registry: %s", sqlite3_errmsg(registry->db));
+}
+
+static int64_t meta(Registry *registry, const char *name)
+{
+  sqlite3_stmt *stmt = registry->statements[READ_META];
+  int64_t value = 0;
+  int rc;
+  bind_text(stmt, 1, name);
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW)
+    value = sqlite3_column_int64(stmt, 0);
+  done(registry, stmt, rc);
+  return value;
+}
+
+static void set_meta(Registry *registry, const char *name, int64_t value)
+{
+  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  bind_text(stmt, 1, name);
+  sqlite3_bind_int64(stmt, 2, value);
+  done(registry, stmt, sqlite3_step(stmt));
+}
+
+// --- opening -------------------------------------------------------------------------------------
+
+void registry_close(Registry *registry)
+{
+  int i;
+  if (!registry)
+    return;
+  for (i = 0; i < STATEMENT_COUNT; i++)
+    sqlite3_finalize(registry->statements[i]);
+  sqlite3_close(registry->db);
+  keys_free(&registry->plugins);
+  keys_free(&registry->endpoints);
+  mem_free(registry);
+}
+
+static int user_version(sqlite3 *db)
+{
+  sqlite3_stmt *stmt = NULL;
+  int version = -1;
+  if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW)
+    version = sqlite3_column_int(stmt, 0);
+  sqlite3_finalize(stmt);
+  return version;
+}
+
+static Registry *open_file(const char *path, bool may_create, Err *err)
+{
+  Registry *registry = mem_zero(1, sizeof *registry);
+  int i, rc = SQLITE_OK;
+  if (may_create) { // before SQLite does, so that nobody else can ever read it
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+      close(fd);
+  }
+  rc = sqlite3_open_v2(path, &registry->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  sqlite3_busy_timeout(registry->db, BUSY_MS);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_exec(registry->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
+                      NULL, NULL);
+  if (rc == SQLITE_OK && may_create && user_version(registry->db) == 0) {
+    execute(registry, "BEGIN IMMEDIATE");
+    execute(registry, schema);
+    execute(registry, "PRAGMA user_version = 1; COMMIT");
+  }
+  if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
+    err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
+  for (i = 0; rc == SQLITE_OK && registry->failure.code == 0 && i < STATEMENT_COUNT; i++)
+    rc = sqlite3_prepare_v3(registry->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+                            &registry->statements[i], NULL);
+  if (rc == SQLITE_OK && registry->failure.code == 0)
+    return registry;
+  err_set(err, UV_EIO, "%s: %s", path,
+          registry->failure.code ? registry->failure.text : sqlite3_errmsg(registry->db));
+  registry_close(registry);
+  return NULL;
+}
+
+static void remove_file(const char *path)
+{
+  static const char *const ends[] = { "", "-wal", "-shm" };
+  size_t i;
+  for (i = 0; i < 3; i++) {
+    Buffer name = { 0 };
+    buffer_printf(&name, "%s%s", path, ends[i]);
+    unlink(name.bytes);
+    buffer_free(&name);
+  }
+}
+
+static void prune(Registry *registry)
+{
+  set_meta(registry, "pruned", registry->version);
+  execute(registry, "DELETE FROM plugins WHERE is_gone; DELETE FROM endpoints WHERE is_gone");
+}
+
+Registry *registry_open(const char *data_dir, bool is_first, Err *err)
+{
+  Buffer path = { 0 };
+  Registry *registry;
+  buffer_printf(&path, "%s/registry.db", data_dir);
+  registry = open_file(path.bytes, true, err);
+  if (!registry && is_first) {
+    remove_file(path.bytes);
+    registry = open_file(path.bytes, true, err);
+  }
+  buffer_free(&path);
+  return registry;
+}
+
+Registry *registry_follow(const char *data_dir, Err *err)
+{
+  Buffer path = { 0 };
+  Registry *registry;
+  buffer_printf(&path, "%s/registry.db", data_dir);
+  registry = open_file(path.bytes, false, err);
+  buffer_free(&path);
+  return registry;
+}
+
+// --- writing -------------------------------------------------------------------------------------
+
+void registry_begin(Registry *registry)
+{
+  registry->failure.code = 0;
+  registry->changes = 0;
+  keys_free(&registry->plugins);
+  keys_free(&registry->endpoints);
+  execute(registry, "BEGIN IMMEDIATE");
+  registry->version = registry->failure.code == 0 ? meta(registry, "version") + 1 : 0;
+}
+
+void registry_put_plugin(Registry *registry, const RegistryPlugin *plugin)
+{
+  sqlite3_stmt *stmt = registry->statements[PUT_PLUGIN];
+  keys_add(&registry->plugins, plugin->id);
+  bind_text(stmt, 1, plugin->id);
+  sqlite3_bind_int64(stmt, 2, registry->version);
+  bind_text(stmt, 3, plugin->dir);
+  bind_text(stmt, 4, plugin->hash);
+  bind_text(stmt, 5, plugin->folder);
+  run(registry, stmt);
+}
+
+void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
+{
+  sqlite3_stmt *stmt = registry->statements[PUT_ENDPOINT];
+  keys_add(&registry->endpoints, endpoint->hook_id);
+  bind_text(stmt, 1, endpoint->hook_id);
+  sqlite3_bind_int64(stmt, 2, registry->version);
+  bind_text(stmt, 3, endpoint->name);
+  bind_text(stmt, 4, endpoint->plugin);
+  bind_text(stmt, 5, endpoint->settings);
+  sqlite3_bind_int(stmt, 6, endpoint->is_enabled);
+  run(registry, stmt);
+}
+
+static void drop(Registry *registry, StatementName name, const char *key)
+{
+  sqlite3_stmt *stmt = registry->statements[name];
+  bind_text(stmt, 1, key);
+  sqlite3_bind_int64(stmt, 2, registry->version);
+  run(registry, stmt);
+}
+
+void registry_remove_endpoint(Registry *registry, const char *hook_id)
+{
+  drop(registry, DROP_ENDPOINT, hook_id);
+}
+
+static void drop_others(Registry *registry, Keys *put, StatementName list, StatementName remove)
+{
+  sqlite3_stmt *stmt = registry->statements[list];
+  Keys others = { 0 };
+  size_t i;
+  int rc;
+  if (registry->failure.code != 0)
+    return;
+  if (put->count > 0)
+    qsort(put->items, put->count, sizeof *put->items, by_text);
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    const char *key = (const char *)sqlite3_column_text(stmt, 0);
+    if (!keys_have(put, key))
+      keys_add(&others, key);
+  }
+  done(registry, stmt, rc);
+  for (i = 0; i < others.count; i++)
+    drop(registry, remove, others.items[i]);
+  keys_free(&others);
+}
+
+void registry_remove_others(Registry *registry)
+{
+  drop_others(registry, &registry->plugins, LIST_PLUGINS, DROP_PLUGIN);
+  drop_others(registry, &registry->endpoints, LIST_ENDPOINTS, DROP_ENDPOINT);
+}
+
+// Tombstones are kept for readers that have not seen them; one who is far behind reads everything.
+static bool has_many_tombstones(Registry *registry)
+{
+  sqlite3_stmt *stmt = NULL;
+  bool has_many = false;
+  if (sqlite3_prepare_v2(registry->db,
+                         "SELECT (SELECT count(*) FROM endpoints WHERE is_gone)"
+                         " + (SELECT count(*) FROM plugins WHERE is_gone)",
+                         -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW)
+    has_many = sqlite3_column_int(stmt, 0) > MAX_TOMBSTONES;
+  sqlite3_finalize(stmt);
+  return has_many;
+}
+
+int registry_commit(Registry *registry, bool *is_changed, Err *err)
+{
+  *is_changed = registry->changes > 0;
+  if (registry->failure.code == 0 && *is_changed) {
+    set_meta(registry, "version", registry->version);
+    if (has_many_tombstones(registry))
+      prune(registry);
+  }
+  execute(registry, "COMMIT");
+  if (registry->failure.code == 0)
+    return 0;
+  if (!sqlite3_get_autocommit(registry->db))
+    sqlite3_exec(registry->db, "ROLLBACK", NULL, NULL, NULL);
+  *is_changed = false;
+  return err_set(err, registry->failure.code, "%s", registry->failure.text);
+}
+
+bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
+{
+  sqlite3_stmt *stmt = registry->statements[HAS_PLUGIN];
+  int rc;
+  bind_text(stmt, 1, id);
+  bind_text(stmt, 2, hash);
+  rc = sqlite3_step(stmt);
+  done(registry, stmt, rc);
+  return rc == SQLITE_ROW;
+}
+
+void registry_find_folder(Registry *registry, const char *folder, char **dir, char **hash)
+{
+  sqlite3_stmt *stmt = registry->statements[FIND_FOLDER];
+  int rc;
+  *dir = *hash = NULL;
+  bind_text(stmt, 1, folder);
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    *dir = mem_string((const char *)sqlite3_column_text(stmt, 0));
+    *hash = mem_string((const char *)sqlite3_column_text(stmt, 1));
+  }
+  done(registry, stmt, rc);
+}
+
+int registry_keep_suspects(Registry *registry, const char *json, Err *err)
+{
+  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  registry->failure.code = 0;
+  bind_text(stmt, 1, "suspects");
+  bind_text(stmt, 2, json);
+  done(registry, stmt, sqlite3_step(stmt));
+  return registry->failure.code ? err_set(err, registry->failure.code, "%s", registry->failure.text)
+                                : 0;
+}
+
+char *registry_kept_suspects(Registry *registry)
+{
+  sqlite3_stmt *stmt = registry->statements[READ_META];
+  char *json = NULL;
+  int rc;
+  bind_text(stmt, 1, "suspects");
+  rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+    json = mem_string((const char *)sqlite3_column_text(stmt, 0));
+  done(registry, stmt, rc);
+  return json;
+}
+
+// --- reading -------------------------------------------------------------------------------------
+
+static const char *text(sqlite3_stmt *stmt, int column)
+{
+  const char *value = (const char *)sqlite3_column_text(stmt, column);
+  return value ? value : "";
+}
+
+static void read_plugins(Registry *registry, int64_t since, const RegistryReader *reader,
+                         void *context)
+{
+  sqlite3_stmt *stmt = registry->statements[READ_PLUGINS];
+  int rc;
+  sqlite3_bind_int64(stmt, 1, since);
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    RegistryPlugin plugin = { text(stmt, 0), text(stmt, 2), text(stmt, 3), text(stmt, 4) };
+    reader->on_plugin(context, &plugin, sqlite3_column_int(stmt, 1) != 0);
+  }
+  done(registry, stmt, rc);
+}
+
+static void read_endpoints(Registry *registry, int64_t since, const RegistryReader *reader,
+                           void *context)
+{
+  sqlite3_stmt *stmt = registry->statements[READ_ENDPOINTS];
+  int rc;
+  sqlite3_bind_int64(stmt, 1, since);
+  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    RegistryEndpoint endpoint = { text(stmt, 0), text(stmt, 2), text(stmt, 3), text(stmt, 4),
+                                  sqlite3_column_int(stmt, 5) != 0 };
+    reader->on_endpoint(context, &endpoint, sqlite3_column_int(stmt, 1) != 0);
+  }
+  done(registry, stmt, rc);
+}
+
+int registry_read(Registry *registry, uint64_t *version, const RegistryReader *reader,
+                  void *context, Err *err)
+{
+  int64_t newest = 0, since = (int64_t)*version;
+  registry->failure.code = 0;
+  execute(registry, "BEGIN"); // one moment for all of it
+  if (registry->failure.code == 0) {
+    newest = meta(registry, "version");
+    if (since > 0 && (since < meta(registry, "pruned") || since > newest)) {
+      reader->on_all(context);
+      since = 0;
+    }
+    if (newest != since) {
+      read_plugins(registry, since, reader, context);
+      read_endpoints(registry, since, reader, context);
+    }
+    execute(registry, "COMMIT");
+  }
+  if (!sqlite3_get_autocommit(registry->db))
+    sqlite3_exec(registry->db, "ROLLBACK", NULL, NULL, NULL);
+  if (registry->failure.code != 0)
+    return err_set(err, registry->failure.code, "%s", registry->failure.text);
+  *version = (uint64_t)newest;
+  return 0;
+}
