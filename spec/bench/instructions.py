@@ -303,10 +303,10 @@ class Bench:
         for file in glob.glob(f"{self.out}.*"):
             os.remove(file)
         self.host.command = ["valgrind", "--tool=callgrind", "--smc-check=all",
+                             "--trace-children=yes",
                              f"--callgrind-out-file={self.out}.%p", *self.host.command]
         self.host.start(SECONDS)
         self.client = Client(self.host.port)
-        self.dumps = 0
 
     def engine(self):
         binary = next(word for word in self.host.command if word.endswith("moonhook"))
@@ -318,24 +318,26 @@ class Bench:
         for pid in self.host.pids():
             done = subprocess.run(["callgrind_control", order, str(pid)], capture_output=True,
                                   text=True, timeout=SECONDS)
-            if done.returncode != 0 or "OK" not in done.stdout:
+            is_gone = not os.path.exists(f"/proc/{pid}")  # a trial load
+            if not is_gone and (done.returncode != 0 or "OK" not in done.stdout):
                 raise Failed(f"callgrind_control {order}: {done.stdout} {done.stderr}")
 
     def count(self, name):
         _, run, before, counted = WORKLOADS[name]
         run(self, before)
         self.control("-z")
-        operations = run(self, counted)
+        operations, older = run(self, counted), self.dumps()
         self.control("-d")
-        self.dumps += 1
-        files = glob.glob(f"{self.out}.*.{self.dumps}")
-        total = 0
-        for path in files:
+        counts = {}  # by file, one for each process
+        for path in self.dumps() - older:
             with open(path, encoding="ascii", errors="replace") as file:
-                total += sum(map(int, re.findall(r"^summary: (\d+)", file.read(), re.M)))
-        if total == 0:
+                counts[path] = sum(map(int, re.findall(r"^summary: (\d+)", file.read(), re.M)))
+        if not sum(counts.values()):
             raise Failed("callgrind counted nothing")
-        return total / operations, files
+        return sum(counts.values()) / operations, max(counts, key=counts.get)
+
+    def dumps(self):
+        return set(glob.glob(f"{self.out}.*.*"))
 
     def stop(self):
         self.host.process.send_signal(signal.SIGTERM)
@@ -345,9 +347,9 @@ class Bench:
             self.host.stop()
 
 
-def top(files, operations_cost):
+def top(file, operations_cost):
     """The twenty functions that cost most themselves, as shares."""
-    text = subprocess.run(["callgrind_annotate", "--threshold=100", *files[:1]],
+    text = subprocess.run(["callgrind_annotate", "--threshold=100", file],
                           capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^ *[\d,]+ \( *([\d.]+)%\) +[^:\n]*:(\S+)", text, re.M)
     # The frames that were open when counting began are listed with all that they called.
@@ -376,14 +378,14 @@ def count_all(names, endpoints, table, arguments):
         if not endpoints:
             print(f"instructions per operation; {engine}")
         for name in names:
-            cost, files = bench.count(name)
+            cost, file = bench.count(name)
             was = known.get(name)
             change = f"{100 * (cost / was - 1):+6.1f} % of {was:,}" if was else "not in the table"
             print(f"{name:20} {cost:12,.0f} per {WORKLOADS[name][0]:8} {change}", flush=True)
             if not arguments.write and (not was or cost > was * (1 + ALLOWED)):
                 slower.append(name)
             if arguments.top:
-                top(files, cost)
+                top(file, cost)
             if arguments.write:
                 known[name] = round(cost)
     finally:
