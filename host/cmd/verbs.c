@@ -37,7 +37,7 @@ static const Flag test_flags[] = {
   { "--watch", NULL, "run again after each save" },
   { "--filter", "PATTERN", "only specs whose names match" },
   { "--tags", "TAGS", "only specs with these #tags" },
-  { "--output", "REPORTER", "plainTerminal, TAP, junit, json ..." },
+  { "--output", "REPORTER", "plainTerminal, TAP, junit, json or another of busted's" },
   { "--list", NULL, "names of the specs, without running them" },
   { "--shuffle", NULL, "in a random order" },
   { NULL, NULL, NULL },
