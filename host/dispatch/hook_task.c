@@ -216,13 +216,18 @@ static void log_failure(const HookRequest *hook, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
+  Buffer source = { 0 };
+  if (hook->dispatch->config.is_dev)
+    failure_source(failure, generation_state(hook->generation), &source);
   log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", package->declarations[hook->declaration].rule->text),
             LOG_S("code", failure->code), LOG_B("error", failure->message.at, failure->message.len),
             LOG_B("details", failure->details.at ? failure->details.at : "", failure->details.len),
             LOG_B("traceback", failure->traceback.at,
-                  failure->traceback.len > 3000 ? 3000 : failure->traceback.len));
+                  failure->traceback.len > 3000 ? 3000 : failure->traceback.len),
+            LOG_B("source", source.len ? source.bytes : "", source.len));
+  buffer_free(&source);
 }
 
 static void on_end(Task *task, const TaskFailure *failure)

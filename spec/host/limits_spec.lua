@@ -77,7 +77,7 @@ end)
 describe("a plugin that takes all memory is stopped:", function()
   local stage
   setup(function() stage = limits.start { limits = "limits: { cpu_ms: 10000 }",
-    config = { limits = { plugin_cpu_ms = 10000 } } } end)
+    config = { limits = { plugin_cpu_ms = 10000, stuck_ms = 30000 } } } end)
   teardown(function() stage:stop() end)
 
   local function resident_kib()
