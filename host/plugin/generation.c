@@ -5,6 +5,7 @@
 
 struct Generation {
   uint32_t references;
+  uint64_t serial;
   Package *package;
   State *state;
   int *handlers; // registry references, one per declaration
@@ -34,12 +35,14 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .storage_bytes = package->storage_bytes,
                          .entry = entry,
                          .modules = modules };
+  static uint64_t last_serial;
   uint32_t i;
   generation->limits = plugin_limits_grant(
       &package->limits, runtime->plugin_limits ? runtime->plugin_limits : &plugin_limits_default);
   config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
                                  .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
+  generation->serial = ++last_serial;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
   memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
   generation->state = state_new(runtime, &config, err);
@@ -96,6 +99,11 @@ void generation_release(Generation *generation)
 const Package *generation_package(const Generation *generation)
 {
   return generation->package;
+}
+
+uint64_t generation_serial(const Generation *generation)
+{
+  return generation->serial;
 }
 
 const char *generation_hash(const Generation *generation)
