@@ -47,8 +47,8 @@ local function handled(handler, ok, ...)
   return false, handler(...)
 end
 
---- xpcall(f, handler, ...): the handler runs after f's stack is gone, as any other code does, so that
---- it can be stopped and may wait.
+--- xpcall(f, handler, ...): the handler runs when f's stack is gone, as any other code does, so
+--- that it can be stopped and may wait.
 function globals.xpcall(f, handler, ...)
   return handled(handler, pcall(f, ...))
 end
