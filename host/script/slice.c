@@ -146,6 +146,14 @@ void slice_check_stack(lua_State *L)
     luaL_error(L, "stack overflow (functions that call back, in each other)");
 }
 
+void slice_pause(lua_State *L)
+{
+  if (!deadline_is_over())
+    return;
+  slice_kill(state_of(L), KILL_CPU);
+  luaL_error(L, "stopped");
+}
+
 void slice_lift(lua_State *L, size_t bytes)
 {
   State *state = state_of(L);

@@ -35,6 +35,9 @@ void kill_describe(const State *state, Kill why, uint32_t limit_ms, char *text, 
 // coroutines in coroutines, gsub in gsub's callback. LuaJIT itself does not look.
 void slice_check_stack(lua_State *L);
 
+// Raises when the slice's time is over: for C functions that may take long.
+void slice_pause(lua_State *L);
+
 // For C functions that own something while they make Lua values: from slice_lift to slice_settle no
 // allocation fails. `bytes`: what they may need at most; when there is not so much left, slice_lift
 // raises, so nothing may be owned yet. slice_settle stops the code if it took too much after all.

@@ -13,6 +13,7 @@
 #include "bind.h"
 #include "deadline.h"
 #include "library.h"
+#include "pattern.h"
 #include "slice.h"
 #include "task.h"
 
@@ -278,6 +279,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->limits = with_defaults(config->limits);
   state->load_ms = state->limits.load_ms;
   account_set_cap(&state->account, state->limits.memory_bytes);
+  pattern_on_pause = slice_pause;
   state->L = lua_newstate(account_allocate, state);
   if (!state->L) {
     err_set(err, UV_ENOMEM, "cannot create a Lua state");

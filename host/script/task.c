@@ -329,7 +329,7 @@ static bool step(Task *task)
   task->phase = PHASE_RUNNING;
   task->refusals = 0;
   state_set_current(task->state, task);
-  scoreboard_enter(state_id(task->state), task->version, task->endpoint, task->request_id);
+  scoreboard_enter();
   slice_begin(task->state, state_slice_ms(task->state));
   status = lua_resume(co, nargs);
   kill = slice_end(task->state, &where);
@@ -350,6 +350,7 @@ static bool step(Task *task)
 static void run(Job *job)
 {
   Task *task = task_of_job(job);
+  scoreboard_place(state_id(task->state), task->version, task->endpoint, task->request_id);
   while (step(task))
     ;
 }
