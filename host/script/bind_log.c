@@ -25,6 +25,8 @@ static int l_log_write(lua_State *L)
   size_t len;
   const char *message = luaL_checklstring(L, 2, &len);
   char text[MAX_TEXT + 1];
+  if (!state_may_log(state_of(L)))
+    return 0;
   if (len > MAX_TEXT)
     len = MAX_TEXT;
   memcpy(text, message, len);

@@ -17,7 +17,7 @@
 #include "slice.h"
 #include "task.h"
 
-enum { MAX_POOLED = 64, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
+enum { MAX_POOLED = 64, MAX_LOG_RECORDS = 100, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
 typedef struct {
   lua_State *co;
@@ -45,6 +45,8 @@ struct State {
   struct Task *current;
   Pooled pool[MAX_POOLED];
   uint32_t pooled;
+  uint64_t log_second;
+  uint32_t log_count, log_dropped; // records of that second
 };
 
 static size_t leaked_bytes;
@@ -209,6 +211,30 @@ static int boot(lua_State *L)
   return 0;
 }
 
+static void tell_dropped(State *state)
+{
+  if (state->log_dropped > 0)
+    log_event(LOG_WARN, "log records of the plugin dropped", LOG_S("plugin", state->name),
+              LOG_I("dropped", state->log_dropped));
+  state->log_dropped = 0;
+}
+
+bool state_may_log(State *state)
+{
+  uint64_t second = loop_now_ms(state->runtime->loop) / 1000;
+  if (second != state->log_second) {
+    tell_dropped(state);
+    state->log_second = second;
+    state->log_count = 0;
+  }
+  if (state->role != ROLE_PLUGIN || state->log_count < MAX_LOG_RECORDS) {
+    state->log_count++;
+    return true;
+  }
+  state->log_dropped++;
+  return false;
+}
+
 static char **copy_hosts(const char *const *hosts)
 {
   size_t i, count = 0;
@@ -226,6 +252,7 @@ static char **copy_hosts(const char *const *hosts)
 static void free_state(State *state)
 {
   char **host;
+  tell_dropped(state);
   for (host = state->hosts; host && *host; host++)
     mem_free(*host);
   mem_free(state->hosts);
