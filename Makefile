@@ -15,7 +15,8 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
   ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
-  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
+  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc \
+  libzip-dev=libzip.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
   curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
@@ -25,7 +26,7 @@ CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
 # llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
 SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo libllhttp)
 LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
-MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
+MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib libzip $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
 LIBS    := $(LLHTTP) $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
 COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
