@@ -15,8 +15,6 @@ typedef struct {
   const char *base_domain; // "hooks.example.com": {hook_id}.{base_domain} is served too; or NULL
   TrustedProxies proxies;  // whose X-Forwarded-* fields count; copied
   bool is_dev;             // routes in 404s, error pages
-  uint32_t head_ms;        // to the reply's head: 60 s, then 504
-  uint32_t idle_ms;        // between a stream's pieces: 120 s
   // Called when the scoreboard's generation has moved, before the request that noticed goes on:
   // brings the endpoint table up to date. False: not possible now. NULL: nothing moves.
   bool (*refresh)(void *context);
@@ -35,6 +33,10 @@ void dispatch_refresh(Dispatch *dispatch);
 void dispatch_end_all(Dispatch *dispatch, const char *code, const char *message, uint32_t grace_ms);
 void dispatch_end_withdrawn(Dispatch *dispatch, const char *code, const char *message,
                             uint32_t grace_ms);
+// While the plugin's requests hold more than `most` versions older than the live one, ends those of
+// the oldest with this code.
+void dispatch_end_oldest(Dispatch *dispatch, const PluginSlot *plugin, uint32_t most,
+                         const char *code, const char *message, uint32_t grace_ms);
 
 // For http_server_new; the context is the Dispatch.
 extern const HttpHandler dispatch_handler;

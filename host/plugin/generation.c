@@ -5,10 +5,12 @@
 
 struct Generation {
   uint32_t references;
+  uint64_t serial;
   Package *package;
   State *state;
   int *handlers; // registry references, one per declaration
   char hash[65];
+  PluginLimits limits;
 };
 
 static void generation_free(Generation *generation)
@@ -33,8 +35,14 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .storage_bytes = package->storage_bytes,
                          .entry = entry,
                          .modules = modules };
+  static uint64_t last_serial;
   uint32_t i;
+  generation->limits = plugin_limits_grant(
+      &package->limits, runtime->plugin_limits ? runtime->plugin_limits : &plugin_limits_default);
+  config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
+                                 .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
+  generation->serial = ++last_serial;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
   memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
   generation->state = state_new(runtime, &config, err);
@@ -55,10 +63,14 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
 Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
                                     const char *entry, const HostModule *modules, Err *err)
 {
-  StateConfig config = {
-    .role = ROLE_ADMIN, .name = package->name, .entry = entry, .modules = modules
-  };
+  StateConfig config = { .role = ROLE_ADMIN,
+                         .name = package->name,
+                         .entry = entry,
+                         .modules = modules,
+                         .limits = { .slice_ms = 10000,
+                                     .memory_bytes = (size_t)1024 * 1024 * 1024 } };
   Generation *generation = mem_zero(1, sizeof *generation);
+  generation->limits = plugin_limits_default;
   generation->references = 1;
   generation->handlers = mem_zero(1, sizeof(int));
   generation->state = state_new(runtime, &config, err);
@@ -89,9 +101,19 @@ const Package *generation_package(const Generation *generation)
   return generation->package;
 }
 
+uint64_t generation_serial(const Generation *generation)
+{
+  return generation->serial;
+}
+
 const char *generation_hash(const Generation *generation)
 {
   return generation->hash;
+}
+
+const PluginLimits *generation_limits(const Generation *generation)
+{
+  return &generation->limits;
 }
 
 State *generation_state(Generation *generation)
