@@ -44,14 +44,16 @@ static struct {
   char stamp[32]; // of stamp_second
 } the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .least = LOG_INFO };
 
+static LogLayout own_layout;
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
+static void put_text(const char *text);
+static bool add_own(LogLevel level, const char *message, const LogField *fields);
 static void add_line(LogLevel level, const char *message, const LogField *fields);
 static void begin_json(LogLevel level, const char *message);
 static void begin_pretty(LogLevel level, const char *message);
 static void add_field(const LogField *field);
 static void put_value(const LogField *field);
-static void put_text(const char *text);
 static bool write_out(const char *bytes, size_t len, size_t *written);
 static void tell_dropped(void);
 
@@ -198,13 +200,20 @@ static struct {
   bool is_cut;
 } out;
 
+void log_set_layout(LogLayout layout)
+{
+  own_layout = layout;
+}
+
 static void add_line(LogLevel level, const char *message, const LogField *fields)
 {
   buffer_reserve(&the_log.lines, MAX_LINE_BYTES);
   out.at = the_log.lines.bytes + the_log.lines.len;
   out.end = out.at + MAX_LINE_BYTES - TAIL_BYTES;
   out.is_cut = false;
-  if (the_log.is_pretty)
+  if (the_log.is_pretty && own_layout && add_own(level, message, fields))
+    fields = NULL;
+  else if (the_log.is_pretty)
     begin_pretty(level, message);
   else
     begin_json(level, message);
@@ -413,6 +422,25 @@ static void begin_pretty(LogLevel level, const char *message)
   put("     ", 6 - strlen(level_names[level]));
   put_colour("\033[0m");
   put_message(message);
+}
+
+// A record in a layout of its own; false: it has none.
+static bool add_own(LogLevel level, const char *message, const LogField *fields)
+{
+  Buffer text = { 0 };
+  bool is_own = own_layout(&text, the_log.has_colour, level, message, fields);
+  unsigned ms;
+  if (is_own) {
+    put_colour("\033[2m");
+    put_text(stamp(&ms));
+    put(".", 1);
+    put_number(ms, 3);
+    put_colour("\033[0m");
+    put(" ", 1);
+    put(text.bytes, text.len < (size_t)(out.end - out.at) ? text.len : (size_t)(out.end - out.at));
+  }
+  buffer_free(&text);
+  return is_own;
 }
 
 static void add_field(const LogField *field)

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
+
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
 
 typedef enum { LOG_END, LOG_STRING, LOG_BYTES, LOG_INTEGER, LOG_REAL, LOG_BOOL } LogFieldType;
@@ -47,6 +49,11 @@ typedef struct {
   }
 
 // Process-wide: the log is the one thing that everybody may reach.
+// A layout of its own for some records of the pretty log: appends what comes after the time and
+// returns true, or leaves the record to the usual one. It must send no control characters.
+typedef bool (*LogLayout)(Buffer *out, bool has_colour, LogLevel level, const char *message,
+                          const LogField *fields);
+void log_set_layout(LogLayout layout); // NULL: none
 void log_open(int fd, bool is_pretty, LogLevel least);
 void log_write(LogLevel level, const char *message, const LogField *fields); // fields may be NULL
 void log_flush(void);      // writes what can be written now; the loop calls it, and so does an exit

@@ -17,4 +17,8 @@ void failure_publish(const TaskFailure *failure, PublicFailure *out);
 void failure_page(const TaskFailure *failure, const State *state, const char *request_id,
                   Buffer *html);
 
+// The lines of the plugin's source around the place that the failure's message names, the place
+// marked; nothing is appended where there is none.
+void failure_source(const TaskFailure *failure, const State *state, Buffer *text);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "failure.h"
 
-enum { LINES_AROUND = 4 };
+enum { LINES_AROUND = 4, LINES_BEFORE = 2, LINES_AFTER = 1, MAX_LINE = 120 };
 
 static void escape(Buffer *html, const char *text, size_t len)
 {
@@ -63,6 +63,27 @@ static void append_source(Buffer *html, const State *state, const char *file, in
   }
   buffer_string(html, "</pre>");
   buffer_free(&text);
+}
+
+void failure_source(const TaskFailure *failure, const State *state, Buffer *text)
+{
+  Buffer source = { 0 };
+  char file[256];
+  const char *at;
+  int line, number = 1;
+  if (!find_place(failure->message, file, sizeof file, &line) &&
+      !find_place(failure->traceback, file, sizeof file, &line))
+    return;
+  if (state_read_file(state, file, &source, NULL) == 0 && source.bytes) {
+    for (at = source.bytes; *at; number++) {
+      size_t len = strcspn(at, "\n");
+      if (number >= line - LINES_BEFORE && number <= line + LINES_AFTER)
+        buffer_printf(text, "%s%s%4d | %.*s", text->len ? "\n" : "", number == line ? "> " : "  ",
+                      number, (int)(len < MAX_LINE ? len : MAX_LINE), at);
+      at += len + (at[len] == '\n');
+    }
+  }
+  buffer_free(&source);
 }
 
 // Frames of the plugin's own files first, then the library's and the host's.

@@ -217,19 +217,23 @@ static void log_failure(const HookRequest *hook, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
-  Buffer message = { 0 }, details = { 0 }, traceback = { 0 };
+  Buffer message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
   redact_secrets(hook, failure->message, &message);
   redact_secrets(hook, failure->details, &details);
   redact_secrets(hook, failure->traceback, &traceback);
+  if (hook->dispatch->config.is_dev)
+    failure_source(failure, generation_state(hook->generation), &source);
   log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", package->declarations[hook->declaration].rule->text),
             LOG_S("code", failure->code), LOG_B("error", message.bytes, message.len),
             LOG_B("details", details.bytes, details.len),
-            LOG_B("traceback", traceback.bytes, traceback.len > 3000 ? 3000 : traceback.len));
+            LOG_B("traceback", traceback.bytes, traceback.len > 3000 ? 3000 : traceback.len),
+            LOG_B("source", source.len ? source.bytes : "", source.len));
   buffer_free(&message);
   buffer_free(&details);
   buffer_free(&traceback);
+  buffer_free(&source);
 }
 
 static void on_end(Task *task, const TaskFailure *failure)

@@ -78,6 +78,7 @@ void http_server_stop(HttpServer *server, bool is_now, void (*on_closed)(void *c
     else
       conn_stop(conn);
   }
+  tell_closed(server); // after http_server_retire nothing may be left
 }
 
 void http_server_free(HttpServer *server)

@@ -292,8 +292,8 @@ static void died(Master *master, Child *child, int status)
     pause_ms = FAILED_START_MS;
   if (!is_orderly)
     log_death(child, status, pause_ms);
-  if (!is_orderly && !child->was_killed && WIFEXITED(status))
-    master->exit_code = WEXITSTATUS(status);
+  if (!child->was_killed && WIFEXITED(status) && (master->is_stopping || !master->is_up))
+    master->exit_code = master->exit_code ? master->exit_code : WEXITSTATUS(status);
   if (child->role == PROCESS_WORKER && !is_orderly)
     watchdog_note_death(child, status);
   if (child->link >= 0)

@@ -12,6 +12,7 @@
 #include "../base/scoreboard.h"
 #include "admin.h"
 #include "child.h"
+#include "dev_view.h"
 #include "keeper.h"
 #include "worker.h"
 
@@ -286,6 +287,7 @@ int run_host(const ConfigSources *sources, const RunOptions *options)
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN); // a file that may not grow: an error like any other
   log_open(STDERR_FILENO, is_pretty, config->log_level);
+  log_set_layout(options->is_dev ? dev_view : NULL);
   file = mem_string(config->file);
   named.file = file; // the one that was found, from now on
   if (options->checks_only)

@@ -2,6 +2,7 @@
 -- everything, some of them with a mistake in them.
 local cjson = require "cjson"
 local host = require "spec.support.host"
+local process = require "spec.support.process"
 
 local MANIFEST = [[
 version: 0.1.0
@@ -461,6 +462,33 @@ describe("moonhook test", function()
       "test", "p" }
     assert.equal(2, result.code)
     assert.matches("apt install lua%-busted", result.stderr)
+  end)
+
+  it("runs again after each save, of the plugin or of the spec, when it watches", function()
+    local dir = plugin_with { ["a_spec.lua"] = spec [[
+    assert.equal("Hello", testing.load():get("/echo"):json().greeting)]] }
+    local runner = process.start {
+      host.binary(), "test", "--watch", "p", "-o", "TAP",
+      cwd = dir, stdout = dir .. "/out", stderr = dir .. "/err",
+    }
+    local function wait_for(text, times)
+      process.eventually(function()
+        local file = io.open(dir .. "/out", "rb")
+        local output = file and file:read "*a" or ""
+        if file then file:close() end
+        return select(2, output:gsub(text, "")) == times
+      end, 20, text)
+    end
+    wait_for("ok 1 ", 1)
+    local file = assert(io.open(dir .. "/p/manifest.yaml", "w"))
+    file:write((MANIFEST:gsub("default: Hello", "default: Salve")))
+    file:close()
+    wait_for("not ok 1 ", 1)
+    file = assert(io.open(dir .. "/p/spec/a_spec.lua", "w"))
+    file:write(spec '    assert.equal("Salve", testing.load():get("/echo"):json().greeting)')
+    file:close()
+    wait_for("ok 1 ", 3)
+    runner:destroy()
   end)
 
   it("is the interpreter of plain busted", function()

@@ -99,6 +99,7 @@ end
 ---@field dir? string  of host.folder, instead of config and files; to start again on the same data
 ---@field finds_config? boolean  start without --config: the file in the folder is found
 ---@field verb? string  "serve"
+---@field binary? string  another one than host.binary()
 ---@field workers? integer  of `serve`: 1, or MOONHOOK_SPEC_WORKERS
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
@@ -113,7 +114,7 @@ function host.start(options)
   local dir = options.dir or host.folder(options)
   os.remove(dir .. "/stdout")
   os.remove(dir .. "/stderr")
-  local command = append({ host.binary(), options.verb or "serve" },
+  local command = append({ options.binary or host.binary(), options.verb or "serve" },
     not options.finds_config and { "--config", "moonhook.yaml" })
   command = append(command, { "--data", "data", "--listen", options.listen or "127.0.0.1:0",
     "--admin", "127.0.0.1:0" })
@@ -154,6 +155,15 @@ function Host:output()
   return read_file(self.dir .. "/stdout")
 end
 
+-- A record of the pretty log; a line that is none is { text = line }.
+local function read_pretty(line)
+  local level, message, fields = line:match "^%d+:%d+:%d+%.%d+ (%l+) +(.-)( [%w_]+=.*)$"
+  if not level then return { text = line } end
+  local record = { level = level, msg = message, text = line }
+  for name, value in fields:gmatch " ([%w_]+)=(%S+)" do record[name] = tonumber(value) or value end
+  return record
+end
+
 -- Takes in the lines that were written since the last time.
 function Host:_read_log()
   local file = io.open(self.dir .. "/stderr", "rb")
@@ -161,7 +171,8 @@ function Host:_read_log()
   file:seek("set", self._log_bytes)
   for line in file:read("*a"):gmatch "([^\n]*)\n" do
     local ok, record = pcall(cjson.decode, line)
-    self._records[#self._records + 1] = ok and type(record) == "table" and record or { text = line }
+    self._records[#self._records + 1] = ok and type(record) == "table" and record
+      or read_pretty(line)
     self._starts[#self._records] = self._log_bytes
     self._log_bytes = self._log_bytes + #line + 1
   end
@@ -287,6 +298,9 @@ function Host:stop(keeps_folder)
       error(("process %d left something open: %s"):format(pid,
         closed and cjson.encode(closed) or self:log()), 2)
     end
+  end
+  if self:find_record { msg = "process died", how = "exit code 99" } then
+    error("the sanitizer found something:\n" .. self:log(), 2)
   end
   if not has_closed then error("the host did not close:\n" .. self:log(), 2) end
   if not keeps_folder then os.execute("rm -rf " .. quote(self.dir)) end

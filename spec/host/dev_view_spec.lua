@@ -1,0 +1,92 @@
+-- What `dev` shows its author on a terminal: requests as lines, failures with their source.
+local host = require "spec.support.host"
+local process = require "spec.support.process"
+
+local MANIFEST = [[
+version: 0.1.0
+type: plugin
+author: me
+name: shown
+plugins:
+  endpoints:
+    - { path: /hello/<name>, method: GET, extra: { lua: { source: hello.lua } } }
+    - { path: /slow, method: GET, extra: { lua: { source: slow.lua } } }
+]]
+
+local HELLO = [[
+local function greet(name)
+  print("greeting " .. name)
+  if name == "nobody" then
+    local person
+    return person.name
+  end
+  return "Hello, " .. name
+end
+
+return function(self, request, values)
+  local text = greet(values.name)
+  return text
+end
+]]
+
+local SLOW = [[
+local moonhook = require "moonhook"
+return function()
+  return moonhook.Response(function()
+    coroutine.yield "one"
+    moonhook.sleep(60000)
+  end)
+end
+]]
+
+describe("dev on a terminal", function()
+  local server, url
+
+  before_each(function()
+    server = host.start {
+      verb = "dev", args = { "--plugins", "p", "--log-format", "pretty" },
+      files = { ["p/manifest.yaml"] = MANIFEST, ["p/hello.lua"] = HELLO, ["p/slow.lua"] = SLOW },
+    }
+    url = server:output():match "GET +(%S+/e/[%w-]+)/hello"
+  end)
+  after_each(function() server:stop() end)
+
+  local function shown(text)
+    return process.eventually(function()
+      return server:log():find(text, 1, true) and server:log()
+    end, 5, text)
+  end
+
+  it("shows a request as one line: what, status, times, who ended it", function()
+    server:request { url = url .. "/hello/World" }
+    local log = shown "GET /hello/World 200"
+    assert.matches("GET /hello/World 200  first %d[%d.]* ms, total %d[%d.]* ms, complete\n", log)
+    assert.matches("info  greeting World", log)
+  end)
+
+  it("says when it was the client who ended it", function()
+    local reply = server:open { url = url .. "/slow" }
+    assert.equal("one", reply:next_piece())
+    reply:close()
+    assert.matches("GET /slow 200  first .- ms, total .- ms, the client left\n", shown "GET /slow")
+  end)
+
+  it("shows a failure with the source around it and the plugin's frames alone", function()
+    server:request { url = url .. "/hello/nobody" }
+    local log = shown "GET /hello/nobody 500"
+    assert.is_truthy(log:find([[
+error hello.lua:5: attempt to index local 'person' (a nil value)  [plugin_error] /hello/<name>
+         3 |   if name == "nobody" then
+         4 |     local person
+    >    5 |     return person.name
+         6 |   end
+    at hello.lua: in function 'greet'
+    at hello.lua:11: in function 'invoke'
+]], 1, true), log)
+  end)
+
+  it("sends no control characters of a client's", function()
+    server:request { url = url .. "/hello/a%1B%5B31mb" }
+    assert.is_truthy(shown("\\x1b[31mb 200"))
+  end)
+end)
