@@ -5,6 +5,11 @@ local package = require "host.package"
 local log = require "host.log"
 local load_text, select, tostring, type = load, select, tostring, type
 
+-- For the library as well: what it looks through comes from clients and upstreams.
+for name, bounded in pairs(require "moonhook.pattern") do
+  rawset(string, name, bounded)
+end
+
 local PUBLIC = { -- library modules that plugins may require
   ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
   ["moonhook.crypto"] = true, ["moonhook.verify"] = true,
