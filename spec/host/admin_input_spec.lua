@@ -14,9 +14,11 @@ label: { en_US: Everything, pt_BR: Tudo }
 plugins:
   endpoints:
     - settings:
-        - { name: api_key, type: secret-input, required: true, label: { en_US: Key, zh_Hans: 密钥 } }
+        - { name: api_key, type: secret-input, required: true,
+            label: { en_US: Key, zh_Hans: 密钥 } }
         - { name: text, type: text-input, label: Text }
-        - { name: choice, type: select, options: [ { value: a, label: { en_US: A } }, { value: b } ] }
+        - { name: choice, type: select,
+            options: [ { value: a, label: { en_US: A } }, { value: b } ] }
         - { name: flag, type: boolean, default: false }
         - { name: model, type: model-selector, scope: llm&vision }
         - { name: ranks, type: model-selector, scope: rerank }
@@ -32,7 +34,8 @@ return function(_, _, _, settings) return json.encode(settings) end]]
 local FILES = {
   ["plugins/all/manifest.yaml"] = MANIFEST:format("all", ""),
   ["plugins/all/show.lua"] = SHOW,
-  ["plugins/broken/manifest.yaml"] = MANIFEST:format("broken", "\n        - { name: x, type: any }"),
+  ["plugins/broken/manifest.yaml"] =
+    MANIFEST:format("broken", "\n        - { name: x, type: any }"),
 }
 
 describe("the admin API", function()
@@ -138,7 +141,8 @@ describe("the admin API", function()
       api:problems("POST", "/endpoints", { plugin = "all", slug = "mine", settings = good }).slug)
     local other = api:ask("POST", "/endpoints", { plugin = "all", settings = good }, 201)
     assert.truthy(api:problems("PATCH", "/endpoints/" .. other.id, { slug = "mine" }).slug)
-    assert.equal(made.hook_id, api:ask("PATCH", "/endpoints/" .. made.id, { slug = "mine" }).hook_id)
+    local same = api:ask("PATCH", "/endpoints/" .. made.id, { slug = "mine" })
+    assert.equal(made.hook_id, same.hook_id)
     api:ask("DELETE", "/endpoints/" .. made.id, nil, 204)
     api:ask("PATCH", "/endpoints/" .. other.id, { slug = "mine" })
     api:ask("DELETE", "/endpoints/" .. other.id, nil, 204)

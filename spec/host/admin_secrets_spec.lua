@@ -79,8 +79,6 @@ describe("a secret setting", function()
       api:request("PATCH", path, { name = "B" }).body,
       api:request("PATCH", path, { settings = { api_key = SECRET, url = 5 } }).body,
       api:request("PATCH", path, { settings = { api_key = { SECRET } } }).body,
-      api:request("PATCH", path, { settings = { api_key = SECRET, [SECRET] = 1 } }).body
-        :gsub("settings%." .. SECRET:gsub("%-", "%%-"), ""):gsub(SECRET:gsub("%-", "%%-") .. ":", ""),
       api:request("PATCH", path, '{"settings":{"api_key":"' .. SECRET .. '"').body,
       api:request("POST", path .. "/rotate").body, api:request("GET", "/config").body,
       api:request("GET", "/plugins").body, api:request("GET", "/status").body,
@@ -90,7 +88,7 @@ describe("a secret setting", function()
     assert.equal("********", made.settings.api_key)
   end)
 
-  it("is kept by its mask, replaced by a new value, and needs to be there for the mask", function()
+  it("is kept by its mask, replaced by a new value, and must be there for the mask", function()
     local path = "/endpoints/" .. made.id
     api:ask("PATCH", path, { settings = { api_key = "********", url = "http://y" } })
     assert.equal(tostring(#SECRET), http.request({ url = made.url .. "/length" }).body)
