@@ -64,6 +64,11 @@ static const Flag set_flags[] = {
   { NULL, NULL, NULL },
 };
 
+static const Flag base_flag[] = {
+  { "--base", NULL, "only what all its URLs begin with" },
+  { NULL, NULL, NULL },
+};
+
 static const Flag yes_flag[] = {
   { "--yes", NULL, "do not ask" },
   { NULL, NULL, NULL },
@@ -200,8 +205,9 @@ const Verb verbs[] = {
   { .name = "endpoint url",
     .places = "ENDPOINT",
     .summary = "print the methods and URLs of an endpoint",
-    .examples = "moonhook endpoint url 'front page'\n",
-    .flags = { ask_flags },
+    .examples = "moonhook endpoint url 'front page'\n"
+                "curl $(moonhook endpoint url 'front page' --base)/pink\n",
+    .flags = { base_flag, ask_flags },
     .run = cmd_endpoint },
   { .name = "endpoint add",
     .places = "PLUGIN",

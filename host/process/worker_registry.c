@@ -17,6 +17,7 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
   Problems problems = { 0 };
   Package *package = package_read(plugin->dir, &problems);
   Generation *generation;
+  PluginSlot *slot;
   if (!package) {
     err_set(err, UV_EINVAL, "%s", problems.count ? problems.items[0].text : "it cannot be read");
     problems_free(&problems);
@@ -31,7 +32,10 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
     package_free(package);
     return err->code;
   }
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), plugin->id), generation);
+  slot = endpoint_table_plugin(worker_endpoints(worker), plugin->id);
+  plugin_slot_set(slot, generation);
+  dispatch_end_oldest(worker->dispatch, slot, MAX_OLD_GENERATIONS, "reloaded",
+                      "the endpoint was replaced by newer versions", GRACE_MS);
   scoreboard_mine()->reloads++;
   return 0;
 }

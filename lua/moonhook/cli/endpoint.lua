@@ -94,7 +94,9 @@ end
 
 function endpoint.url(input)
   local found = clients.new(input.admin):endpoint(input.places[1])
-  if input.flags["--json"] then
+  if input.flags["--base"] then
+    io.stdout:write(found.url, "\n")
+  elseif input.flags["--json"] then
     output.json { url = found.url, routes = json.array(found.routes) }
   else
     print_routes(found)
