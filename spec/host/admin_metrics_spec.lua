@@ -43,7 +43,7 @@ end
 
 describe("the admin listener", function()
   it("tells what was served, by plugin and route, over all workers", function()
-    local server = host.start { files = FILES, config = { plugins = { "plugins" }, workers = 2,
+    local server = host.start { files = FILES, workers = 2, config = { plugins = { "plugins" },
       endpoints = { { plugin = "hello", hook_id = "metrics-hook" } } } }
     local function metrics()
       local reply = http.request { port = server.admin_port, target = "/metrics" }

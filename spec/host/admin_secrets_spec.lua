@@ -49,7 +49,7 @@ describe("a secret setting", function()
   local server, api, made
 
   setup(function()
-    server = host.start { files = FILES, config = { plugins = { "plugins" }, workers = 2 } }
+    server = host.start { files = FILES, workers = 2, config = { plugins = { "plugins" } } }
     api = admin.of(server)
   end)
 
