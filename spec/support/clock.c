@@ -1,5 +1,5 @@
-// Preloaded into a host by specs: a wall clock that is wrong by as many seconds as the file CLOCK_FILE
-// says, from one reading to the next. The monotonic clock is as always.
+// Preloaded into a host by specs: a wall clock that is wrong by as many seconds as the file
+// CLOCK_FILE says, from one reading to the next. The monotonic clock is as always.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
