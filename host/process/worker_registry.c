@@ -24,7 +24,8 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
     return err->code;
   }
   problems_free(&problems);
-  scoreboard_enter(plugin->id, plugin->hash, NULL, NULL);
+  scoreboard_place(plugin->id, plugin->hash, NULL, NULL);
+  scoreboard_enter();
   generation = generation_load(&worker->runtime, package, plugin->dir, plugin->hash, DISPATCH_ENTRY,
                                dispatch_modules, err);
   scoreboard_leave();

@@ -5,6 +5,7 @@
 #include "../base/log.h"
 #include "../base/mask.h"
 #include "bind.h"
+#include "json_lazy.h"
 #include "task.h"
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
@@ -20,6 +21,7 @@ static bool is_plain_name(const char *text, size_t len)
 static int read_fields(lua_State *L, LogField *fields, Buffer *texts)
 {
   int count = 0;
+  json_fill(L, 3);
   lua_pushnil(L);
   while (count < MAX_FIELDS && lua_next(L, 3)) {
     LogField *field = &fields[count];
