@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "json.h"
 #include "mask.h"
+#include "scoreboard.h"
 #include "utf8.h"
 
 enum {
@@ -197,6 +198,7 @@ void log_flush(void)
     done += written;
   }
   buffer_consume(&the_log.lines, done);
+  scoreboard_mine()->log_dropped = the_log.dropped;
   if (the_log.lines.len == 0 && the_log.lines.cap > 4 * (size_t)FLUSH_BYTES)
     buffer_free(&the_log.lines);
   pthread_mutex_unlock(&the_log.lock);

@@ -192,10 +192,10 @@ static bool ends_with(const char *name, size_t len, const char *end)
 
 bool mask_is_secret_name(const char *name)
 {
-  static const char *const ends[] = { "authorization", "cookie",   "password",  "passwd",
-                                      "secret",        "token",    "api_key",   "api-key",
-                                      "apikey",        "hook_id",  "signature", "private_key",
-                                      "access_key",    "x-api-key" };
+  static const char *const ends[] = { "authorization", "cookie",  "password",  "passwd",
+                                      "secret",        "token",   "api_key",   "api-key",
+                                      "apikey",        "hook_id", "signature", "private_key",
+                                      "access_key",    "_key" };
   size_t i, len = strlen(name);
   for (i = 0; i < sizeof ends / sizeof *ends; i++) {
     if (ends_with(name, len, ends[i]))
