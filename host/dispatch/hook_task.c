@@ -7,6 +7,7 @@
 #include "../script/bind_json.h"
 #include "../script/json_lazy.h"
 #include "failure.h"
+#include "redact.h"
 
 enum { AFTER_MS = 60000, MAX_MESSAGE_BYTES = 2048, MAX_TRACEBACK_BYTES = 3000 };
 
@@ -21,8 +22,8 @@ static void begin(HookRequest *hook)
 
 static void restart_clock(HookRequest *hook)
 {
-  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook->dispatch->config.idle_ms,
-              hook->deadline.on_due);
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline,
+              generation_limits(hook->generation)->idle_ms, hook->deadline.on_due);
 }
 
 static bool has_room(HookRequest *hook)
@@ -219,17 +220,25 @@ static const char *text_of(const Buffer *buffer)
   return buffer->bytes ? buffer->bytes : "";
 }
 
+// What a plugin said, as it may stand in the log.
+static void clean(const HookRequest *hook, Span text, size_t most, Buffer *out)
+{
+  Buffer redacted = { 0 };
+  redact_secrets(hook, text, &redacted); // short ones too, which are masked in failures only
+  log_clean((Span){ text_of(&redacted), redacted.len }, most, out);
+  buffer_free(&redacted);
+}
+
 static void log_failure(const HookRequest *hook, const Task *task, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
-  Buffer source = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 };
+  Buffer message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
+  clean(hook, failure->message, MAX_MESSAGE_BYTES, &message);
+  clean(hook, failure->details, MAX_MESSAGE_BYTES, &details);
+  clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
-  // These are the plugin's words.
-  log_clean(failure->message, MAX_MESSAGE_BYTES, &message);
-  log_clean(failure->details, MAX_MESSAGE_BYTES, &details);
-  log_clean(failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   log_event(level, "plugin failed", LOG_S("request_id", task_request_id(task)),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", package->declarations[hook->declaration].rule->text),
@@ -237,10 +246,10 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
             LOG_B("details", text_of(&details), details.len),
             LOG_B("traceback", text_of(&traceback), traceback.len),
             LOG_B("source", text_of(&source), source.len));
-  buffer_free(&source);
   buffer_free(&message);
   buffer_free(&details);
   buffer_free(&traceback);
+  buffer_free(&source);
 }
 
 static void on_end(Task *task, const TaskFailure *failure)
