@@ -8,6 +8,7 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "limits.h"
 #include "problems.h"
 #include "rule.h"
 
@@ -54,6 +55,7 @@ typedef struct {
   uint32_t permissions;   // PERMIT_* bits have the same meaning as in reverse/backend.h
   char **hosts;           // resource.permission.network.hosts, NULL-terminated; NULL: any
   uint64_t storage_bytes; // resource.permission.storage.size
+  PluginLimits limits;    // that it asks for; 0: the usual
   Setting *settings;
   uint32_t setting_count;
   Declaration *declarations;
@@ -63,6 +65,8 @@ typedef struct {
 // Reads and checks everything but the Lua code itself. Returns NULL when there is any problem;
 // `problems` has them all.
 Package *package_read(const char *dir, Problems *problems);
+// The same of an archive as well, unpacked for the moment of reading.
+Package *package_read_place(const char *place, Problems *problems);
 void package_free(Package *package);
 char *package_id(const Package *package); // "author/name"; the caller frees
 bool package_is_plugin(const char *dir);  // has a manifest.yaml
