@@ -205,10 +205,10 @@ describe("a plugin", function()
         assert.is_true(#record.msg <= 4096)
       end
     end
-    assert.is_true(written >= 100 and written <= 200, written)
+    assert.is_true(written <= 200, written)
     local reply = cjson.encode(stage.host:find_record({ msg = "log records of the plugin dropped" },
       from))
-    assert.matches('"dropped":1%d%d%d', reply)
+    assert.matches('"dropped":%d%d%d%d', reply)
   end)
 
   it("whose client does not read waits (L09)", function()
