@@ -212,22 +212,41 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
   }
 }
 
+// Where the handler begins; 0: it is no Lua function.
+static int handler_line(const HookRequest *hook)
+{
+  lua_State *L = state_lua(generation_state(hook->generation));
+  lua_Debug where = { .linedefined = 0 };
+  generation_push_handler(hook->generation, L, hook->declaration);
+  lua_pushliteral(L, "invoke");
+  lua_rawget(L, -2);
+  if (lua_isfunction(L, -1))
+    lua_getinfo(L, ">S", &where);
+  else
+    lua_pop(L, 1);
+  lua_pop(L, 1);
+  return where.linedefined;
+}
+
 static void log_failure(const HookRequest *hook, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
-  Buffer source = { 0 };
+  const Declaration *declaration = &package->declarations[hook->declaration];
+  Buffer source = { 0 }, text = { 0 };
+  failure_explain(failure, package, declaration->source, handler_line(hook), &text);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
   log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
-            LOG_S("route", package->declarations[hook->declaration].rule->text),
-            LOG_S("code", failure->code), LOG_B("error", failure->message.at, failure->message.len),
+            LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
+            LOG_B("error", text.bytes, text.len),
             LOG_B("details", failure->details.at ? failure->details.at : "", failure->details.len),
             LOG_B("traceback", failure->traceback.at,
                   failure->traceback.len > 3000 ? 3000 : failure->traceback.len),
             LOG_B("source", source.len ? source.bytes : "", source.len));
   buffer_free(&source);
+  buffer_free(&text);
 }
 
 static void on_end(Task *task, const TaskFailure *failure)

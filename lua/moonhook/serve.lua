@@ -7,12 +7,15 @@ local Request = require "moonhook.request"
 local Response = require "moonhook.response"
 local session = require "moonhook.session"
 local Error = require "moonhook.error"
+local strict = require "moonhook.strict"
 
 local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
 local new_request = Request.new
 local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
 local DONE = task.DONE
+
+local strict_settings -- metatable, made with the first request: the group is the state's own
 
 local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = of every `self` of its
 
@@ -46,7 +49,7 @@ local function send(handle, request, response)
   end
   if not Response.is(response) then
     bad_response(("the handler returned %s: expected a Response or a string")
-      :format(response == nil and "nothing" or "a " .. type(response)))
+      :format(response == nil and "nothing (is a `return` missing?)" or "a " .. type(response)))
   end
   if response._prepare then response:_prepare(request) end
   local body = response._body
@@ -76,8 +79,10 @@ end
 local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
-  settings = settings and deep_copy(settings) or {}
-  send(handle, request, handler.invoke(self, request, values or {}, settings))
+  strict_settings = strict_settings or strict.settings(http.declared(handle))
+  settings = setmetatable(settings and deep_copy(settings) or {}, strict_settings)
+  values = setmetatable(values or {}, strict.values)
+  send(handle, request, handler.invoke(self, request, values, settings))
   if rawget(session, "_has_after") then run_after(handle) end
 end
 
