@@ -7,7 +7,6 @@ local Request = require "moonhook.request"
 local Response = require "moonhook.response"
 local session = require "moonhook.session"
 local Error = require "moonhook.error"
-local strict = require "moonhook.strict"
 
 local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
 local new_request = Request.new
@@ -15,7 +14,14 @@ local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
 local DONE = task.DONE
 
-local strict_settings -- metatable, made with the first request: the group is the state's own
+local settings_meta, values_meta -- made with the first request: the group is the state's own
+
+local function declare(handle)
+  local strict = require "moonhook.strict"
+  local settings, variables = http.declared(handle)
+  settings_meta = strict.new(settings, "settings.%s: the group declares no setting of this name")
+  values_meta = strict.new(variables, "values.%s: no path of the plugin has such a part")
+end
 
 local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = of every `self` of its
 
@@ -79,9 +85,9 @@ end
 local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
-  strict_settings = strict_settings or strict.settings(http.declared(handle))
-  settings = setmetatable(settings and deep_copy(settings) or {}, strict_settings)
-  values = setmetatable(values or {}, strict.values)
+  if not settings_meta then declare(handle) end
+  settings = setmetatable(settings and deep_copy(settings) or {}, settings_meta)
+  values = setmetatable(values or {}, values_meta)
   send(handle, request, handler.invoke(self, request, values, settings))
   if rawget(session, "_has_after") then run_after(handle) end
 end

@@ -1,5 +1,5 @@
--- The handler's `settings` and `values`: reading a name that cannot be there is the author's slip.
--- What is declared and not set is nil, as ever.
+-- The handler's `settings` and `values`: reading a name that can never be there is the author's
+-- slip. What is declared and not set is nil, as ever.
 local Error = require "moonhook.error"
 local check = require "moonhook.session.check"
 
@@ -8,33 +8,25 @@ local strict = {}
 local function hint(name, names)
   local near = check.nearest(name, names)
   if near then return (", did you mean '%s'?"):format(near) end
-  if #names == 0 then return "; it has none" end
-  return "; it has " .. table.concat(names, ", ")
+  if #names == 0 then return "; there is none at all" end
+  return "; there are " .. table.concat(names, ", ")
 end
 
---- A metatable for settings.
----@param declared string[]
-function strict.settings(declared)
-  local known = {}
-  for _, name in ipairs(declared) do known[name] = true end
+--- A metatable for a table that has no other names than these.
+---@param names string[]
+---@param message string  "values.%s: ..."; the name is filled in
+function strict.new(names, message)
+  local known, list = {}, {}
+  for _, name in ipairs(names) do
+    if not known[name] then list[#list + 1] = name end
+    known[name] = true
+  end
   return {
     __index = function(_, name)
       if known[name] or type(name) ~= "string" or name:sub(1, 1) == "_" then return nil end
-      Error.blame(("settings.%s: the group declares no setting of this name%s")
-        :format(name, hint(name, declared)))
+      Error.blame(message:format(name) .. hint(name, list))
     end,
   }
 end
-
---- The metatable of values.
-strict.values = {
-  __index = function(self, name)
-    if type(name) ~= "string" or name:sub(1, 1) == "_" then return nil end
-    local names = {}
-    for known in next, self do names[#names + 1] = known end
-    table.sort(names)
-    Error.blame(("values.%s: the path has no such part%s"):format(name, hint(name, names)))
-  end,
-}
 
 return strict

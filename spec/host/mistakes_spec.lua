@@ -34,8 +34,8 @@ local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
       .. "too far, or is there a second ': ' in the line? quote the value then)" },
   { "a list that begins too far left", replace("    - settings", "  - settings"), A,
     "(do this line and the ones above begin in the right column?)" },
-  { "a misspelt key in the manifest", replace("author: me", "autor: me"), A,
-    "manifest.yaml:3:1: autor: unknown key, did you mean author?" },
+  { "a misspelt key in the manifest", replace("author: me", "authr: me"), A,
+    "manifest.yaml:3:1: authr: unknown key, did you mean author?" },
   { "a misspelt key of an endpoint", replace("method: GET", "methods: GET"), A,
     "manifest.yaml:11:23: methods: unknown key, did you mean method?" },
   { "a source that is not there", replace("a.lua", "b.lua"), A,
@@ -114,7 +114,7 @@ local SERVED = { -- what is wrong, the handler, the message, more
     "a.lua:3: settings.greting: the group declares no setting of this name, did you mean "
       .. "'greeting'?" },
   { "a part that the path does not have", handler "local name = values.name",
-    "a.lua:3: values.name: the path has no such part; it has none" },
+    "a.lua:3: values.name: no path of the plugin has such a part; there is none at all" },
   { "a field that a request does not have", handler "local body = request.json",
     "a.lua:3: a request has no field 'json': did you mean request:get_json()?" },
   { "a member that the session does not have", handler "local apps = self.session.apps",
@@ -276,8 +276,8 @@ describe("a running host names", function()
       model_config = { provider = "gtp", model = "gpt-4o" },
       prompt_messages = { { role = "user", content = "Hi" } } }]]), {})
     assert.equal(404, reply.status)
-    assert.matches("the model provider 'gtp' was not found: it is not one of the backends %(local%)",
-      record.error)
+    assert.matches("the model provider 'gtp' was not found: it is not one of the backends "
+      .. "%(local%)", record.error)
   end)
 
   it("an app that is nowhere", function()
