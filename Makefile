@@ -123,9 +123,9 @@ build/library.c: host/script/library.awk $(LIBRARY) $(filter-out ./,$(sort $(dir
 	mkdir -p $(@D)
 	LC_ALL=C awk -f $< $(LIBRARY) > $@
 
-# host.json, host.bytes and host.crypto for the Lua specs, which run under plain luajit.
+# host.json, bytes, crypto and pattern for the Lua specs, which run under plain luajit.
 build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_bytes.* \
-  host/script/bind_crypto.* host/script/json_* host/base/*) | $(LLHTTP)
+  host/script/bind_crypto.* host/script/json_* host/script/*pattern.* host/base/*) | $(LLHTTP)
 	mkdir -p $(@D)
 	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^) $(LIBS:-l:lib%.a=-l%)
 

@@ -30,6 +30,18 @@ typedef struct {
 // "line 3, column 5: expected ',' or '}', got 'x'".
 int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err);
 
+enum { JSON_MAX_WANTED = 4 };
+
+// Members of the outermost object whose values are wanted while it is checked.
+typedef struct {
+  Span names[JSON_MAX_WANTED];  // `at` is NULL behind the last
+  Span values[JSON_MAX_WANTED]; // without quotes; `at` is NULL where there is no string
+  bool is_odd;         // a name of that object, or a wanted value, has an escape: nothing is known
+  bool has_line_break; // between two tokens somewhere
+} JsonWanted;
+
+int json_scan_for(const char *text, size_t len, JsonFacts *facts, JsonWanted *wanted, Err *err);
+
 // How many bytes at the start of a string need nothing done: printable ASCII but `"` and `\`.
 // May stop before the first that does.
 static inline size_t json_plain_run(const char *text, size_t len)

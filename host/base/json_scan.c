@@ -13,6 +13,9 @@ typedef struct {
   size_t len, at;
   JsonFacts *facts;
   Err *err;
+  JsonWanted *wanted; // or NULL
+  Span *value;        // of the wanted member whose value comes next, or NULL
+  bool has_line_break;
 } Scan;
 
 static int refuse(Scan *scan, size_t at, const char *expected)
@@ -41,6 +44,7 @@ static void skip_space(Scan *scan)
     char c = scan->text[scan->at];
     if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
       return;
+    scan->has_line_break |= c < ' ' && c != '\t';
     scan->at++;
   }
 }
@@ -202,15 +206,33 @@ static int scan_scalar(Scan *scan)
   return refuse(scan, scan->at, "a value");
 }
 
-// "key" and ':', with the space around them.
-static int scan_key(Scan *scan, const char *expected)
+// The name of a member of the outermost object, without its quotes.
+static void note_name(Scan *scan, const char *name, size_t len)
 {
+  JsonWanted *wanted = scan->wanted;
+  int i;
+  for (i = 0; i < JSON_MAX_WANTED && wanted->names[i].at; i++) {
+    if (wanted->names[i].len == len && memcmp(wanted->names[i].at, name, len) == 0) {
+      scan->value = &wanted->values[i];
+      *scan->value = (Span){ NULL, 0 }; // the last of its name counts
+    }
+  }
+}
+
+// "key" and ':', with the space around them.
+static int scan_key(Scan *scan, const char *expected, int depth)
+{
+  size_t start = scan->at + 1, escapes = scan->facts->escapes;
   int rc;
   if (scan->at >= scan->len || scan->text[scan->at] != '"')
     return refuse(scan, scan->at, expected);
   scan->at++;
   if ((rc = scan_string(scan)) < 0)
     return rc;
+  if (depth == 1 && scan->wanted) {
+    scan->wanted->is_odd |= scan->facts->escapes > escapes;
+    note_name(scan, scan->text + start, scan->at - 1 - start);
+  }
   skip_space(scan);
   if (scan->at >= scan->len || scan->text[scan->at] != ':')
     return refuse(scan, scan->at, "':'");
@@ -247,7 +269,7 @@ static int scan_after_value(Scan *scan, Level *levels, int *depth)
       scan->at++;
       skip_space(scan);
       level->count++;
-      return level->is_object ? scan_key(scan, "'\"'") : 0;
+      return level->is_object ? scan_key(scan, "'\"'", *depth) : 0;
     }
     if (c != (level->is_object ? '}' : ']'))
       return refuse(scan, scan->at, level->is_object ? "',' or '}'" : "',' or ']'");
@@ -257,9 +279,28 @@ static int scan_after_value(Scan *scan, Level *levels, int *depth)
   }
 }
 
+// A value that is not a container; keeps it when it is wanted.
+static int scan_wanted(Scan *scan)
+{
+  size_t start = scan->at + 1, escapes = scan->facts->escapes;
+  bool is_string = scan->at < scan->len && scan->text[scan->at] == '"';
+  int rc = scan_scalar(scan);
+  if (rc == 0 && is_string) {
+    *scan->value = (Span){ scan->text + start, scan->at - 1 - start };
+    scan->wanted->is_odd |= scan->facts->escapes > escapes;
+  }
+  scan->value = NULL;
+  return rc;
+}
+
 int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
 {
-  Scan scan = { text, len, 0, facts, err };
+  return json_scan_for(text, len, facts, NULL, err);
+}
+
+int json_scan_for(const char *text, size_t len, JsonFacts *facts, JsonWanted *wanted, Err *err)
+{
+  Scan scan = { text, len, 0, facts, err, wanted, NULL, false };
   Level levels[JSON_MAX_DEPTH + 1]; // [depth], from 1 on
   int depth = 0, rc;
   facts->escapes = facts->tables = 0;
@@ -272,6 +313,7 @@ int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
       if (depth == JSON_MAX_DEPTH)
         return refuse(&scan, scan.at, "at most 128 levels");
       bool is_object = c == '{';
+      scan.value = NULL;
       levels[++depth] = (Level){ is_object, facts->tables++, 1 };
       scan.at++;
       skip_space(&scan);
@@ -279,15 +321,18 @@ int json_scan(const char *text, size_t len, JsonFacts *facts, Err *err)
       if (!is_object && c != ']')
         continue;
       if (is_object && c != '}') {
-        if ((rc = scan_key(&scan, "'\"' or '}'")) < 0)
+        if ((rc = scan_key(&scan, "'\"' or '}'", depth)) < 0)
           return rc;
         continue;
       }
       levels[depth].count = 0;
-    } else if ((rc = scan_scalar(&scan)) < 0) {
+    } else if ((rc = scan.value ? scan_wanted(&scan) : scan_scalar(&scan)) < 0) {
       return rc;
     }
     if ((rc = scan_after_value(&scan, levels, &depth)) != 0)
-      return rc < 0 ? rc : 0;
+      break;
   }
+  if (wanted)
+    wanted->has_line_break = scan.has_line_break;
+  return rc < 0 ? rc : 0;
 }

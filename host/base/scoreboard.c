@@ -140,13 +140,17 @@ void scoreboard_idle(void)
   set_beat(true);
 }
 
-void scoreboard_enter(const char *plugin, const char *version, const char *endpoint,
+void scoreboard_place(const char *plugin, const char *version, const char *endpoint,
                       const char *request_id)
 {
   set_text(mine->plugin, sizeof mine->plugin, plugin);
   set_text(mine->version, sizeof mine->version, version);
   set_text(mine->endpoint, sizeof mine->endpoint, endpoint);
   set_text(mine->request_id, sizeof mine->request_id, request_id);
+}
+
+void scoreboard_enter(void)
+{
   atomic_store_explicit(&mine->is_in_lua, true, memory_order_relaxed);
   set_beat(false);
 }

@@ -76,9 +76,11 @@ ScoreLine *scoreboard_mine(void);           // never NULL
 uint64_t scoreboard_now_ms(void); // monotonic, cheap, some ms coarse
 void scoreboard_beat(void);
 void scoreboard_idle(void); // before it sleeps; anything below ends that
-// Code of a plugin runs, until scoreboard_leave. Texts are copied; NULL is "".
-void scoreboard_enter(const char *plugin, const char *version, const char *endpoint,
+// Whose code is going to run. Texts are copied; NULL is "".
+void scoreboard_place(const char *plugin, const char *version, const char *endpoint,
                       const char *request_id);
+// It runs, until scoreboard_leave.
+void scoreboard_enter(void);
 void scoreboard_leave(void);
 
 // --- what is served ------------------------------------------------------------------------------

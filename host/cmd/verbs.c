@@ -23,6 +23,57 @@ static const Flag url_flags[] = {
   { NULL, NULL, NULL },
 };
 
+// Where the running host is.
+static const Flag ask_flags[] = {
+  { "--config", "FILE", "configuration of the host; default: moonhook.yaml when it is there" },
+  { "--admin", "ADDR:PORT", "where its admin listener is; default: as configured" },
+  { "--key-file", "FILE", "file with its admin key; default: admin.key in its data folder" },
+  { "--data", "DIR", "its data folder; default: as configured" },
+  { "--json", NULL, "JSON on stdout" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag names_flag[] = {
+  { "--names", NULL, "ids and names alone, a line each" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag plugin_flag[] = {
+  { "--plugin", "PLUGIN", "only endpoints of this plugin" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag settings_flags[] = {
+  { "--name", "NAME", "what operators call it" },
+  { "--slug", "SLUG", "3 to 63 of a-z, 0-9 and '-' for its URL; default: a random hook id" },
+  { "--set", "NAME=VALUE", "a setting; of a selector PROVIDER/MODEL, an app's id, or JSON" },
+  { "--secret", "NAME=@FILE",
+    "a secret setting from a file; NAME=- from standard input;\n"
+    "NAME alone asks on the terminal" },
+  { "--none", "NAME", "no value for a setting, not even its default" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag add_flags[] = {
+  { "--disabled", NULL, "do not serve it yet" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag set_flags[] = {
+  { "--unset", "NAME", "forget a setting, so that its default holds again" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag base_flag[] = {
+  { "--base", NULL, "only what all its URLs begin with" },
+  { NULL, NULL, NULL },
+};
+
+static const Flag yes_flag[] = {
+  { "--yes", NULL, "do not ask" },
+  { NULL, NULL, NULL },
+};
+
 static const Flag init_flags[] = {
   { "--template", "TEMPLATE", "hello, stream, chat, openai or webhook; default hello" },
   { NULL, NULL, NULL },
@@ -49,9 +100,11 @@ static const Flag test_flags[] = {
 
 const Value values[] = {
   { "DIR", VALUE_FOLDER, NULL },
+  { "ENDPOINT", VALUE_COMMAND, "endpoint list --names" },
   { "FILE", VALUE_FILE, NULL },
   { "FORMAT", VALUE_WORDS, "auto json pretty" },
   { "LEVEL", VALUE_WORDS, "debug info warn error" },
+  { "PLUGIN", VALUE_COMMAND, "plugin list --names" },
   { "TEMPLATE", VALUE_WORDS, "hello stream chat openai webhook" },
   { "SHELL", VALUE_WORDS, "bash zsh fish" },
   { "VERB", VALUE_VERBS, NULL },
@@ -128,6 +181,97 @@ const Verb verbs[] = {
             "the same specs: lua = \"moonhook lua\".\n",
     .run = cmd_lua,
     .passes_on = true },
+  { .name = "endpoint",
+    .summary = "see and change the endpoints of a running host",
+    .examples = "moonhook endpoint list\n"
+                "moonhook endpoint add webapp_skins --set app=candy\n",
+    .text = "An ENDPOINT is named by its id, its name, or PLUGIN/NAME. The host is asked through "
+            "its admin\n"
+            "listener, with the key in its data folder. Endpoints of moonhook.yaml are listed, and "
+            "changed there.\n" },
+  { .name = "endpoint list",
+    .places = "",
+    .summary = "list endpoints with their state and URL",
+    .examples = "moonhook endpoint list\n"
+                "moonhook endpoint list --plugin webapp_skins --json\n",
+    .flags = { plugin_flag, names_flag, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint show",
+    .places = "ENDPOINT",
+    .summary = "show an endpoint with its settings, secrets masked",
+    .examples = "moonhook endpoint show 'front page'\n",
+    .flags = { ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint url",
+    .places = "ENDPOINT",
+    .summary = "print the methods and URLs of an endpoint",
+    .examples = "moonhook endpoint url 'front page'\n"
+                "curl $(moonhook endpoint url 'front page' --base)/pink\n",
+    .flags = { base_flag, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint add",
+    .places = "PLUGIN",
+    .summary = "activate a plugin: a new endpoint with a URL of its own",
+    .examples =
+        "moonhook endpoint add webapp_skins --name 'front page' --set app=candy\n"
+        "moonhook endpoint add openai_models --secret api_key=@key.txt --set llm=local/demo\n"
+        "pass show hooks/key | moonhook endpoint add openai_models --secret api_key=-\n",
+    .text = "Prints its methods and URLs. Required secrets that were not given are asked for on a "
+            "terminal.\n",
+    .flags = { settings_flags, add_flags, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint set",
+    .places = "ENDPOINT",
+    .summary = "change settings, name or URL; what is not named stays",
+    .examples = "moonhook endpoint set 'front page' --set bot_name=Candy\n"
+                "moonhook endpoint set webapp_skins/talk --unset bot_name --name 'small talk'\n",
+    .flags = { settings_flags, set_flags, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint enable",
+    .places = "ENDPOINT",
+    .summary = "serve it",
+    .examples = "moonhook endpoint enable 'front page'\n",
+    .flags = { ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint disable",
+    .places = "ENDPOINT",
+    .summary = "answer 404 at its URL, and keep it",
+    .examples = "moonhook endpoint disable 'front page'\n",
+    .flags = { ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint rotate",
+    .places = "ENDPOINT",
+    .summary = "give it a new random URL; the old one answers 404",
+    .examples = "moonhook endpoint rotate 'front page'\n"
+                "moonhook endpoint rotate 'front page' --yes\n",
+    .flags = { yes_flag, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "endpoint remove",
+    .places = "ENDPOINT",
+    .summary = "remove it; its URL answers 404",
+    .examples = "moonhook endpoint remove 'front page'\n"
+                "moonhook endpoint remove 'front page' --yes\n",
+    .flags = { yes_flag, ask_flags },
+    .run = cmd_endpoint },
+  { .name = "plugin",
+    .summary = "see the plugins of a running host",
+    .examples = "moonhook plugin list\n" },
+  { .name = "plugin list",
+    .places = "",
+    .summary = "list plugins with their state, settings and routes",
+    .examples = "moonhook plugin list\n"
+                "moonhook plugin list --json\n",
+    .flags = { names_flag, ask_flags },
+    .run = cmd_plugin },
+  { .name = "secrets",
+    .summary = "the key that secret settings are sealed with",
+    .examples = "moonhook secrets rotate\n" },
+  { .name = "secrets rotate",
+    .places = "",
+    .summary = "seal every secret anew with a fresh key, and forget the old ones",
+    .examples = "moonhook secrets rotate\n",
+    .flags = { ask_flags },
+    .run = cmd_secrets },
   { .name = "config",
     .summary = "see and check the configuration",
     .examples = "moonhook config print\n"

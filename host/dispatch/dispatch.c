@@ -98,6 +98,41 @@ void dispatch_end_withdrawn(Dispatch *dispatch, const char *code, const char *me
   end_hooks(dispatch, true, code, message, grace_ms);
 }
 
+// The oldest version but the live one that a running request holds; `*count`: how many there are.
+static Generation *oldest(const Dispatch *dispatch, const PluginSlot *plugin, uint32_t *count)
+{
+  Generation *found = NULL;
+  const HookRequest *hook, *other;
+  *count = 0;
+  for (hook = dispatch->hooks; hook; hook = hook->next) {
+    if (!hook->task || !hook->endpoint || hook->endpoint->plugin != plugin ||
+        hook->generation == plugin->live || task_is_cancelled(hook->task))
+      continue;
+    if (!found || generation_serial(hook->generation) < generation_serial(found))
+      found = hook->generation;
+    // Counted at the first request that holds it.
+    for (other = dispatch->hooks; other != hook && other->generation != hook->generation;)
+      other = other->next;
+    *count += other == hook;
+  }
+  return found;
+}
+
+void dispatch_end_oldest(Dispatch *dispatch, const PluginSlot *plugin, uint32_t most,
+                         const char *code, const char *message, uint32_t grace_ms)
+{
+  uint32_t count;
+  Generation *generation = oldest(dispatch, plugin, &count);
+  HookRequest *hook, *next;
+  if (count <= most)
+    return;
+  for (hook = dispatch->hooks; hook; hook = next) {
+    next = hook->next;
+    if (hook->generation == generation)
+      hook_task_fail(hook, code, message, grace_ms);
+  }
+}
+
 // --- answers that need no plugin -----------------------------------------------------------------
 
 static void reply_not_found(Request *request)

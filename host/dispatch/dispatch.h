@@ -35,6 +35,10 @@ void dispatch_refresh(Dispatch *dispatch);
 void dispatch_end_all(Dispatch *dispatch, const char *code, const char *message, uint32_t grace_ms);
 void dispatch_end_withdrawn(Dispatch *dispatch, const char *code, const char *message,
                             uint32_t grace_ms);
+// While the plugin's requests hold more than `most` versions older than the live one, ends those of
+// the oldest with this code.
+void dispatch_end_oldest(Dispatch *dispatch, const PluginSlot *plugin, uint32_t most,
+                         const char *code, const char *message, uint32_t grace_ms);
 
 // For http_server_new; the context is the Dispatch.
 extern const HttpHandler dispatch_handler;

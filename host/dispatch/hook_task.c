@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "../script/bind_json.h"
+#include "../script/json_lazy.h"
 #include "failure.h"
 
 enum { AFTER_MS = 60000 };
@@ -89,6 +90,7 @@ static bool on_event(Task *task, lua_State *L, const char **refusal)
                "Response.sse takes events";
     return true;
   }
+  json_touch(L, lua_gettop(L));
   if (!append_field(L, &frame, "event") || !append_field(L, &frame, "id") ||
       !append_field(L, &frame, "retry")) {
     *refusal = "coroutine.yield: an event's `event`, `id` and `retry` must each be one line";

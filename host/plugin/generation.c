@@ -5,6 +5,7 @@
 
 struct Generation {
   uint32_t references;
+  uint64_t serial;
   Package *package;
   State *state;
   int *handlers; // registry references, one per declaration
@@ -33,8 +34,10 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .storage_bytes = package->storage_bytes,
                          .entry = entry,
                          .modules = modules };
+  static uint64_t last_serial;
   uint32_t i;
   generation->references = 1;
+  generation->serial = ++last_serial;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
   memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
   generation->state = state_new(runtime, &config, err);
@@ -87,6 +90,11 @@ void generation_release(Generation *generation)
 const Package *generation_package(const Generation *generation)
 {
   return generation->package;
+}
+
+uint64_t generation_serial(const Generation *generation)
+{
+  return generation->serial;
 }
 
 const char *generation_hash(const Generation *generation)

@@ -21,6 +21,7 @@ Generation *generation_hold(Generation *generation);
 void generation_release(Generation *generation);
 
 const Package *generation_package(const Generation *generation);
+uint64_t generation_serial(const Generation *generation); // later ones have greater ones
 const char *generation_hash(const Generation *generation);
 State *generation_state(Generation *generation);
 // Pushes the handler of declaration `index` onto `L` (any thread of the state).

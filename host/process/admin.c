@@ -193,17 +193,13 @@ static AdminPending *host_change(void *context, const AdminChange *change, Admin
 int admin_serve(Admin *admin, Keeper *keeper, Err *err)
 {
   const Config *config = keeper_config(keeper);
-  Buffer path = { 0 };
+  char *path = config_admin_key_file(config);
   bool is_made;
   int rc;
-  if (config->admin_key_file)
-    buffer_string(&path, config->admin_key_file);
-  else
-    buffer_printf(&path, "%s/admin.key", config->data_dir);
-  rc = admin_key_open(path.bytes, !config->admin_key_file, &admin->key, &is_made, err);
+  rc = admin_key_open(path, !config->admin_key_file, &admin->key, &is_made, err);
   if (rc == 0)
-    log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path.bytes));
-  buffer_free(&path);
+    log_event(LOG_INFO, is_made ? "admin key made" : "admin key read", LOG_S("path", path));
+  mem_free(path);
   if (rc < 0)
     return rc;
   admin->host = (AdminHost){ .context = keeper,

@@ -344,6 +344,15 @@ Config *config_read(const ConfigSources *sources, Err *err)
   return NULL;
 }
 
+char *config_admin_key_file(const Config *config)
+{
+  Buffer path = { 0 };
+  if (config->admin_key_file)
+    return mem_string(config->admin_key_file);
+  buffer_printf(&path, "%s/admin.key", config->data_dir);
+  return buffer_take(&path);
+}
+
 static void free_backend(ConfigBackend *backend)
 {
   uint32_t i;
@@ -384,9 +393,9 @@ void config_free(Config *config)
   mem_free(config->public_url);
   mem_free(config->base_domain);
   config_blocks_free(&config->trusted_proxies);
+  mem_free(config->admin_key_file);
   mem_free(config->data_dir);
   mem_free(config->ca_file);
-  mem_free(config->admin_key_file);
   policy_release(config->http_policy);
   for (i = 0; i < config->app_source_count; i++) {
     mem_free(config->app_sources[i].app_id);

@@ -132,6 +132,8 @@ typedef struct {
 Config *config_read(const ConfigSources *sources, Err *err);
 void config_free(Config *config); // wipes the keys; NULL is fine
 
+char *config_admin_key_file(const Config *config); // its path; the caller frees
+
 // The plugin folders that plugin_dirs name now: each that is a plugin, and each plugin directly in
 // one that is not; sorted by path. NULL-terminated; free with config_folders_free.
 char **config_plugin_folders(const Config *config, uint32_t *count);

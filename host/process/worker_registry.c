@@ -17,13 +17,15 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
   Problems problems = { 0 };
   Package *package = package_read(plugin->dir, &problems);
   Generation *generation;
+  PluginSlot *slot;
   if (!package) {
     err_set(err, UV_EINVAL, "%s", problems.count ? problems.items[0].text : "it cannot be read");
     problems_free(&problems);
     return err->code;
   }
   problems_free(&problems);
-  scoreboard_enter(plugin->id, plugin->hash, NULL, NULL);
+  scoreboard_place(plugin->id, plugin->hash, NULL, NULL);
+  scoreboard_enter();
   generation = generation_load(&worker->runtime, package, plugin->dir, plugin->hash, DISPATCH_ENTRY,
                                dispatch_modules, err);
   scoreboard_leave();
@@ -31,7 +33,10 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
     package_free(package);
     return err->code;
   }
-  plugin_slot_set(endpoint_table_plugin(worker_endpoints(worker), plugin->id), generation);
+  slot = endpoint_table_plugin(worker_endpoints(worker), plugin->id);
+  plugin_slot_set(slot, generation);
+  dispatch_end_oldest(worker->dispatch, slot, MAX_OLD_GENERATIONS, "reloaded",
+                      "the endpoint was replaced by newer versions", GRACE_MS);
   scoreboard_mine()->reloads++;
   return 0;
 }

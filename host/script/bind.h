@@ -20,6 +20,7 @@ int luaopen_host_web(lua_State *L);
 int luaopen_host_json(lua_State *L);
 int luaopen_host_bytes(lua_State *L);
 int luaopen_host_crypto(lua_State *L);
+int luaopen_host_pattern(lua_State *L);
 
 // An embedded file by its path in the repository, or NULL.
 const LibraryFile *library_find(const char *path);

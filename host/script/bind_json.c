@@ -6,6 +6,7 @@
 
 #include "../base/json.h"
 #include "json_context.h"
+#include "json_lazy.h"
 
 static char context_key, kind_key; // their addresses are keys
 
@@ -165,6 +166,7 @@ static int l_json_array(lua_State *L)
   }
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
+  json_fill(L, 1);
   json_push_context(L);
   lua_rawgeti(L, 2, ARRAY_META);
   lua_setmetatable(L, 1);
@@ -238,5 +240,9 @@ int luaopen_host_json(lua_State *L)
   }
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
+  json_push_context(L);
+  lua_insert(L, -2);
+  json_lazy_open(L);
+  lua_remove(L, -2);
   return 1;
 }

@@ -4,6 +4,7 @@
 
 #include "../base/log.h"
 #include "bind.h"
+#include "json_lazy.h"
 #include "task.h"
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
@@ -33,6 +34,7 @@ static int l_log_write(lua_State *L)
     limit++;
   }
   if (lua_istable(L, 3)) {
+    json_fill(L, 3);
     lua_pushnil(L);
     while (count <= limit && lua_next(L, 3)) {
       if (lua_type(L, -2) == LUA_TSTRING && is_plain_name(lua_tostring(L, -2), lua_objlen(L, -2))) {

@@ -6,17 +6,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../base/json.h"
+
 // Slots of the context, a table in the registry.
 enum {
   ARRAY_META = 1,
   RAW_META,
+  LAZY_META,       // nil when fast paths are off
   FIRST_NULL_META, // NULL_METAS of them: metatables of KIND_NULLS that were needed lately, or nil
   NULL_METAS = 32,
 };
 
 // What a value's metatable says about it. KIND_NULLS: the metatable's items are the names of the
-// members that were null.
-enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW };
+// members that were null. KIND_LAZY: see json_lazy.h.
+enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW, KIND_LAZY };
 
 // Stack: [] -> [context]
 void json_push_context(lua_State *L);
@@ -31,5 +34,10 @@ bool json_push_encoded(lua_State *L, int index);
 // is_plain: as decode_plain. A NUL stands behind the text. Stack: [] -> [value], or [message] and
 // false
 bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain);
+
+// Puts the members of a text, which json_scan found good and an object, into the empty table at
+// `index`, and gives it the metatable of a decoded one. Stack: unchanged
+void json_fill_decoded(lua_State *L, int index, const char *text, size_t len,
+                       const JsonFacts *facts);
 
 #endif

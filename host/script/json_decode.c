@@ -259,11 +259,11 @@ static void push_array(Decoder *d)
   d->at++;
 }
 
-static void push_object(Decoder *d)
+// d->at is behind the bracket of the object that goes into the table on top. Stack: unchanged
+static void fill_object(Decoder *d)
 {
   lua_State *L = d->L;
-  int table = lua_gettop(L) + 1, nulls = 0;
-  lua_createtable(L, 0, size_of_next(d));
+  int table = lua_gettop(L), nulls = 0;
   skip_space(d);
   while (d->text[d->at] != '}') {
     push_string(d);
@@ -287,6 +287,13 @@ static void push_object(Decoder *d)
     lua_settop(L, table); // it has one of its own
   else if (nulls > 0)
     set_nulls(d, table, nulls);
+}
+
+// d->at is behind the bracket. Stack: [] -> [table]
+static void push_object(Decoder *d)
+{
+  lua_createtable(d->L, 0, size_of_next(d));
+  fill_object(d);
 }
 
 // d->at is at the value's first character. Stack: [] -> [value]
@@ -323,21 +330,30 @@ static void push_value(Decoder *d)
   }
 }
 
-bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain)
+// Stack: [] -> [context, array's metatable, scratch]
+static Decoder begin(lua_State *L, const char *text, size_t len, const JsonFacts *facts,
+                     bool is_plain)
 {
   int top = lua_gettop(L);
+  Decoder decoder = { L, text, len, 0, facts, 0, top + 1, top + 2, top + 3, is_plain };
+  luaL_checkstack(L, LEVEL_SLOTS, "cannot decode");
+  json_push_context(L);
+  lua_rawgeti(L, decoder.context, ARRAY_META);
+  lua_pushnil(L);
+  skip_space(&decoder);
+  return decoder;
+}
+
+bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain)
+{
+  Decoder decoder;
   JsonFacts facts;
-  Decoder decoder = { L, text, len, 0, &facts, 0, top + 1, top + 2, top + 3, is_plain };
   Err err;
   if (json_scan(text, len, &facts, &err) < 0) {
     lua_pushstring(L, err.text);
     return false;
   }
-  luaL_checkstack(L, LEVEL_SLOTS, "cannot decode");
-  json_push_context(L);
-  lua_rawgeti(L, decoder.context, ARRAY_META);
-  lua_pushnil(L); // the scratch
-  skip_space(&decoder);
+  decoder = begin(L, text, len, &facts, is_plain);
   push_value(&decoder);
   if (is_plain && lua_islightuserdata(L, -1)) {
     lua_pop(L, 1);
@@ -346,4 +362,16 @@ bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain
   lua_replace(L, decoder.context);
   lua_settop(L, decoder.context);
   return true;
+}
+
+void json_fill_decoded(lua_State *L, int index, const char *text, size_t len,
+                       const JsonFacts *facts)
+{
+  int top = lua_gettop(L);
+  Decoder decoder = begin(L, text, len, facts, true);
+  decoder.at++; // the bracket
+  decoder.opened++;
+  lua_pushvalue(L, index);
+  fill_object(&decoder);
+  lua_settop(L, top);
 }

@@ -9,6 +9,7 @@
 
 #include "../base/json.h"
 #include "json_context.h"
+#include "json_lazy.h"
 
 enum {
   MAX_TABLES = 1000 * 1000,    // a small value can name one table very often
@@ -265,6 +266,10 @@ static bool write_table(Encoder *e)
     return refuse(e, "more than 1,000,000 tables");
   luaL_checkstack(L, 16, "cannot encode so many levels");
   kind = json_kind_of(L, table);
+  if (kind == KIND_LAZY) {
+    json_fill(L, table);
+    kind = json_kind_of(L, table);
+  }
   if (kind != KIND_NULLS)
     lua_pushnil(L);
   e->keys[++e->depth] = table + 2;
@@ -319,6 +324,9 @@ bool json_push_encoded(lua_State *L, int index)
   Encoder e = { .L = L };
   int top = lua_gettop(L);
   bool is_written;
+  if (lua_istable(L, index) && json_kind_of(L, index) == KIND_LAZY && json_push_lazy_text(L, index))
+    return true;
+  lua_settop(L, top);
   out.len = 0;
   lua_pushvalue(L, index);
   is_written = write_value(&e);

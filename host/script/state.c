@@ -53,6 +53,7 @@ static const HostModule host_modules[] = {
   { "host.json", luaopen_host_json },
   { "host.bytes", luaopen_host_bytes },
   { "host.crypto", luaopen_host_crypto },
+  { "host.pattern", luaopen_host_pattern }, // what string.find and its like really are
   { "host.storage", luaopen_host_storage },
   { "host.web", luaopen_host_web },
   { NULL, NULL },

@@ -299,7 +299,7 @@ static bool step(Task *task)
   task->phase = PHASE_RUNNING;
   task->refusals = 0;
   state_set_current(task->state, task);
-  scoreboard_enter(state_id(task->state), task->version, task->endpoint, task->request_id);
+  scoreboard_enter();
   status = lua_resume(co, nargs);
   scoreboard_leave();
   state_set_current(task->state, NULL);
@@ -322,6 +322,7 @@ static bool step(Task *task)
 static void run(Job *job)
 {
   Task *task = task_of_job(job);
+  scoreboard_place(state_id(task->state), task->version, task->endpoint, task->request_id);
   while (step(task))
     ;
 }

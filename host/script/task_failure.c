@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json_lazy.h"
+
 void task_failure_set_code(TaskFailure *failure, const char *code)
 {
   snprintf(failure->code, sizeof failure->code, "%s", code);
@@ -37,6 +39,7 @@ void task_failure_read(lua_State *co, TaskFailure *failure, Buffer *text, Buffer
     buffer_append(text, message, len > 4096 ? 4096 : len);
   } else if (lua_istable(co, top)) {
     bool is_ours = false;
+    json_touch(co, top);
     if (lua_getmetatable(co, top)) {
       lua_pushliteral(co, "__moonhook_error");
       lua_rawget(co, -2);

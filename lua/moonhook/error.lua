@@ -75,7 +75,7 @@ function Error.new(code, message, fields)
   end
   local value = {}
   if fields then
-    for name, field in next, fields do value[name] = field end
+    for name, field in pairs(fields) do value[name] = field end
   end
   value.code = code
   value.message = message == nil and code or tostring(message)

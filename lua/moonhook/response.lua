@@ -5,8 +5,8 @@
 local Error = require "moonhook.error"
 
 local blame = Error.blame
-local getmetatable, ipairs, next, setmetatable, tostring, type =
-  getmetatable, ipairs, next, setmetatable, tostring, type
+local getmetatable, ipairs, pairs, setmetatable, tostring, type =
+  getmetatable, ipairs, pairs, setmetatable, tostring, type
 local sort = table.sort
 
 ---@class Response
@@ -75,7 +75,7 @@ local function add_headers(flat, headers, body)
   if type(headers) ~= "table" then
     blame("headers: expected a table of names and values, got " .. type(headers))
   end
-  for name in next, headers do
+  for name in pairs(headers) do
     if type(name) ~= "string" then check_header(name) end
     names[#names + 1] = name
   end
@@ -105,7 +105,7 @@ local function check_options(options)
   if type(options) ~= "table" then
     blame("options: expected a table, got " .. type(options))
   end
-  for name in next, options do
+  for name in pairs(options) do
     if not OPTIONS[name] then
       blame(("options: unknown %s: expected status, content_type or headers"):format(show(name)))
     end

@@ -1,9 +1,15 @@
 --- The globals that a plugin's code runs with, and its `require`. What is not listed here is not
 --- there: no io, os, debug, ffi, package, no bytecode.
 
+local lazy = require "moonhook.lazy" -- before anything takes pairs and next
 local package = require "host.package"
 local log = require "host.log"
 local load_text, select, tostring, type = load, select, tostring, type
+
+-- For the library as well: what it looks through comes from clients and upstreams.
+for name, bounded in pairs(require "moonhook.pattern") do
+  rawset(string, name, bounded)
+end
 
 local PUBLIC = { -- library modules that plugins may require
   ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
@@ -20,12 +26,13 @@ end
 
 for name in ([[assert error getmetatable ipairs next pairs pcall rawequal rawget rawlen rawset
     select setmetatable tonumber tostring type unpack xpcall _VERSION]]):gmatch "%S+" do
-  globals[name] = _G[name]
+  globals[name] = lazy[name] or _G[name]
 end
 local STRING = "byte char find format gmatch gsub len lower match rep reverse sub upper"
 globals.string = copy(string, STRING)
 globals.table = copy(table, [[concat foreach foreachi getn insert maxn move pack remove sort
     unpack]])
+for name, fn in pairs(lazy.table) do globals.table[name] = fn end
 globals.math = copy(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
     ldexp log log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]])
 globals.bit = copy(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")

@@ -36,7 +36,7 @@ end
 local function deep_copy(value)
   if type(value) ~= "table" then return value end
   local copy = {}
-  for k, v in next, value do copy[k] = deep_copy(v) end
+  for k, v in pairs(value) do copy[k] = deep_copy(v) end
   return copy
 end
 

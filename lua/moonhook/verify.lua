@@ -15,7 +15,7 @@ local write_log = require("host.log").write
 local Error = require "moonhook.error"
 
 local blame = Error.blame
-local error, math, next, tonumber, tostring, type = error, math, next, tonumber, tostring, type
+local error, math, pairs, tonumber, tostring, type = error, math, pairs, tonumber, tostring, type
 
 local TOLERANCE_S = 300
 local MAX_SIGNATURES = 8 -- of one request; senders send two while they change their key
@@ -34,7 +34,7 @@ local function check_options(sender, options)
   if type(options) ~= "table" then
     blame(("verify.%s: options: expected a table, got %s"):format(sender, type(options)))
   end
-  for name, value in next, options do
+  for name, value in pairs(options) do
     local is_known = name == "tolerance_s" or name == "now"
     if not is_known then
       blame(("verify.%s: options.%s: there are only tolerance_s and now")

@@ -4,6 +4,7 @@
 //                                                       prints counts and delays as JSON
 //   load idle PORT PATH CONNS       opens them, prints "ready" when each has its first event, holds
 //                                   them until its stdin ends
+//   load hold PORT PATH CONNS       the same, and goes on reading what comes
 //   load cold PORT PATH COMMAND...  starts the command on core 0, prints the milliseconds until the
 //                                   first byte of its first reply, stops it
 //
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -261,7 +263,15 @@ static int run_stream(int count, double seconds)
   return errors > 0;
 }
 
-static int run_idle(int count)
+// Whether stdin has ended.
+static bool is_over(void)
+{
+  struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+  char byte;
+  return poll(&input, 1, 0) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
+}
+
+static int run_idle(int count, bool goes_on)
 {
   Conn *conns = open_conns(count);
   int64_t ends = now_ns() + 20000000000;
@@ -278,6 +288,8 @@ static int run_idle(int count)
   }
   printf("ready\n");
   fflush(stdout);
+  while (goes_on && !is_over())
+    turn(10);
   while (read(STDIN_FILENO, &byte, 1) > 0) {
   }
   return 0;
@@ -327,9 +339,11 @@ int main(int argc, char **argv)
   }
   make_request(argc > 3 ? argv[3] : "/", NULL);
   if (strcmp(mode, "idle") == 0 && argc == 5)
-    return run_idle(atoi(argv[4]));
+    return run_idle(atoi(argv[4]), false);
+  if (strcmp(mode, "hold") == 0 && argc == 5)
+    return run_idle(atoi(argv[4]), true);
   if (strcmp(mode, "cold") == 0 && argc >= 5)
     return run_cold(argv + 4);
-  fprintf(stderr, "usage: load stream|idle|cold PORT PATH ...\n");
+  fprintf(stderr, "usage: load stream|idle|hold|cold PORT PATH ...\n");
   return 2;
 }

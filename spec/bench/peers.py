@@ -1,12 +1,12 @@
-"""The servers that are compared: how each is set up, started and stopped.
+"""What the servers that are compared have in common, and the host itself; the peers are in servers.py.
 
-Everything lives in build/bench; nothing is installed by this file. A server that cannot be set up
-raises Unavailable with the reason.
+Everything lives in build/bench; nothing is installed. A server that cannot be set up raises
+Unavailable with the reason.
 """
 
-import getpass
 import glob
-import grp
+import http.client
+import json
 import os
 import re
 import shutil
@@ -69,8 +69,8 @@ def wait_for_port(process, port, log, seconds=10):
 class Peer:
     """One server. Subclasses give a name and set self.command in set_up."""
 
-    prefix = ""  # of every path
     environment = None
+    lacks = {}  # workloads that it cannot do: why
 
     def __init__(self, upstream_port):
         self.upstream_port = upstream_port
@@ -79,6 +79,10 @@ class Peer:
         self.log = os.path.join(self.dir, "log")
         self.process = None
         os.makedirs(self.dir, exist_ok=True)
+
+    def path(self, workload):
+        """Where a workload's handler is."""
+        return "/" + workload
 
     def start(self, seconds=10):
         self.process = start(self.command, SERVER_CORE, self.log, self.environment)
@@ -108,82 +112,83 @@ class Peer:
         return found
 
 
-class Host(Peer):
-    name = "moonhook"
-    prefix = "/e/bench"
+class Unpacked(Peer):
+    """A server from the distribution's packages, unpacked into its folder. They are not installed:
+    they would start services, and nginx's LuaJIT conflicts with the one that others need."""
 
-    def set_up(self):
-        shutil.rmtree(os.path.join(self.dir, "data"), ignore_errors=True)
-        with open(os.path.join(self.dir, "key"), "w", encoding="ascii",
-                  opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write("the-bench-has-no-secrets\n")
-        binary = os.path.abspath(os.environ.get("MOONHOOK_BIN", "build/moonhook"))
-        config = fill(f"{HERE}/moonhook.yaml", f"{self.dir}/moonhook.yaml", port=self.port,
-                      upstream=self.upstream_port, root=os.getcwd())
-        self.command = [binary, "serve", "--config", config, "--log-format", "json"]
-
-    def version(self):
-        return subprocess.run([self.command[0], "version"], capture_output=True, text=True,
-                              check=True).stdout.strip().splitlines()[0]
-
-
-class Nginx(Peer):
-    name = "nginx-lua"
-    packages = ["nginx", "libnginx-mod-http-lua", "libnginx-mod-http-ndk", "libluajit2-5.1-2",
-                "lua-resty-core", "lua-resty-lrucache", "lua-cjson"]
+    packages = []
 
     def unpack(self):
-        """Unpacks Debian's packages. libluajit2-5.1-2 conflicts with LuaJIT's own package, so they
-        are not installed."""
+        """Fetches the packages and what they need that the machine has not; gives their folder."""
         root = os.path.join(self.dir, "root")
         if os.path.exists(os.path.join(root, "complete")):
             return root
         if not shutil.which("apt-get"):
             raise Unavailable("no apt-get to fetch its packages with")
         debs = os.path.join(self.dir, "debs")
-        shutil.rmtree(debs, ignore_errors=True)
-        os.makedirs(debs)
-        fetch = subprocess.run(["apt-get", "download", "-o", "APT::Sandbox::User=root",
-                                *self.packages], cwd=debs, capture_output=True, text=True)
+        for folder in (debs, root):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(os.path.join(debs, "partial"))
+        fetch = subprocess.run(
+            ["apt-get", "--quiet", "--quiet", "--yes", "--download-only", "--reinstall",
+             "--no-install-recommends", "-o", f"Dir::Cache::archives={debs}",
+             "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "install",
+             *self.packages], capture_output=True, text=True)
         if fetch.returncode != 0:
-            raise Unavailable("apt-get download: " + " ".join(fetch.stderr.split("\n")[:2]))
+            raise Unavailable("apt-get: " + " ".join(fetch.stderr.split("\n")[:2]))
         for deb in glob.glob(f"{debs}/*.deb"):
             subprocess.run(["dpkg", "-x", deb, root], check=True)
         with open(os.path.join(root, "complete"), "w", encoding="ascii"):
             return root
 
-    def set_up(self):
-        root = self.unpack()
-        libraries = glob.glob(f"{root}/usr/lib/*/libluajit-5.1.so.2")
-        if not libraries:
-            raise Unavailable("no libluajit-5.1.so.2 in its packages")
-        libraries = os.path.dirname(libraries[0])
-        user = f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
-        config = fill(f"{HERE}/nginx/nginx.conf", f"{self.dir}/nginx.conf",
-                      modules=f"{root}/usr/lib/nginx/modules", dir=self.dir, user=user,
-                      affinity=1 << SERVER_CORE, lua=f"{root}/usr/share/lua/5.1",
-                      here=os.path.abspath(f"{HERE}/nginx"), cpath=f"{libraries}/lua/5.1/?.so",
-                      port=self.port, upstream=self.upstream_port)
-        self.environment = {"LD_LIBRARY_PATH": libraries}
-        self.command = [f"{root}/usr/sbin/nginx", "-p", self.dir, "-c", config]
-
-    def version(self):
-        return subprocess.run([self.command[0], "-v"], capture_output=True, text=True, check=True,
-                              env={**os.environ, **self.environment}).stderr.strip()
+    def library_path(self, root):
+        """Where the unpacked libraries are, for LD_LIBRARY_PATH."""
+        return ":".join(folder for folder in (*glob.glob(f"{root}/usr/lib/*-linux-gnu"),
+                                              *glob.glob(f"{root}/lib/*-linux-gnu")))
 
 
-class Node(Peer):
-    name = "node"
+class Host(Peer):
+    name = "moonhook"
+    plugins = {"chat": "/e/bench-service/pink/talk", "embeddings": "/e/bench-openai/v1/embeddings"}
+    workers = 1
+
+    def path(self, workload):
+        return self.plugins.get(workload) or "/e/bench/" + workload
 
     def set_up(self):
-        binary = shutil.which("node")
-        if not binary:
-            raise Unavailable("node is not installed (package nodejs)")
-        self.command = [binary, f"{HERE}/node/server.mjs", str(self.port), str(self.upstream_port)]
+        shutil.rmtree(os.path.join(self.dir, "data"), ignore_errors=True)
+        self.plugin = os.path.join(self.dir, "plugin")  # a copy, which may be changed
+        shutil.rmtree(self.plugin, ignore_errors=True)
+        shutil.copytree(f"{HERE}/plugin", self.plugin)
+        with open(os.path.join(self.dir, "key"), "w", encoding="ascii",
+                  opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write("the-bench-has-no-secrets\n")
+        binary = os.path.abspath(os.environ.get("MOONHOOK_BIN", "build/moonhook"))
+        self.admin_port = free_port()
+        config = fill(f"{HERE}/moonhook.yaml", f"{self.dir}/moonhook.yaml", port=self.port,
+                      admin=self.admin_port, upstream=self.upstream_port, root=os.getcwd(),
+                      plugin=self.plugin, workers=self.workers)
+        self.command = [binary, "serve", "--config", config, "--log-format", "json"]
+
+    def add_endpoints(self, count):
+        """Makes endpoints of the bench's plugin by the admin API; gives their hook ids."""
+        key_file, deadline = os.path.join(self.dir, "data", "admin.key"), time.monotonic() + 10
+        while not os.path.exists(key_file) and time.monotonic() < deadline:
+            time.sleep(0.02)  # the ports are open before the key is made
+        with open(key_file, encoding="ascii") as file:
+            headers = {"Authorization": "Bearer " + file.read().strip(),
+                       "Content-Type": "application/json"}
+        admin, hook_ids = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=60), []
+        for number in range(count):
+            body = json.dumps({"plugin": "moonhook/bench", "name": f"endpoint {number}"})
+            admin.request("POST", "/api/v1/endpoints", body, headers)
+            reply = admin.getresponse()
+            text = reply.read()
+            if reply.status != 201:
+                raise Unavailable(f"an endpoint was answered with {reply.status}: {text[:200]}")
+            hook_ids.append(json.loads(text)["hook_id"])
+        return hook_ids
 
     def version(self):
-        return "node " + subprocess.run([self.command[0], "--version"], capture_output=True,
-                                        text=True, check=True).stdout.strip()
-
-
-PEERS = {peer.name: peer for peer in (Host, Nginx, Node)}
+        return subprocess.run([self.command[0], "version"], capture_output=True, text=True,
+                              check=True).stdout.strip().splitlines()[0]

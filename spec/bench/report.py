@@ -52,8 +52,9 @@ def speed_table(result):
               number_text(row["cpu_us"], 2), ratio_text(row.get("cpu_ratio")),
               number_text(row["rate"], 0), ratio_text(row.get("rate_ratio")),
               number_text(row["p50"], 0), number_text(row["p99"], 0)] for row in result["speed"]]
-    lines += [[workload, peer, f"not run: {why}", "", "", "", "", ""]
-              for workload, peer, why in result["not_run"]]
+    lines += [[workload, peer, f"{verb}: {' '.join(why.split())}", "", "", "", "", ""]
+              for verb, key in (("cannot", "lacks"), ("not run", "not_run"))
+              for workload, peer, why in result[key]]
     return table(["workload (operation)", "server", "CPU per operation, us", "Moonhook's / its",
                   "operations/s", "Moonhook's / its", "p50, us", "p99, us"], lines)
 

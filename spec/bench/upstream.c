@@ -1,10 +1,15 @@
-// A fast fake of an OpenAI-compatible server that only streams: POST /v1/chat/completions.
+// A fast fake of three servers:
+//
+//   POST /v1/chat/completions  a model of OpenAI's, which streams
+//   POST /v1/chat-messages     a chat app of Dify's, which streams
+//   POST /v1/embeddings        TEXTS vectors of DIMENSIONS numbers
 //
 //   upstream PORT
 //
-// The request's model says how: "burst" sends EVENTS chunks as fast as the socket takes them, BURST
-// in a write; "paced" sends one every PACE_MS. A chunk's content holds the time at which it was
-// written, "t=<ns> ...", so that whoever reads it at the far end of a relay knows its delay.
+// A stream's request says how, by a string of its: "paced" sends an event every PACE_MS, all else
+// EVENTS of them as fast as the socket takes them, BURST in a write. An event's text holds the time
+// at which it was written, "t=<ns> ...", so that whoever reads it at the far end of a relay knows
+// its delay.
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,15 +30,18 @@ enum {
   PACE_MS = 20,
   MAX_CONNS = 20000,
   REQUEST_BYTES = 65536,
-  OUT_BYTES = 16384,
+  OUT_BYTES = 24576,
+  TEXTS = 100,
+  DIMENSIONS = 384,
 };
 
-typedef enum { READING, BURSTING, PACED } State;
+typedef enum { READING, BURSTING, PACED, ANSWERING } State;
 
 typedef struct {
   int fd;
   State state;
-  int sent; // events of the answer under way
+  bool is_app; // Dify's, not a model
+  int sent;    // events of the answer under way
   int64_t due_ns;
   bool wants_write;
   size_t in_len, out_len, out_at;
@@ -43,6 +51,21 @@ typedef struct {
 
 static Conn *conns[MAX_CONNS]; // by descriptor
 static int epoll, paced_started;
+static char *vectors; // the whole answer of /v1/embeddings
+static size_t vectors_len;
+
+#define MODEL_EVENT                                                                                \
+  "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"  \
+  "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"t=%lld a few words\"},"  \
+  "\"finish_reason\":null}]}\n\n"
+#define APP_FIELDS                                                                                 \
+  "\"conversation_id\": \"5ad4cb98-f0c7-4085-b384-88c403be6290\", "                                \
+  "\"message_id\": \"5ad498f0-0c70-4085-b384-88c403be6290\", \"created_at\": 1679586595, "         \
+  "\"task_id\": \"900bbd43-dc0b-4383-a372-aa6e6c414227\", "                                        \
+  "\"id\": \"5ad498f0-0c70-4085-b384-88c403be6290\", "
+#define APP_EVENT                                                                                  \
+  "data: {\"event\": \"message\", " APP_FIELDS                                                     \
+  "\"answer\": \"t=%lld a few words\", \"from_variable_selector\": null}\n\n"
 
 static int64_t now_ns(void)
 {
@@ -74,14 +97,8 @@ static void put_events(Conn *conn, int count)
   size_t len = 0;
   int i;
   for (i = 0; i < count; i++)
-    len += (size_t)snprintf(
-        text + len, sizeof text - len,
-        "data: "
-        "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-        "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"t=%lld a few "
-        "words\"},"
-        "\"finish_reason\":null}]}\n\n",
-        (long long)now_ns());
+    len += (size_t)snprintf(text + len, sizeof text - len, conn->is_app ? APP_EVENT : MODEL_EVENT,
+                            (long long)now_ns());
   conn->out_len += (size_t)snprintf(conn->out + conn->out_len, sizeof conn->out - conn->out_len,
                                     "%zx\r\n%s\r\n", len, text);
   conn->sent += count;
@@ -89,7 +106,9 @@ static void put_events(Conn *conn, int count)
 
 static void put_end(Conn *conn)
 {
-  static const char text[] =
+  static const char app_text[] = "data: {\"event\": \"message_end\", " APP_FIELDS
+                                 "\"metadata\": {\"usage\": {\"total_tokens\": 209}}}\n\n";
+  static const char model_text[] =
       "data: "
       "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
       "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
@@ -98,8 +117,9 @@ static void put_end(Conn *conn)
       "\"model\":\"bench\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":200,"
       "\"total_tokens\":209}}\n\n"
       "data: [DONE]\n\n";
+  const char *text = conn->is_app ? app_text : model_text;
   conn->out_len += (size_t)snprintf(conn->out + conn->out_len, sizeof conn->out - conn->out_len,
-                                    "%zx\r\n%s\r\n0\r\n\r\n", sizeof text - 1, text);
+                                    "%zx\r\n%s\r\n0\r\n\r\n", strlen(text), text);
   conn->state = READING;
 }
 
@@ -134,6 +154,50 @@ static void run_burst(Conn *conn)
   }
 }
 
+// Sends the vectors; out_at counts what is away of them.
+static void run_answer(Conn *conn)
+{
+  while (conn->out_at < vectors_len) {
+    ssize_t n = send(conn->fd, vectors + conn->out_at, vectors_len - conn->out_at, MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN) {
+      watch(conn, true);
+      return;
+    }
+    if (n < 0) {
+      conn_free(conn);
+      return;
+    }
+    conn->out_at += (size_t)n;
+  }
+  conn->out_at = 0;
+  conn->state = READING;
+  watch(conn, false);
+}
+
+static void make_vectors(void)
+{
+  char *body = NULL, *text = NULL;
+  size_t body_len = 0, len = 0;
+  FILE *out = open_memstream(&body, &body_len);
+  int i, k;
+  fputs("{\"object\":\"list\",\"model\":\"bench-vectors\",\"data\":[", out);
+  for (i = 0; i < TEXTS; i++) {
+    fprintf(out, "%s{\"object\":\"embedding\",\"index\":%d,\"embedding\":[", i ? "," : "", i);
+    for (k = 0; k < DIMENSIONS; k++)
+      fprintf(out, "%s%.8f", k ? "," : "", (double)((i * 7919 + k * 104729) % 20011 - 10005) / 2e5);
+    fputs("]}", out);
+  }
+  fputs("],\"usage\":{\"prompt_tokens\":900,\"total_tokens\":900}}", out);
+  fclose(out);
+  out = open_memstream(&text, &len);
+  fprintf(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+          body_len, body);
+  fclose(out);
+  free(body);
+  vectors = text;
+  vectors_len = len;
+}
+
 static void run_paced(int64_t now)
 {
   int fd;
@@ -165,8 +229,14 @@ static void take_request(Conn *conn)
   body_len = field && field < body ? strtoul(field + 17, NULL, 10) : 0;
   if (conn->in_len < (size_t)(body - conn->in) + body_len)
     return;
-  conn->state = memmem(body, body_len, "\"paced\"", 7) ? PACED : BURSTING;
   conn->in_len = 0; // no pipelining here
+  if (strncmp(conn->in, "POST /v1/embeddings", 19) == 0) {
+    conn->state = ANSWERING;
+    run_answer(conn);
+    return;
+  }
+  conn->is_app = strncmp(conn->in, "POST /v1/chat-messages", 22) == 0;
+  conn->state = memmem(body, body_len, "\"paced\"", 7) ? PACED : BURSTING;
   conn->sent = 0;
   memcpy(conn->out, head, sizeof head - 1);
   conn->out_len = sizeof head - 1;
@@ -232,6 +302,7 @@ int main(int argc, char **argv)
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
+  make_vectors();
   epoll = epoll_create1(EPOLL_CLOEXEC);
   listener = listen_on(atoi(argv[1]));
   events[0] = (struct epoll_event){ .events = EPOLLIN, .data.fd = listener };
@@ -251,6 +322,8 @@ int main(int argc, char **argv)
         on_readable(conn);
       else if (conn && conn->state == BURSTING)
         run_burst(conn);
+      else if (conn && conn->state == ANSWERING)
+        run_answer(conn);
       else if (conn)
         flush(conn);
     }

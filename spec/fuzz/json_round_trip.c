@@ -1,5 +1,5 @@
 // JSON through Lua and back: what decodes encodes again, and decodes to the same; with nulls taken
-// out and put back as well.
+// out and put back as well; and events that are filled when they are looked at.
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "host/script/bind_json.h"
+#include "host/script/json_lazy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -88,6 +89,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(call("encode", 4), "nulls are put back");
     must(call("decode", 5), "into a document");
     must(is_same(3, 6), "that is the same");
+    lua_settop(L, 3);
+    must(call("decode_plain", 2), "again");
+    lua_getfield(L, 1, "decode_event");
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 1); // [module, text, value, plain, event]
+    if (lua_istable(L, 5))
+      must(json_touch(L, 5), "an event is filled");
+    must(is_same(4, 5), "with what was decoded");
   } else {
     must(!call("decode_plain", 2), "both decoders refuse the same texts");
   }

@@ -100,7 +100,7 @@ end
 ---@field finds_config? boolean  start without --config: the file in the folder is found
 ---@field verb? string  "serve"
 ---@field binary? string  another one than host.binary()
----@field workers? integer  of `serve`: 1, or MOONHOOK_SPEC_WORKERS
+---@field workers? integer|false  of `serve`: 1, or MOONHOOK_SPEC_WORKERS; false: as configured
 ---@field listen? string  "127.0.0.1:0"
 ---@field args? string[]  more arguments
 ---@field under? string[]  a command to run it under, as { "nice" }
@@ -120,8 +120,11 @@ function host.start(options)
     "--admin", "127.0.0.1:0" })
   command = append(command, options.args)
   if command[2] == "serve" then
-    append(command, { "--print-urls", "--workers",
-      tostring(options.workers or os.getenv "MOONHOOK_SPEC_WORKERS" or 1) })
+    append(command, { "--print-urls" })
+    if options.workers ~= false then
+      append(command, { "--workers",
+        tostring(options.workers or os.getenv "MOONHOOK_SPEC_WORKERS" or 1) })
+    end
   end
   command = append(append({}, options.under), command)
   command.cwd, command.env = dir, environment(options)

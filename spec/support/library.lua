@@ -1,5 +1,5 @@
 --- The Lua library outside of the host: `require` finds lua/moonhook/** and the C modules host.*.
---- host.json, host.bytes and host.crypto are the real ones (build/spec/host_modules.so); the others
+--- host.json, bytes, crypto and pattern are the real ones (build/spec/host_modules.so); the others
 --- are fakes that a spec fills in.
 ---
 ---   local library = require "spec.support.library"
@@ -54,6 +54,7 @@ if not package.loaded["host.json"] then
   library.fake("host.json", open "host.json")
   library.fake("host.bytes", open "host.bytes")
   library.fake("host.crypto", open "host.crypto")
+  library.fake("host.pattern", open "host.pattern")
 end
 
 -- Light userdata are what the host's marks are; any unique value does.

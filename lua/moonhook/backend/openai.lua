@@ -4,7 +4,7 @@ local Error = require "moonhook.error"
 local json = require "host.json"
 local result = require "moonhook.session.result"
 
-local next, setmetatable, type = next, setmetatable, type
+local pairs, setmetatable, type = pairs, setmetatable, type
 
 local openai = {}
 
@@ -204,7 +204,7 @@ local MAPPED = {
 -- What else a server says of its message: sound, sources, signatures of its reasoning.
 local function opaque_of(message)
   local opaque
-  for name, value in next, message do
+  for name, value in pairs(message) do
     if not MAPPED[name] then
       opaque = opaque or {}
       opaque[name] = value

@@ -5,7 +5,7 @@ local decode = require("host.json").decode_plain
 local is_array = require("host.json").is_array
 local Error = require "moonhook.error"
 
-local error, next, rawget, rawset, type = error, next, rawget, rawset, type
+local error, pairs, rawget, rawset, type = error, pairs, rawget, rawset, type
 local blame = Error.blame
 
 local SHAPES = { object = true, array = true }
@@ -26,13 +26,13 @@ local function check_options(shape, more)
       blame("get_json: expected a table of options behind the shape, got " .. type(more))
     end
     if more then
-      for name, value in next, more do options[name] = value end
+      for name, value in pairs(more) do options[name] = value end
     end
   end
   if type(options) ~= "table" then
     blame('get_json: expected "object", "array" or a table of options, got ' .. type(options))
   end
-  for name, value in next, options do
+  for name, value in pairs(options) do
     if not OPTIONS[name] then
       blame(("get_json: unknown option %s: expected force or silent"):format(tostring(name)))
     end

@@ -42,19 +42,21 @@ local function error_of(event, backend)
   })
 end
 
--- What the next piece says: a value, false when it is not JSON; nil at the end; nil and an Error.
+-- What the next piece says: a value, nothing, and its event's name; false when it is not JSON;
+-- nil at the end; nil and an Error. Events are passed on unread where they can be.
 local function next_value(call)
   local piece, failure = exchange.read(call)
   if not piece then return nil, failure end
-  return json.decode_plain(piece) or false
+  local event, name = json.decode_event(piece)
+  return event or false, nil, name
 end
 
 -- The failure that an event is, or nil.
-local function problem_of(event, backend, position)
-  if type(event) ~= "table" or type(event.event) ~= "string" then
+local function problem_of(event, name, backend, position)
+  if name == nil then
     return Stream.malformed(backend, position, "not a JSON object with an event's name")
   end
-  if event.event == "error" then return error_of(event, backend) end
+  if name == "error" then return error_of(event, backend) end
 end
 
 -- ---- what the blocking call gives --------------------------------------------------------------
@@ -107,22 +109,23 @@ local LAST_EVENTS = {
 --- A Stream of the app's events.
 ---@param call table  of exchange.open
 ---@param app_type AppType
----@param next_event? fun(call): table?, table?  where a piece is not simply an event in JSON
+---@param next_event? fun(call): table?, table?, string?  where a piece is not simply an event in
+---  JSON: the event, or a failure, and the event's name
 ---@return Stream
 function app_events.stream(call, app_type, next_event)
   local position, has_ended = 0, false
   local is_last = LAST_EVENTS[app_type]
   next_event = next_event or next_value
   local function read()
-    local event, failure = next_event(call)
+    local event, failure, name = next_event(call)
     if event == nil then
       if failure or has_ended then return nil, failure end
       return nil, Stream.truncated(call.backend, position)
     end
     position = position + 1
-    failure = problem_of(event, call.backend, position)
+    failure = problem_of(event, name, call.backend, position)
     if failure then return nil, failure end
-    has_ended = has_ended or is_last[event.event]
+    has_ended = has_ended or is_last[name]
     return event
   end
   local function collect(events)
@@ -138,14 +141,14 @@ end
 --- The answer of a blocking call, as the upstream sent it.
 ---@param call table  of exchange.open
 ---@param app_type AppType
----@param next_answer? fun(call): table?, table?
+---@param next_answer? fun(call): table?, table?, string?
 function app_events.answer(call, app_type, next_answer)
   local backend = call.backend
-  local answer, failure = (next_answer or next_value)(call)
+  local answer, failure, name = (next_answer or next_value)(call)
   exchange.close(call)
   if answer == nil then error(failure or Stream.truncated(backend, 0), 0) end
   if app_type ~= "workflow" then
-    failure = problem_of(answer, backend, 1)
+    failure = problem_of(answer, name, backend, 1)
   elseif type(answer) == "table" and answer.event == "error" then
     failure = error_of(answer, backend)
   elseif type(answer) ~= "table" or type(answer.data) ~= "table" then

@@ -108,9 +108,9 @@ local function open(backend, kind, request, title)
   return call
 end
 
--- Waits for the next frame's data. nil at the end; an answer without any frame is a failure, but of
--- a tool that has nothing to say.
-local function next_data(call)
+-- Waits for the next frame that says something. nil at the end; an answer without any frame is a
+-- failure, but of a tool that has nothing to say.
+local function next_frame(call)
   while true do
     local frame, failure = exchange.read(call)
     if failure then
@@ -122,10 +122,15 @@ local function next_data(call)
       return nil, failure_of(call, "Dify gave no answer", "No response from " .. name)
     end
     call.position = call.position + 1
-    if frame ~= "" then -- an empty frame says nothing
-      return data_of(call, frame, READ[call.kind], call.position, nil)
-    end
+    if frame ~= "" then return frame end -- an empty frame says nothing
   end
+end
+
+-- Waits for the next frame's data.
+local function next_data(call)
+  local frame, failure = next_frame(call)
+  if not frame then return nil, failure end
+  return data_of(call, frame, READ[call.kind], call.position, nil)
 end
 
 -- Frames of one field each, as a Stream of what `take` makes of them.
@@ -145,6 +150,21 @@ end
 
 -- ---- apps -------------------------------------------------------------------------------------
 
+local function name_of(event)
+  local name = type(event) == "table" and event.event
+  return type(name) == "string" and name or nil
+end
+
+-- An event, passed on unread where it can be, and its name.
+local function next_event(call)
+  local frame, failure = next_frame(call)
+  if not frame then return nil, failure end
+  local event, name = json.decode_framed_event(frame)
+  if event then return event, nil, name end
+  event, failure = data_of(call, frame, READ[call.kind], call.position, nil)
+  return event, failure, name_of(event)
+end
+
 -- A blocking call is answered with one frame.
 local function next_answer(call)
   local answer, failure = next_data(call)
@@ -155,7 +175,7 @@ local function next_answer(call)
   if more ~= nil then
     return nil, Stream.malformed(call.backend, call.position, "a second answer")
   end
-  return answer
+  return answer, nil, name_of(answer)
 end
 
 for _, app_type in ipairs { "chat", "completion", "workflow" } do
@@ -164,8 +184,8 @@ for _, app_type in ipairs { "chat", "completion", "workflow" } do
     request.type = "app"
     local exchanged = open(backend, "app", request, title)
     exchanged.answers_for = app_type
-    local next_event = app_events.is_streaming(call, app_type) and next_data or next_answer
-    local answer = app_events.result(call, exchanged, app_type, next_event)
+    local next_one = app_events.is_streaming(call, app_type) and next_event or next_answer
+    local answer = app_events.result(call, exchanged, app_type, next_one)
     return answer
   end
 end

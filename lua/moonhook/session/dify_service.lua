@@ -61,11 +61,11 @@ local function event_reader(app_type, app_id, user)
   local kind, task_id = KINDS[app_type], nil
   local stop_body = json.encode { user = user }
 
-  local function note(call, event)
-    if kind.last[event.event] then
+  local function note(call, name, id)
+    if kind.last[name] then
       reverse.farewell(call.handle)
-    elseif type(event.task_id) == "string" and event.task_id ~= task_id then
-      task_id = event.task_id
+    elseif id and id ~= task_id then
+      task_id = id
       reverse.farewell(call.handle, kind.stop, stop_body, { app_id = app_id, path_arg = task_id })
     end
   end
@@ -74,11 +74,11 @@ local function event_reader(app_type, app_id, user)
     while true do
       local piece, failure = exchange.read(call)
       if not piece then return nil, failure end
-      local event = json.decode_plain(piece)
+      local event, name, id = json.decode_event(piece)
       if type(event) ~= "table" then return false end
-      if event.event ~= "ping" then
-        note(call, event)
-        return event
+      if name ~= "ping" then
+        note(call, name, id)
+        return event, nil, name
       end
     end
   end

@@ -1,7 +1,8 @@
--- The bench's five handlers as one writes them for nginx-lua. An event is flushed as it is made,
+-- The bench's handlers as one writes them for nginx-lua. An event is flushed as it is made,
 -- because its author cannot know how long the next one will take.
 -- luacheck: globals ngx
 local cjson = require "cjson"
+local ffi = require "ffi"
 
 local handlers = {}
 
@@ -62,20 +63,29 @@ local function events(read_piece)
   end
 end
 
-function handlers.relay()
-  local body = cjson.encode {
-    model = ngx.var.arg_how,
-    messages = { { role = "user", content = "Say something." } },
-    stream = true,
-  }
+-- Asks the upstream; gives the socket, behind the reply's head.
+local function ask(path, body)
   local socket = ngx.socket.tcp()
+  local text = cjson.encode(body)
   assert(socket:connect("127.0.0.1", tonumber(ngx.var.upstream_port)))
   assert(socket:send {
-    "POST /v1/chat/completions HTTP/1.1\r\nHost: fake\r\nContent-Type: application/json\r\n",
-    "Content-Length: ", #body, "\r\n\r\n", body,
+    "POST ", path, " HTTP/1.1\r\nHost: fake\r\nContent-Type: application/json\r\n",
+    "Content-Length: ", #text, "\r\n\r\n", text,
   })
-  repeat local line = assert(socket:receive "*l") until line == ""
+  local length
+  repeat
+    local line = assert(socket:receive "*l")
+    length = line:lower():match "^content%-length: *(%d+)" or length
+  until line == ""
+  return socket, tonumber(length)
+end
 
+function handlers.relay()
+  local socket = ask("/v1/chat/completions", {
+    model = ngx.var.uri == "/paced" and "paced" or "burst",
+    messages = { { role = "user", content = "Say something." } },
+    stream = true,
+  })
   ngx.header.content_type = "text/event-stream"
   for data in events(pieces(socket)) do
     if data ~= "[DONE]" then
@@ -89,6 +99,44 @@ function handlers.relay()
     end
   end
   socket:setkeepalive(60000, 1000)
+end
+
+function handlers.chat()
+  ngx.req.read_body()
+  local query = cjson.decode(ngx.req.get_body_data()).query
+  local socket = ask("/v1/chat-messages", {
+    query = query, inputs = {}, user = "bench", response_mode = "streaming",
+  })
+  ngx.header.content_type = "text/event-stream"
+  for data in events(pieces(socket)) do
+    ngx.print(cjson.encode(cjson.decode(data)), "\n\n")
+    ngx.flush(true)
+  end
+  socket:setkeepalive(60000, 1000)
+end
+
+function handlers.embeddings()
+  ngx.req.read_body()
+  local socket, length = ask("/v1/embeddings", {
+    input = cjson.decode(ngx.req.get_body_data()).input,
+  })
+  local answer = cjson.decode(assert(socket:receive(length)))
+  socket:setkeepalive(60000, 1000)
+  for _, item in ipairs(answer.data) do
+    local floats = ffi.new("float[?]", #item.embedding, item.embedding)
+    item.embedding = ngx.encode_base64(ffi.string(floats, ffi.sizeof(floats)))
+  end
+  reply("application/json", cjson.encode(answer))
+end
+
+function handlers.greedy()
+  local number = 1
+  ngx.header.content_type = "text/event-stream"
+  while true do
+    for _ = 1, 20000 do number = (number * 16807) % 2147483647 end
+    ngx.print("data: ", number, "\n\n")
+    ngx.flush(true)
+  end
 end
 
 function handlers.idle()

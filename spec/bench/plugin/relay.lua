@@ -1,11 +1,11 @@
--- GET /relay?how=burst|paced: a model's stream, each event decoded and encoded.
+-- GET /relay, /paced: a model's stream, in bursts or paced, each event decoded and encoded.
 local moonhook = require "moonhook"
 local json = moonhook.json
 
 return function(self, request)
   return moonhook.Response(function()
     local chunks = self.session.model.llm:invoke {
-      model_config = { provider = "fake", model = request.args.how },
+      model_config = { provider = "fake", model = request.path == "/paced" and "paced" or "burst" },
       prompt_messages = { { role = "user", content = "Say something." } },
     }
     for chunk in chunks do

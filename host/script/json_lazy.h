@@ -1,0 +1,34 @@
+// Events that are passed on without being looked at: a chat app's event comes as JSON text, and
+// most plugins send it on as it is. So its table stays empty and keeps the text; the first access
+// by whomever fills it, in place, with what decode_plain would have given. Nobody can tell the two
+// apart: an index or an assignment arrives at the table's metatable, and whatever looks into tables
+// without asking metatables (pairs, next, rawget, setmetatable ...) is replaced in a state's
+// globals by a version that fills first: lua/moonhook/lazy.lua. C code that does so calls
+// json_touch.
+//
+//   host.json.decode_event(text)  -> event | false, its `event`, its `task_id` (strings or nil)
+//   host.json.decode_framed_event(text)
+//                                 -> the same for the data of {"data":{...},"error":""}; nil when
+//                                 the
+//                                    text is not exactly of that form
+//   host.json.fill(value)         fills it if it is such a table
+//   host.json.lazy                the metatable of such tables; nil when there are none
+#ifndef MOONHOOK_SCRIPT_JSON_LAZY_H
+#define MOONHOOK_SCRIPT_JSON_LAZY_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "../base/json.h"
+
+// Adds the functions and the metatable to the module on top. Stack: [context, module] -> the same
+void json_lazy_open(lua_State *L);
+
+// Fills the table at `index` (absolute) if it is lazy. May raise: out of memory. Stack: unchanged
+void json_fill(lua_State *L, int index);
+// The same, and does not raise; false: out of memory.
+bool json_touch(lua_State *L, int index);
+// Pushes the text of a lazy table that nobody has added anything to, or false. Stack: [] or [text]
+bool json_push_lazy_text(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,53 @@
+--- moonhook plugin: what the host has loaded, and what it could not load.
+
+local json = require "moonhook.json"
+local clients = require "moonhook.cli.client"
+local output = require "moonhook.cli.output"
+
+local plugin = {}
+
+local function routes_of(found)
+  local routes = {}
+  for _, route in ipairs(found.endpoints) do
+    if not route.hidden then
+      routes[#routes + 1] = table.concat(route.methods, ",") .. " " .. route.path
+    end
+  end
+  return #routes > 0 and table.concat(routes, "; ") or "-"
+end
+
+-- "api_key! greeting": its settings, the required ones marked.
+local function settings_of(found)
+  local names = {}
+  for i, setting in ipairs(found.settings) do
+    names[i] = setting.name .. (setting.required and "!" or "")
+  end
+  return #names > 0 and table.concat(names, " ") or "-"
+end
+
+function plugin.list(input)
+  local all = clients.new(input.admin):ask("GET", "/plugins").plugins
+  if input.flags["--json"] then
+    output.json { plugins = json.array(all) }
+    return
+  end
+  local rows = {}
+  for i, found in ipairs(all) do
+    local id = found.id ~= json.null and found.id or found.name
+    if input.flags["--names"] then io.stdout:write(id, "\n") end
+    rows[i] = { id, found.version, found.state, settings_of(found), routes_of(found) }
+  end
+  if input.flags["--names"] then return end
+  if #rows == 0 then
+    output.say "there is no plugin: see `plugins` in moonhook.yaml"
+    return
+  end
+  output.columns({ "PLUGIN", "VERSION", "STATE", "SETTINGS (! = required)", "ROUTES" }, rows)
+  for _, found in ipairs(all) do
+    if found.error ~= json.null and found.error ~= nil then
+      output.say("%s: %s", found.name, found.error)
+    end
+  end
+end
+
+return plugin
