@@ -13,9 +13,9 @@ local MEMBERS = { -- what a stream is not, but an answer would be
 -- Whoever asks a stream for an answer's fields has forgotten that the call streams.
 function Stream.__index(_, name)
   if MEMBERS[name] then
-    Error.blame(("%s: the call gives a stream, not an answer: read it with `for event in stream "
-      .. "do`, take it whole with stream:collect(), or ask for one answer (response_mode = \"blocking\" "
-      .. "for apps, stream = false for models)"):format(name))
+    Error.blame(name .. ": the call gives a stream, not an answer: read it with "
+      .. "`for event in stream do`, take it whole with stream:collect(), or ask for one answer "
+      .. "(response_mode = \"blocking\" for apps, stream = false for models)")
   end
   return Stream[name]
 end
