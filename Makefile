@@ -3,9 +3,10 @@
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
 # make bench-check   instructions per operation, beside the committed ones
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
+# LUAJIT=system      with the system's LuaJIT, in build/system
 
 VERSION  = 0.1.0
-B        = build
+B        = build$(if $(filter system,$(LUAJIT)),/system)
 PREFIX   = /usr/local
 OPT      = -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
@@ -13,7 +14,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 
 # PACKAGE=PROBE, see .ci/packages
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
-  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc \
+  ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc xz-utils=xz \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
   libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
@@ -25,10 +26,15 @@ CHROMIUM = chromium$(if $(findstring ubuntu,$(file < /etc/os-release)),-browser)
 # llhttp must be 9.2 or newer; .ci/llhttp unpacks one where the system's is older or absent.
 SYSTEM_LLHTTP := $(shell pkg-config --exists 'libllhttp >= 9.2' 2>/dev/null && echo libllhttp)
 LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
-MODULES := luajit libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
+# LuaJIT is built by .ci/luajit so that compiled code can be interrupted.
+OWN_LUA  = $(if $(filter system,$(LUAJIT)),,build/deps/luajit)
+LUA_FLAGS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/flags),$(shell pkg-config --cflags luajit))
+LUA_LIBS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/libs),$(shell pkg-config --libs luajit))
+MODULES := libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
-LIBS    := $(LLHTTP) $(shell pkg-config --libs $(MODULES) 2>/dev/null) -lm
-COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(CFLAGS) \
+LIBS     = $(LLHTTP) $(LUA_LIBS) $(LINKED) -lm
+LINKED  := $(shell pkg-config --libs $(MODULES) 2>/dev/null)
+COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(LUA_FLAGS) $(CFLAGS) \
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
@@ -53,6 +59,7 @@ run:
 test:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	$(MAKE) $B/moonhook $(SPEC_PARTS)
+	$(MAKE) LUAJIT=system build/system/moonhook
 	$(MAKE) fuzzers
 	spec/run
 
@@ -106,7 +113,7 @@ $B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o
 	rm -f $@
 	ar qcs $@ $^
 
-$B/%.o: %.c Makefile | $(LLHTTP)
+$B/%.o: %.c Makefile $(OWN_LUA:%=%/flags) | $(LLHTTP)
 	echo '  cc $@'
 	mkdir -p $(@D)
 	$(COMPILE) -MMD -c -o $@ $<
@@ -115,7 +122,7 @@ $B/%.o: %.c Makefile | $(LLHTTP)
 %.h: ;
 
 # The Lua library and the documentation, as text in the binary.
-$B/library.o: build/library.c host/script/library.h
+$B/library.o: build/library.c host/script/library.h $(OWN_LUA:%=%/flags)
 	mkdir -p $(@D)
 	$(COMPILE) -I. -c -o $@ $<
 
@@ -124,6 +131,7 @@ build/library.c: host/script/library.awk $(LIBRARY) $(filter-out ./,$(sort $(dir
 	LC_ALL=C awk -f $< $(LIBRARY) > $@
 
 # host.json, bytes, crypto and pattern for the Lua specs, which run under plain luajit.
+build/spec/host_modules.so: OWN_LUA =
 build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_bytes.* \
   host/script/bind_crypto.* host/script/json_* host/script/*pattern.* host/base/*) | $(LLHTTP)
 	mkdir -p $(@D)
@@ -131,6 +139,9 @@ build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_
 
 build/deps/libllhttp.a:
 	.ci/llhttp $(@D)
+
+build/deps/luajit/flags:
+	.ci/luajit $(@D)
 
 build/npm/ready: spec/package.json spec/package-lock.json
 	mkdir -p $(@D) && cp $^ $(@D)

@@ -15,11 +15,14 @@ int cmd_version(const Arguments *arguments)
   http_parser_version(llhttp, sizeof llhttp);
   if (arguments_have(arguments, "--json"))
     printf("{\"version\":\"%s\",\"luajit\":\"%s\",\"libuv\":\"%s\",\"llhttp\":\"%s\","
-           "\"openssl\":\"%s\",\"sqlite\":\"%s\"}\n",
+           "\"openssl\":\"%s\",\"sqlite\":\"%s\",\"plugins_compiled\":%s}\n",
            MOONHOOK_VERSION, script_version(), uv_version_string(), llhttp, openssl,
-           store_version());
+           store_version(), script_compiles() ? "true" : "false");
   else
-    printf("moonhook %s\n%s, libuv %s, llhttp %s, OpenSSL %s, SQLite %s\n", MOONHOOK_VERSION,
-           script_version(), uv_version_string(), llhttp, openssl, store_version());
+    printf("moonhook %s\n%s, libuv %s, llhttp %s, OpenSSL %s, SQLite %s\nplugins run %s\n",
+           MOONHOOK_VERSION, script_version(), uv_version_string(), llhttp, openssl,
+           store_version(),
+           script_compiles() ? "compiled: this LuaJIT lets compiled code be interrupted"
+                             : "interpreted: compiled code could not be interrupted");
   return 0;
 }

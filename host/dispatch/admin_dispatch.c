@@ -6,8 +6,7 @@
 #include "dispatch_state.h"
 #include "hook_request.h"
 
-enum { HEAD_MS = 60000, IDLE_MS = 120000, ADMIN_BODY_BYTES = 1024 * 1024 };
-
+enum { ADMIN_BODY_BYTES = 1024 * 1024 };
 struct AdminDispatch {
   Dispatch *dispatch;
   Endpoint *endpoint; // the table's
@@ -33,7 +32,7 @@ static Package *make_package(void)
 
 AdminDispatch *admin_dispatch_new(Runtime *runtime, const AdminHost *host, Err *err)
 {
-  const DispatchConfig config = { .head_ms = HEAD_MS, .idle_ms = IDLE_MS };
+  const DispatchConfig config = { 0 };
   Package *package = make_package();
   Generation *generation =
       generation_load_library(runtime, package, "moonhook.admin.api", DISPATCH_ENTRY, modules, err);

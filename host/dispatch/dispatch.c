@@ -362,7 +362,8 @@ static void on_deadline(Timer *timer)
     return;
   }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
-    timer_start(hook->dispatch->runtime->loop, timer, hook->dispatch->config.idle_ms, on_deadline);
+    timer_start(hook->dispatch->runtime->loop, timer, generation_limits(hook->generation)->idle_ms,
+                on_deadline);
     return;
   }
   hook_task_time_is_up(hook, UNWIND_MS);
@@ -372,7 +373,8 @@ static void on_request(void *context, Request *request)
 {
   Dispatch *dispatch = context;
   HookRequest *hook = request->user;
-  timer_start(dispatch->runtime->loop, &hook->deadline, dispatch->config.head_ms, on_deadline);
+  timer_start(dispatch->runtime->loop, &hook->deadline,
+              generation_limits(hook->generation)->head_ms, on_deadline);
   hook->task =
       task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
   task_set_request_id(hook->task, request->id);

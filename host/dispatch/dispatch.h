@@ -15,8 +15,6 @@ typedef struct {
   const char *base_domain; // "hooks.example.com": {hook_id}.{base_domain} is served too; or NULL
   TrustedProxies proxies;  // whose X-Forwarded-* fields count; copied
   bool is_dev;             // routes in 404s, error pages
-  uint32_t head_ms;        // to the reply's head: 60 s, then 504
-  uint32_t idle_ms;        // between a stream's pieces: 120 s
   // Called when the scoreboard's generation has moved, before the request that noticed goes on:
   // brings the endpoint table up to date. False: not possible now. NULL: nothing moves.
   bool (*refresh)(void *context);

@@ -21,8 +21,8 @@ static void begin(HookRequest *hook)
 
 static void restart_clock(HookRequest *hook)
 {
-  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook->dispatch->config.idle_ms,
-              hook->deadline.on_due);
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline,
+              generation_limits(hook->generation)->idle_ms, hook->deadline.on_due);
 }
 
 static bool has_room(HookRequest *hook)

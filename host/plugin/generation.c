@@ -10,6 +10,7 @@ struct Generation {
   State *state;
   int *handlers; // registry references, one per declaration
   char hash[65];
+  PluginLimits limits;
 };
 
 static void generation_free(Generation *generation)
@@ -36,6 +37,10 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .modules = modules };
   static uint64_t last_serial;
   uint32_t i;
+  generation->limits = plugin_limits_grant(
+      &package->limits, runtime->plugin_limits ? runtime->plugin_limits : &plugin_limits_default);
+  config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
+                                 .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
   generation->serial = ++last_serial;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
@@ -58,10 +63,14 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
 Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
                                     const char *entry, const HostModule *modules, Err *err)
 {
-  StateConfig config = {
-    .role = ROLE_ADMIN, .name = package->name, .entry = entry, .modules = modules
-  };
+  StateConfig config = { .role = ROLE_ADMIN,
+                         .name = package->name,
+                         .entry = entry,
+                         .modules = modules,
+                         .limits = { .slice_ms = 10000,
+                                     .memory_bytes = (size_t)1024 * 1024 * 1024 } };
   Generation *generation = mem_zero(1, sizeof *generation);
+  generation->limits = plugin_limits_default;
   generation->references = 1;
   generation->handlers = mem_zero(1, sizeof(int));
   generation->state = state_new(runtime, &config, err);
@@ -100,6 +109,11 @@ uint64_t generation_serial(const Generation *generation)
 const char *generation_hash(const Generation *generation)
 {
   return generation->hash;
+}
+
+const PluginLimits *generation_limits(const Generation *generation)
+{
+  return &generation->limits;
 }
 
 State *generation_state(Generation *generation)

@@ -24,6 +24,7 @@ const Package *generation_package(const Generation *generation);
 uint64_t generation_serial(const Generation *generation); // later ones have greater ones
 const char *generation_hash(const Generation *generation);
 State *generation_state(Generation *generation);
+const PluginLimits *generation_limits(const Generation *generation); // that were granted
 // Pushes the handler of declaration `index` onto `L` (any thread of the state).
 void generation_push_handler(Generation *generation, lua_State *L, uint32_t index);
 

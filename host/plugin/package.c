@@ -320,6 +320,7 @@ static void read_manifest(const Place *place, const YamlNode *root)
                                 "1 to 128 lower-case letters, digits, '_' or '-'");
   package->label_json = place_words(place, yaml_get(root, "label"), "label");
   read_permissions(place, yaml_get(yaml_get(root, "resource"), "permission"));
+  limits_read(place, yaml_get(root, "limits"));
   read_groups(place, root);
 }
 

@@ -8,6 +8,7 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "limits.h"
 #include "problems.h"
 #include "rule.h"
 
@@ -54,6 +55,7 @@ typedef struct {
   uint32_t permissions;   // PERMIT_* bits have the same meaning as in reverse/backend.h
   char **hosts;           // resource.permission.network.hosts, NULL-terminated; NULL: any
   uint64_t storage_bytes; // resource.permission.storage.size
+  PluginLimits limits;    // that it asks for; 0: the usual
   Setting *settings;
   uint32_t setting_count;
   Declaration *declarations;

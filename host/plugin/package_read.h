@@ -37,6 +37,8 @@ char *place_words(const Place *place, const YamlNode *node, const char *what);
 // resource.permission.network: whether calls are permitted, and the hosts they may name.
 bool network_read(const Place *place, const YamlNode *node);
 void network_free(Package *package);
+// The section `limits`; NULL is fine.
+void limits_read(const Place *place, const YamlNode *map);
 
 // One group: settings and endpoints, added to the package. `node` is the group's map.
 void group_read(const Place *place, const YamlNode *node);

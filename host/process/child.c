@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../base/log.h"
+#include "../script/state.h"
 
 Config *child_config(const ConfigSources *sources, uint64_t *version, Err *err)
 {
@@ -24,6 +25,6 @@ void child_log_closed(const char *process, Loop *loop, uint32_t live_tasks, uint
 {
   log_event(LOG_INFO, "closed", LOG_S("process", process), LOG_I("pid", getpid()),
             LOG_I("open_handles", loop_open_handles(loop)), LOG_I("live_tasks", live_tasks),
-            LOG_I("live_states", live_states));
+            LOG_I("live_states", live_states), LOG_I("leaked_bytes", script_leaked_bytes()));
   log_flush();
 }

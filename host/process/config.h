@@ -13,6 +13,7 @@
 #include "../base/log.h"
 #include "../base/yaml.h"
 #include "../http/server.h"
+#include "../plugin/limits.h"
 #include "../reverse/address.h"
 #include "../reverse/backend.h"
 #include "../reverse/client.h"
@@ -101,6 +102,7 @@ typedef struct {
   uint32_t plugin_dir_count;
   uint32_t workers;
   HttpLimits limits;
+  PluginLimits plugin_limits; // the most that a plugin may ask for
   ClientTimes client_times;
   char *ca_file;       // NULL: the system's
   Policy *http_policy; // the `http` section: where plugins' own calls may go; never NULL

@@ -15,6 +15,7 @@
 #define MIB (1024.0 * 1024.0)
 #define HOUR_MS 3600000.0
 #define LIMIT(name) offsetof(Config, limits.name)
+#define PLUGIN(name) offsetof(Config, plugin_limits.name)
 #define TIME(name) offsetof(Config, client_times.name)
 
 static const ConfigField FIELDS[] = {
@@ -42,6 +43,11 @@ static const ConfigField FIELDS[] = {
   { "limits.stalled_ms", "LIMITS_STALLED_MS", FIELD_MS, LIMIT(stalled_ms), 10, HOUR_MS },
   { "limits.max_connections", "LIMITS_MAX_CONNECTIONS", FIELD_COUNT, LIMIT(max_connections), 1,
     1000000 },
+  { "limits.plugin_cpu_ms", "LIMITS_PLUGIN_CPU_MS", FIELD_MS, PLUGIN(cpu_ms), 10, 60000 },
+  { "limits.plugin_memory_bytes", "LIMITS_PLUGIN_MEMORY_BYTES", FIELD_BIG_BYTES,
+    PLUGIN(memory_bytes), 4 * MIB, 4096 * MIB },
+  { "limits.plugin_head_ms", "LIMITS_PLUGIN_HEAD_MS", FIELD_MS, PLUGIN(head_ms), 10, HOUR_MS },
+  { "limits.plugin_idle_ms", "LIMITS_PLUGIN_IDLE_MS", FIELD_MS, PLUGIN(idle_ms), 10, HOUR_MS },
   { "limits.drain_ms", "LIMITS_DRAIN_MS", FIELD_MS, offsetof(Config, drain_ms), 0, HOUR_MS },
   { "limits.stuck_ms", "LIMITS_STUCK_MS", FIELD_MS, offsetof(Config, stuck_ms), 0, HOUR_MS },
   { "client.connect_ms", "CLIENT_CONNECT_MS", FIELD_MS, TIME(connect_ms), 10, HOUR_MS },
@@ -64,6 +70,7 @@ void config_defaults(Config *config)
   config->admin_listen = (ConfigListen){ mem_string("127.0.0.1"), 8081, false };
   config->workers = uv_available_parallelism();
   config->limits = http_limits_default();
+  config->plugin_limits = plugin_limits_default;
   config->client_times = client_times_default();
   config->http_policy = policy_new();
   config->drain_ms = 30000;
@@ -153,7 +160,7 @@ int config_section_fields(const Reader *reader, const char *section, const YamlN
 // --- the environment -----------------------------------------------------------------------------
 
 // Variables of ours that are no fields; a name that is near one of all these is a mistake.
-static const char *const OTHER_VARIABLES[] = { "CONFIG", "PLUGINS", "LUA_PATH", "BIN" };
+static const char *const OTHER_VARIABLES[] = { "CONFIG", "PLUGINS", "LUA_PATH", "BIN", "JIT" };
 
 static int apply_variable(const Reader *reader, const char *name, const char *value)
 {

@@ -98,7 +98,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
               LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
   } else if ((keeper->is_first || !registry_has_plugin(keeper->registry, id, hash)) &&
-             trial_load(dir, hash, &err) < 0) {
+             trial_load(dir, hash, &keeper->config->plugin_limits, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
               LOG_S("folder", served->folder), LOG_S("error", err.text),

@@ -19,21 +19,23 @@
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
 #include "../dispatch/dispatch.h"
+#include "../script/deadline.h"
 
 enum { MORE_BYTES = 256 * 1024 * 1024, BEAT_MS = 100 };
 
 // --- the child -----------------------------------------------------------------------------------
 
-static int load(const char *dir, const char *hash, Err *err)
+static int load(const char *dir, const char *hash, const PluginLimits *limits, Err *err)
 {
   Problems problems = { 0 };
   Package *package = package_read(dir, &problems);
-  Runtime runtime = { .library_path = getenv("MOONHOOK_LUA_PATH") };
+  Runtime runtime = { .library_path = getenv("MOONHOOK_LUA_PATH"), .plugin_limits = limits };
   if (!package)
     return err_set(err, UV_EINVAL, "%s", problems.count ? problems.items[0].text : "not readable");
   runtime.loop = loop_new(err);
   if (!runtime.loop)
     return err->code;
+  deadline_start();
   return generation_load(&runtime, package, dir, hash, DISPATCH_ENTRY, dispatch_modules, err)
              ? 0
              : UV_EINVAL;
@@ -55,7 +57,7 @@ static void limit_memory(void)
 }
 #endif
 
-static void child_main(int out, const char *dir, const char *hash)
+static void child_main(int out, const char *dir, const char *hash, const PluginLimits *limits)
 {
   struct rlimit cpu = { TRIAL_CPU_S, TRIAL_CPU_S + 1 }, core = { 0, 0 };
   Err err = { 0 };
@@ -69,7 +71,7 @@ static void child_main(int out, const char *dir, const char *hash)
 #if !defined(__SANITIZE_ADDRESS__)
   limit_memory();
 #endif
-  if (load(dir, hash, &err) == 0)
+  if (load(dir, hash, limits, &err) == 0)
     _exit(0);
   _exit(write(out, err.text, strlen(err.text)) < 0 ? 2 : 1);
 }
@@ -122,7 +124,7 @@ static int verdict(int status, const char *text, Err *err)
   return err_set(err, UV_EINVAL, "%s", text[0] ? text : "it cannot be loaded");
 }
 
-int trial_load(const char *dir, const char *hash, Err *err)
+int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Err *err)
 {
   int ends[2], status = 0;
   char text[sizeof err->text];
@@ -138,7 +140,7 @@ int trial_load(const char *dir, const char *hash, Err *err)
   }
   if (pid == 0) {
     close(ends[0]);
-    child_main(ends[1], dir, hash);
+    child_main(ends[1], dir, hash, limits);
   }
   close(ends[1]);
   is_done = hear(ends[0], text, sizeof text);

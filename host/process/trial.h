@@ -10,6 +10,6 @@ enum { TRIAL_CPU_S = 1, TRIAL_MS = 5000 };
 // Reads the snapshot in `dir` and loads it as a worker would. 0, or why it cannot be served: the
 // plugin's own error with file and line; more than TRIAL_CPU_S of processor time or TRIAL_MS of
 // time; out of memory; or the signal that ended it. Waits for it.
-int trial_load(const char *dir, const char *hash, Err *err);
+int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Err *err);
 
 #endif

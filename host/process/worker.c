@@ -7,6 +7,7 @@
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
 #include "../script/channel.h"
+#include "../script/deadline.h"
 #include "../script/task.h"
 #include "worker_parts.h"
 
@@ -127,8 +128,6 @@ static DispatchConfig dispatch_config(const Worker *worker, const Config *config
                        .base_domain = config->base_domain,
                        .proxies = { config->trusted_proxies.list, config->trusted_proxies.count },
                        .is_dev = worker->is_dev,
-                       .head_ms = 60000,
-                       .idle_ms = 120000,
                        .refresh = worker->registry ? worker_refresh : NULL,
                        .refresh_context = (void *)(uintptr_t)worker };
 }
@@ -159,6 +158,8 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   read_sources(runtime, config);
   runtime->catalogue_version++;
   runtime->client_times = config->client_times;
+  worker->plugin_limits = config->plugin_limits;
+  runtime->plugin_limits = &worker->plugin_limits;
   // The same rules keep the same policy, and with it the open connections.
   if (!runtime->http_policy || !policy_equals(runtime->http_policy, config->http_policy)) {
     policy_release(runtime->http_policy);
@@ -192,12 +193,16 @@ int worker_start(Worker *worker, const Config *config, Err *err)
   };
   ClientConfig client = { .ca_file = config->ca_file };
   DispatchConfig dispatch = dispatch_config(worker, config);
+  int rc;
   worker->runtime.client = client_new(worker->loop, &client, err);
   if (!worker->runtime.client)
     return err->code;
   if (worker_configure(worker, config, err) < 0)
     return err->code;
   worker->dispatch = dispatch_new(&worker->runtime, &dispatch);
+  rc = deadline_start();
+  if (rc < 0)
+    return err_set(err, rc, "cannot start the clock of Lua code: %s", uv_strerror(rc));
   worker->local = state_new(&worker->runtime, &local, err);
   return worker->local ? 0 : err->code;
 }
@@ -329,6 +334,7 @@ void worker_stop(Worker *worker, WorkerStop how, void (*on_stopped)(void *contex
 
 void worker_free(Worker *worker)
 {
+  deadline_stop();
   timer_stop(&worker->break_off);
   timer_stop(&worker->retired);
   worker_unfollow(worker);

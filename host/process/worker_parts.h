@@ -14,10 +14,11 @@ struct Worker {
   Dispatch *dispatch;
   State *local;
   HttpServer *server;
-  Secrets *secrets;      // of the settings that are sealed
-  Registry *registry;    // NULL: it follows none
-  ConfigSources sources; // borrowed
-  uint64_t version;      // of the registry, that the table has
+  PluginLimits plugin_limits; // the most that a plugin may have
+  Secrets *secrets;           // of the settings that are sealed
+  Registry *registry;         // NULL: it follows none
+  ConfigSources sources;      // borrowed
+  uint64_t version;           // of the registry, that the table has
   uint64_t config_version;
   uint32_t drain_ms;
   bool is_dev, is_http_gone, is_stopping;

@@ -4,11 +4,13 @@
 //   keep_after(fn) -> true | nothing: keeps fn with the request's task, at most 16
 //   take_after() -> { fn, ... } | nil
 //   spawn(fn) -> handle | nil, code, message: runs fn() beside the running task
+//   check_stack(): raises when the C stack is nearly used up
 //   join(handle) -> true | WAIT: when the spawned task is over, however it ended
 #include <string.h>
 
 #include "../base/memory.h"
 #include "bind.h"
+#include "slice.h"
 #include "task.h"
 
 #define CHILD_TYPE "moonhook.task"
@@ -167,6 +169,12 @@ static int l_task_note(lua_State *L)
   return 0;
 }
 
+static int l_task_check_stack(lua_State *L)
+{
+  slice_check_stack(L);
+  return 0;
+}
+
 // The functions belong to the task, and go with it when it fails before they run.
 static int l_task_keep_after(lua_State *L)
 {
@@ -206,6 +214,7 @@ int luaopen_host_task(lua_State *L)
   static const luaL_Reg functions[] = {
     { "is_cancelled", l_task_is_cancelled },
     { "note", l_task_note },
+    { "check_stack", l_task_check_stack },
     { "keep_after", l_task_keep_after },
     { "take_after", l_task_take_after },
     { "spawn", l_task_spawn },

@@ -7,11 +7,14 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "bind.h"
-#include "blocks.h"
+#include "deadline.h"
 #include "library.h"
+#include "pattern.h"
+#include "slice.h"
 #include "task.h"
 
 enum { MAX_POOLED = 64, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
@@ -22,6 +25,8 @@ typedef struct {
 } Pooled;
 
 struct State {
+  Account account; // first: it is the allocator's user data
+  Slice slice;
   Runtime *runtime;
   lua_State *L;
   StateRole role;
@@ -30,8 +35,8 @@ struct State {
   char **hosts; // see StateConfig
   uint64_t storage_bytes;
   const HostModule *modules;
-  size_t memory_bytes;
-  Blocks blocks;
+  StateLimits limits;
+  uint32_t load_ms; // what is left of limits.load_ms
   int entry_ref, load_ref, loaded_ref, globals_ref;
   JobGroup group;
   Job close_job;
@@ -41,6 +46,8 @@ struct State {
   Pooled pool[MAX_POOLED];
   uint32_t pooled;
 };
+
+static size_t leaked_bytes;
 
 static const HostModule host_modules[] = {
   { "host.task", luaopen_host_task },
@@ -63,13 +70,6 @@ static const HostModule local_modules[] = {
   { "host.store", luaopen_host_store },
   { NULL, NULL },
 };
-
-static void *allocate(void *data, void *block, size_t old_size, size_t new_size)
-{
-  State *state = data;
-  state->memory_bytes += new_size - old_size;
-  return blocks_resize(&state->blocks, block, old_size, new_size);
-}
 
 State *state_of(lua_State *L)
 {
@@ -156,6 +156,26 @@ static void open_lib(lua_State *L, const char *name, lua_CFunction open)
   lua_call(L, 1, 0);
 }
 
+// Sets the compiler up, where it may be used; nobody gets to see its module. Stack: [] -> []
+static void open_compiler(lua_State *L)
+{
+  if (!deadline_reaches_compiled_code()) {
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    return;
+  }
+  open_lib(L, LUA_JITLIBNAME, luaopen_jit);
+  lua_getglobal(L, LUA_JITLIBNAME);
+  lua_getfield(L, -1, "opt");
+  lua_getfield(L, -1, "start");
+  lua_pushliteral(L, "maxmcode=1024"); // KiB of machine code for a state, not counted by its cap
+  lua_pushliteral(L, "maxtrace=1000");
+  lua_call(L, 2, 0);
+  lua_pop(L, 2);
+  lua_pushnil(L);
+  lua_setglobal(L, LUA_JITLIBNAME);
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+}
+
 // Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []
 static int boot(lua_State *L)
 {
@@ -167,6 +187,7 @@ static int boot(lua_State *L)
   open_lib(L, LUA_TABLIBNAME, luaopen_table);
   open_lib(L, LUA_MATHLIBNAME, luaopen_math);
   open_lib(L, LUA_BITLIBNAME, luaopen_bit);
+  open_compiler(L);
   lua_newtable(L);
   state->loaded_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushcfunction(L, l_require);
@@ -211,11 +232,23 @@ static void free_state(State *state)
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
-  blocks_free(&state->blocks);
+  leaked_bytes += state->account.bytes;
+  blocks_free(&state->account.blocks);
   mem_free(state->name);
   mem_free(state->id);
   mem_free(state->root);
   mem_free(state);
+}
+
+static StateLimits with_defaults(StateLimits limits)
+{
+  if (limits.slice_ms == 0)
+    limits.slice_ms = 100;
+  if (limits.load_ms == 0)
+    limits.load_ms = 1000;
+  if (limits.memory_bytes == 0)
+    limits.memory_bytes = 64 * 1024 * 1024;
+  return limits;
 }
 
 static char *make_id(const StateConfig *config)
@@ -243,13 +276,16 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->hosts = copy_hosts(config->hosts);
   state->storage_bytes = config->storage_bytes;
   state->modules = config->modules;
-  state->L = lua_newstate(allocate, state);
+  state->limits = with_defaults(config->limits);
+  state->load_ms = state->limits.load_ms;
+  account_set_cap(&state->account, state->limits.memory_bytes);
+  pattern_on_pause = slice_pause;
+  state->L = lua_newstate(account_allocate, state);
   if (!state->L) {
     err_set(err, UV_ENOMEM, "cannot create a Lua state");
     free_state(state);
     return NULL;
   }
-  luaJIT_setmode(state->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   lua_pushcfunction(state->L, boot);
   lua_pushlightuserdata(state->L, state);
   lua_pushlightuserdata(state->L, (void *)(uintptr_t)config);
@@ -283,19 +319,38 @@ void state_release(State *state)
   close_when_idle(state);
 }
 
+// Of what is left to load with, at least 1 ms stays, so that the next file says what is wrong.
+static uint32_t used_ms(uint32_t left_ms, uint64_t started_us)
+{
+  uint64_t used = (host_clock.monotonic_us() - started_us) / 1000;
+  return used < left_ms ? (uint32_t)used : left_ms - 1;
+}
+
 int state_load_handler(State *state, const char *file, Err *err)
 {
   lua_State *L = state->L;
-  int rc, top = lua_gettop(L);
+  int rc, status, top = lua_gettop(L);
+  uint64_t started_us = host_clock.monotonic_us();
+  char *where;
+  Kill kill;
   lua_rawgeti(L, LUA_REGISTRYINDEX, state->load_ref);
   lua_pushstring(L, file);
-  if (lua_pcall(L, 1, 1, 0) != 0) {
+  slice_begin(state, state->load_ms);
+  status = lua_pcall(L, 1, 1, 0);
+  kill = slice_end(state, &where);
+  state->load_ms -= used_ms(state->load_ms, started_us);
+  if (kill != KILL_NONE) {
+    char what[160];
+    kill_describe(state, kill, state->limits.load_ms, what, sizeof what);
+    rc = err_set(err, UV_EINVAL, "%s: %s while it was loaded", file, what);
+  } else if (status != 0) {
     const char *text = lua_tostring(L, -1);
     rc = err_set(err, UV_EINVAL, "%s",
                  text ? text : "the file raised an error that is not a string");
   } else {
     rc = luaL_ref(L, LUA_REGISTRYINDEX);
   }
+  mem_free(where);
   lua_settop(L, top);
   return rc;
 }
@@ -349,6 +404,51 @@ const char *state_root(const State *state)
 uint32_t state_permissions(const State *state)
 {
   return state->permissions;
+}
+
+bool script_compiles(void)
+{
+  return deadline_reaches_compiled_code();
+}
+
+size_t script_leaked_bytes(void)
+{
+  return leaked_bytes;
+}
+
+uint32_t state_slice_ms(const State *state)
+{
+  return state->limits.slice_ms;
+}
+
+size_t state_memory_cap(const State *state)
+{
+  return state->limits.memory_bytes;
+}
+
+size_t state_memory_bytes(const State *state)
+{
+  return state->account.bytes;
+}
+
+void state_charge(State *state, size_t bytes)
+{
+  account_charge(&state->account, bytes);
+}
+
+void state_discharge(State *state, size_t bytes)
+{
+  account_discharge(&state->account, bytes);
+}
+
+struct Account *state_account(State *state)
+{
+  return &state->account;
+}
+
+struct Slice *state_slice(State *state)
+{
+  return &state->slice;
 }
 
 uint64_t state_storage_bytes(const State *state)

@@ -38,8 +38,9 @@ typedef struct Runtime {
   char *apps_json;          // the `apps` section, for the local state
   AppSource *app_sources;   // the texts of workflow apps
   uint32_t app_source_count;
-  uint32_t catalogue_version; // raised whenever one of the three above changed
-  const char *library_path;   // folder that holds moonhook/; NULL: the library in the binary
+  uint32_t catalogue_version;               // raised whenever one of the three above changed
+  const struct PluginLimits *plugin_limits; // the most a plugin may have; NULL: the usual
+  const char *library_path; // folder that holds moonhook/; NULL: the library in the binary
   // In specs: where plugins' own HTTP calls go, whatever they address; the address itself travels
   // in X-Moonhook-Url. NULL: into the world.
   const char *web_relay;
@@ -57,6 +58,13 @@ typedef struct Runtime {
 
 typedef enum { ROLE_PLUGIN, ROLE_LOCAL, ROLE_ADMIN } StateRole;
 
+// What the code of one state may use. 0: the default.
+typedef struct {
+  uint32_t slice_ms;   // processor time between two waits; 100
+  uint32_t load_ms;    // processor time to load all of its files; 1000
+  size_t memory_bytes; // 64 MiB
+} StateLimits;
+
 // A C module that library code may require as "host.NAME".
 typedef struct {
   const char *name;
@@ -72,7 +80,8 @@ typedef struct {
   // The hosts that its own HTTP calls may name (patterns of reverse/policy.h), NULL-terminated;
   // copied. NULL: any.
   const char *const *hosts;
-  uint64_t storage_bytes;    // what its storage may hold
+  uint64_t storage_bytes; // what its storage may hold
+  StateLimits limits;
   const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
 } StateConfig;
@@ -98,13 +107,28 @@ const char *state_root(const State *state);
 uint32_t state_permissions(const State *state);
 bool state_may_reach(const State *state, const char *host); // by its manifest
 uint64_t state_storage_bytes(const State *state);
+uint32_t state_slice_ms(const State *state);
+size_t state_memory_cap(const State *state);
+size_t state_memory_bytes(const State *state); // that it uses now
+// What the host keeps on behalf of the state's code: a body, unsent pieces. It leaves less for Lua.
+void state_charge(State *state, size_t bytes);
+void state_discharge(State *state, size_t bytes);
 StateRole state_role(const State *state);
 uint32_t state_tasks(const State *state);
 State *state_of(lua_State *L);    // of any thread of it
 const char *script_version(void); // of LuaJIT
+// Whether plugins run compiled: only where compiled code can be interrupted.
+bool script_compiles(void);
+// What states of this process kept when they were closed: 0, unless we are wrong.
+size_t script_leaked_bytes(void);
 
 // Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
 int state_read_file(const State *state, const char *file, Buffer *out, Err *err);
+
+// --- for slice.c ---------------------------------------------------------------------------------
+
+struct Account *state_account(State *state); // the State's first member
+struct Slice *state_slice(State *state);
 
 // --- for task.c ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
+#include "slice.h"
 #include "task_failure.h"
 
 // Identities; their addresses are what Lua sees as light userdata.
@@ -22,7 +23,6 @@ struct Task {
   int co_ref;
   Phase phase;
   bool is_cancelled;
-  bool is_stopped;     // by on_stop: ends as soon as lua_resume returns
   uint32_t refusals;   // since the last resume
   const char *refusal; // PAUSED: what the yield must raise
   const TaskEvents *events;
@@ -203,6 +203,34 @@ static void kill_task(Task *task)
   end(task, &failure, false);
 }
 
+// Ends a task whose code was stopped; takes `where`, a traceback or NULL.
+static void stop(Task *task, Kill kill, char *where)
+{
+  TaskFailure failure = { .status = 0 };
+  char what[160];
+  kill_describe(task->state, kill, state_slice_ms(task->state), what, sizeof what);
+  if (kill == KILL_CALLS) {
+    log_event(LOG_WARN, "task ended", LOG_S("plugin", state_name(task->state)),
+              LOG_S("request_id", task->request_id), LOG_S("error", what));
+    kill_task(task);
+  } else {
+    lua_State *L = state_lua(task->state);
+    task_failure_set_code(&failure, kill_code(kill));
+    failure.message = span_of(what);
+    if (!where) { // refused memory: the stack is as it was
+      luaL_traceback(L, task->co, NULL, 0);
+      where = mem_string(lua_tostring(L, -1));
+      lua_pop(L, 1);
+    }
+    failure.traceback = span_of(where);
+    failure.is_killed = true;
+    end(task, &failure, false);
+    if (kill == KILL_MEMORY) // what it had is garbage now, and others of the plugin need room
+      lua_gc(L, LUA_GCCOLLECT, 0);
+  }
+  mem_free(where);
+}
+
 static void on_grace_over(Timer *timer)
 {
   kill_task((Task *)((char *)timer - offsetof(Task, grace)));
@@ -259,6 +287,8 @@ static bool step(Task *task)
 {
   lua_State *co = task->co;
   int nargs = 0, status;
+  char *where;
+  Kill kill;
   switch (task->phase) {
   case PHASE_QUEUED:
     if (task->is_cancelled) {
@@ -300,15 +330,13 @@ static bool step(Task *task)
   task->refusals = 0;
   state_set_current(task->state, task);
   scoreboard_enter();
+  slice_begin(task->state, state_slice_ms(task->state));
   status = lua_resume(co, nargs);
+  kill = slice_end(task->state, &where);
   scoreboard_leave();
   state_set_current(task->state, NULL);
-  if (task->is_stopped) {
-    lua_sethook(co, NULL, 0, 0);
-    log_event(LOG_WARN, "task ended", LOG_S("plugin", state_name(task->state)),
-              LOG_S("request_id", task->request_id),
-              LOG_S("error", "it caught its cancellation and went on calling"));
-    kill_task(task);
+  if (kill != KILL_NONE) {
+    stop(task, kill, where);
   } else if (status == LUA_YIELD) {
     return on_yield(task);
   } else if (status == 0) {
@@ -397,25 +425,12 @@ int push_failure(lua_State *L, const char *code, const char *message)
   return 3;
 }
 
-// Runs at every instruction until the host's lua_resume is reached: no pcall of the task's keeps
-// it.
-static void on_stop(lua_State *L, lua_Debug *where)
-{
-  (void)where;
-  if (lua_isyieldable(L))
-    lua_yield(L, 0);
-  else
-    luaL_error(L, "the task was ended");
-}
-
 // What a cancelled task gets for a call. One that catches this and asks again without end, not
 // letting anyone else run, is stopped.
 static int refuse(lua_State *L, Task *task)
 {
-  if (++task->refusals > MAX_REFUSALS) {
-    task->is_stopped = true;
-    lua_sethook(L, on_stop, LUA_MASKCOUNT, 1);
-  }
+  if (++task->refusals > MAX_REFUSALS)
+    slice_kill(task->state, KILL_CALLS);
   return push_failure(L, task->cancel_code, task->cancel_message);
 }
 

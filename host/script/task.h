@@ -9,6 +9,7 @@ typedef struct Task Task;
 
 // How a task failed, in two tellings: the code and message that a client may see, and the log's.
 typedef struct {
+  bool is_killed;    // stopped from outside in the middle of its code, which could not clean up
   char code[40];     // an Error's code, or "plugin_error"
   int status;        // an Error's HTTP status, or 0
   int retry_after_s; // its field of that name: when the client may try again; or 0

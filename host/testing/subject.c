@@ -9,7 +9,7 @@
 #include "../script/task.h"
 #include "upstream.h"
 
-enum { HEAD_MS = 60000, IDLE_MS = 120000, NOW_GRACE_MS = 100 };
+enum { NOW_GRACE_MS = 100 };
 
 static HttpServer *make_server(Subject *subject, const HttpHandler *handler, void *context,
                                Err *err)
@@ -65,7 +65,7 @@ static int make_backends(Subject *subject, const SubjectConfig *config, Err *err
 static int start(Subject *subject, const SubjectConfig *config, Err *err)
 {
   ClientConfig client = { 0 };
-  DispatchConfig dispatch = { .head_ms = HEAD_MS, .idle_ms = IDLE_MS };
+  const DispatchConfig dispatch = { 0 };
   Runtime *runtime = &subject->runtime;
   char relay[80];
   runtime->loop = subject->bed->loop;

@@ -8,7 +8,7 @@ local task = require "host.task"
 local create, running, status = coroutine.create, coroutine.running, coroutine.status
 local resume, yield = coroutine.resume, coroutine.yield
 local isyieldable = coroutine.isyieldable
-local WAIT, BAD = task.WAIT, task.BAD
+local WAIT, BAD, check_stack = task.WAIT, task.BAD, task.check_stack
 
 local coroutines = {}
 
@@ -65,6 +65,7 @@ end
 
 function public.resume(co, ...)
   if waiting[co] then return false, "coroutine is waiting" end
+  check_stack()
   return pass(co, resume(co, ...))
 end
 
@@ -77,6 +78,7 @@ function public.wrap(body)
   local co = create(body)
   return function(...)
     if waiting[co] then error("coroutine is waiting", 2) end
+    check_stack()
     return deliver(co, pass(co, resume(co, ...)))
   end
 end

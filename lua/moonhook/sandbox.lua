@@ -44,6 +44,17 @@ local string_meta = getmetatable ""
 string_meta.__index = copy(string, STRING)
 string_meta.__metatable = false
 
+local function handled(handler, ok, ...)
+  if ok then return true, ... end
+  return false, handler(...)
+end
+
+--- xpcall(f, handler, ...): the handler runs when f's stack is gone, as any other code does, so
+--- that it can be stopped and may wait.
+function globals.xpcall(f, handler, ...)
+  return handled(handler, pcall(f, ...))
+end
+
 --- print goes to the log, under the plugin's name.
 function globals.print(...)
   local words = {}

@@ -297,7 +297,8 @@ function Host:stop(keeps_folder)
   local has_closed
   for pid, closed in pairs(self:_ends()) do
     has_closed = true
-    if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0 then
+    if not closed or closed.open_handles ~= 0 or closed.live_tasks ~= 0
+      or closed.leaked_bytes ~= 0 then
       error(("process %d left something open: %s"):format(pid,
         closed and cjson.encode(closed) or self:log()), 2)
     end

@@ -63,6 +63,7 @@ library.fake("host.task", {
   DONE = {},
   BAD = {},
   note = function() end,
+  check_stack = function() end,
   is_cancelled = function() return false end,
 })
 

@@ -1,0 +1,67 @@
+// See account.h.
+#include "account.h"
+
+#include <stdint.h>
+
+static void watch(Account *account)
+{
+  account->watch = account->is_tight ? account->cap : account->tight;
+}
+
+void account_set_cap(Account *account, size_t cap)
+{
+  account->cap = cap;
+  account->tight = cap / 4;
+  account->watch = SIZE_MAX;
+}
+
+// An allocation passes what is watched. False: it is refused.
+static bool look(Account *account, size_t bytes)
+{
+  if (bytes > account->cap) {
+    account->is_refused = true;
+    account->notice(account);
+    return false;
+  }
+  account->wants_tight = true;
+  account->watch = account->cap;
+  account->notice(account);
+  return true;
+}
+
+void *account_allocate(void *data, void *block, size_t old_size, size_t new_size)
+{
+  Account *account = data;
+  size_t bytes = account->bytes + new_size - old_size;
+  void *moved;
+  if (bytes > account->watch && new_size > old_size && !look(account, bytes))
+    return NULL;
+  moved = blocks_resize(&account->blocks, block, old_size, new_size);
+  if (moved || new_size == 0)
+    account->bytes = bytes;
+  return moved;
+}
+
+void account_arm(Account *account)
+{
+  account->is_armed = true;
+  watch(account);
+}
+
+void account_lift(Account *account)
+{
+  account->is_armed = false;
+  account->watch = SIZE_MAX;
+}
+
+void account_charge(Account *account, size_t bytes)
+{
+  account->bytes += bytes;
+  account->charged += bytes;
+}
+
+void account_discharge(Account *account, size_t bytes)
+{
+  account->bytes -= bytes;
+  account->charged -= bytes;
+}

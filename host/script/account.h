@@ -1,0 +1,40 @@
+// The memory of one Lua state: what its allocator gave out, and what the host keeps outside of it
+// on its behalf (bodies, unsent pieces). The cap holds only while Lua code runs: the host's own
+// calls into the state never fail, and no error crosses a C function that owns something.
+//
+// Near the cap LuaJIT's collector, which by default waits until the garbage is as large as what
+// lives, would leave a plugin half of its memory. So from a quarter of the cap on (the tight mark)
+// it is told to work harder; below, it costs what it always does.
+#ifndef MOONHOOK_SCRIPT_ACCOUNT_H
+#define MOONHOOK_SCRIPT_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "blocks.h"
+
+// Zero-initialise; then account_set_cap.
+typedef struct Account {
+  size_t bytes;   // now
+  size_t charged; // of them: outside of the state
+  size_t watch;   // an allocation that would pass it is looked at; SIZE_MAX: none is
+  size_t tight, cap;
+  bool is_armed;    // the cap holds
+  bool is_tight;    // the collector works hard
+  bool wants_tight; // the tight mark was passed and the collector does not know yet
+  bool is_refused;  // an allocation was, since account_arm
+  Blocks blocks;
+  // Something of the two happened: have account_hook called at the next instruction.
+  void (*notice)(struct Account *account);
+} Account;
+
+void account_set_cap(Account *account, size_t cap);
+// Lua's allocator: as lua_Alloc, `data` is the Account.
+void *account_allocate(void *data, void *block, size_t old_size, size_t new_size);
+void account_arm(Account *account);
+void account_lift(Account *account);
+// What the host keeps on the state's behalf; never refused, but it leaves less for the state.
+void account_charge(Account *account, size_t bytes);
+void account_discharge(Account *account, size_t bytes);
+
+#endif
