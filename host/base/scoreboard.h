@@ -38,6 +38,7 @@ typedef struct {
   _Atomic int32_t fault;    // the signal that the kernel ended it with; 0: none, or somebody's kill
   // Now.
   _Atomic uint32_t connections, live_tasks, live_states;
+  _Atomic uint32_t in_flight; // requests to plugins
   // Since it started.
   _Atomic uint64_t accepted, requests, log_dropped, reloads;
   char plugin[136];    // "author/name"

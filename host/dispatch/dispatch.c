@@ -7,6 +7,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/metrics.h"
 #include "../http/form.h"
 #include "find_hook.h"
 #include "hook_request.h"
@@ -337,6 +338,7 @@ static void on_head(void *context, Request *request)
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
   request->user = hook;
+  scoreboard_mine()->in_flight++;
 }
 
 int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err *err)
@@ -351,6 +353,7 @@ int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err
   }
   hook->request = request;
   request->user = hook;
+  scoreboard_mine()->in_flight++;
   return 0;
 }
 
@@ -392,6 +395,26 @@ static void on_drain(void *context, Request *request)
     task_continue(hook->task);
 }
 
+// For /metrics. Endpoints are no labels: there may be very many, and their ids are secrets.
+static void count_request(const Request *request, const HookRequest *hook, const char *ended_by)
+{
+  const Package *package = hook ? generation_package(hook->generation) : NULL;
+  const char *route = package ? package->declarations[hook->declaration].rule->text : "";
+  uint64_t now = host_clock.monotonic_us(), start = request->started_us;
+  char method[16];
+  MetricSeries *series;
+  snprintf(method, sizeof method, "%.*s", (int)request->method.len, request->method.at);
+  series =
+      metrics_series(METRIC_REQUESTS, package ? package->name : "", route, method, request->status);
+  atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
+  metrics_observe(&series->duration, now > start ? now - start : 0);
+  if (request->first_byte_us)
+    metrics_observe(&series->first_byte,
+                    request->first_byte_us > start ? request->first_byte_us - start : 0);
+  if (strcmp(ended_by, "client") == 0)
+    metrics_totals()->client_disconnects++;
+}
+
 static double ms_between(uint64_t from_us, uint64_t to_us)
 {
   return to_us > from_us ? (double)((to_us - from_us) / 10) / 100.0 : 0;
@@ -426,9 +449,11 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   HookRequest *hook = request->user;
   if (log_wants(LOG_INFO))
     log_request(context, request, hook, ended_by);
+  count_request(request, hook, ended_by);
   if (!hook)
     return;
   request->user = NULL;
+  scoreboard_mine()->in_flight--;
   hook->request = NULL;
   hook_request_close_handle(hook);
   if (!hook->is_finished)

@@ -7,6 +7,7 @@
 #include "../script/bind_json.h"
 #include "../script/json_lazy.h"
 #include "failure.h"
+#include "redact.h"
 
 enum { AFTER_MS = 60000 };
 
@@ -235,18 +236,23 @@ static void log_failure(const HookRequest *hook, const TaskFailure *failure)
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
   const Declaration *declaration = &package->declarations[hook->declaration];
-  Buffer source = { 0 }, text = { 0 };
+  Buffer text = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
   failure_explain(failure, package, declaration->source, handler_line(hook), &text);
+  redact_secrets(hook, (Span){ text.bytes, text.len }, &message);
+  redact_secrets(hook, failure->details, &details);
+  redact_secrets(hook, failure->traceback, &traceback);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
   log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
-            LOG_B("error", text.bytes, text.len),
-            LOG_B("details", failure->details.at ? failure->details.at : "", failure->details.len),
-            LOG_B("traceback", failure->traceback.at,
-                  failure->traceback.len > 3000 ? 3000 : failure->traceback.len),
+            LOG_B("error", message.bytes, message.len),
+            LOG_B("details", details.bytes, details.len),
+            LOG_B("traceback", traceback.bytes, traceback.len > 3000 ? 3000 : traceback.len),
             LOG_B("source", source.len ? source.bytes : "", source.len));
+  buffer_free(&message);
+  buffer_free(&details);
+  buffer_free(&traceback);
   buffer_free(&source);
   buffer_free(&text);
 }

@@ -14,6 +14,7 @@
 #include "../script/task.h"
 #include "admin_guard.h"
 #include "admin_key.h"
+#include "admin_metrics.h"
 #include "config_show.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
@@ -53,6 +54,16 @@ static void reply_with(Request *request, int status, const char *code, const cha
   header_list_free(&headers);
 }
 
+static void reply_metrics(const Admin *admin, Request *request)
+{
+  Buffer text = { 0 };
+  if (admin->host.context) // before admin_serve there is nothing to tell
+    metrics_text(admin->host.context, &text);
+  reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8",
+             text.bytes ? text.bytes : "");
+  buffer_free(&text);
+}
+
 static void reply_page(Admin *admin, Request *request)
 {
   bool is_ready = span_is(request->path, "/readyz");
@@ -61,6 +72,8 @@ static void reply_page(Admin *admin, Request *request)
     reply_with(request, 405, "method_not_allowed", "this address takes GET", "Allow", "GET, HEAD");
   else if (is_ready && (!admin->is_ready || scoreboard_is_stopping()))
     reply_text(request, 503, plain, "not ready\n");
+  else if (span_is(request->path, "/metrics"))
+    reply_metrics(admin, request);
   else
     reply_text(request, 200, plain, is_ready ? "ready\n" : "ok\n");
 }
@@ -117,7 +130,8 @@ static bool is_below(Span path, const char *prefix)
 static void on_head(void *context, Request *request)
 {
   Admin *admin = context;
-  if (span_is(request->path, "/healthz") || span_is(request->path, "/readyz"))
+  if (span_is(request->path, "/healthz") || span_is(request->path, "/readyz") ||
+      span_is(request->path, "/metrics"))
     reply_page(admin, request);
   else if (!is_below(request->path, "/api/"))
     reply_error(request, 404, "not_found", "there is nothing at this address", NULL);

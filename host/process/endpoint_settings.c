@@ -182,13 +182,15 @@ static void take_patch(Change *change)
   for (i = 0; change->patch && i < change->patch->count; i++) {
     const YamlNode *name = change->patch->pairs[i].key, *value = change->patch->pairs[i].value;
     bool is_there = yaml_get(change->sealed, name->text) || yaml_get(change->plain, name->text);
-    if (is_unset(change, name))
+    if (is_unset(change, name)) {
       add_problem(change, name->text, "expected a value or its name in `unset`, got both");
-    else if (!keeps_secret(change, name, value))
+    } else if (!keeps_secret(change, name, value)) {
       add_value(change, name, value);
-    else if (!is_there)
+    } else if (!is_there) {
       add_problem(change, name->text,
                   "expected a secret; the mask " SECRET_MASK " keeps one, and there is none");
+      add_value(change, name, value); // one problem is enough: it is not missing besides
+    }
   }
 }
 

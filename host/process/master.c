@@ -12,6 +12,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/metrics.h"
 #include "../http/server.h"
 #include "link.h"
 #include "master_parts.h"
@@ -319,6 +320,8 @@ static int start(Master *master, const Config *config, Err *err)
   if (rc == 0)
     rc = scoreboard_open(err);
   if (rc == 0)
+    rc = metrics_open(err);
+  if (rc == 0)
     rc = scoreboard_put_config(config->text, config->text_len, err);
   if (rc == 0)
     children_start_keeper(master);
@@ -360,6 +363,7 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   if (master->lock_fd >= 0)
     close(master->lock_fd);
   scoreboard_close();
+  metrics_close();
   mem_free(master->worker_due_ms);
   mem_free(master);
   config_free(config);

@@ -9,6 +9,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/metrics.h"
 #include "../base/scoreboard.h"
 #include "admin.h"
 #include "child.h"
@@ -99,6 +100,7 @@ static void close_down(Host *host)
   child_log_closed("host", host->loop, tasks, states);
   loop_free(host->loop);
   scoreboard_close();
+  metrics_close();
 }
 
 // --- starting ------------------------------------------------------------------------------------
@@ -187,6 +189,8 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
   int rc = run_make_data_dir(config->data_dir, err);
   if (rc == 0)
     rc = scoreboard_open(err);
+  if (rc == 0)
+    rc = metrics_open(err);
   if (rc == 0)
     rc = scoreboard_put_config(config->text, config->text_len, err);
   if (rc < 0)

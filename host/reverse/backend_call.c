@@ -161,6 +161,7 @@ int backend_call_prepare(BackendCall *prepared, const Backend *backend, const Ba
   call->body_len = prepared->body.len ? prepared->body.len : body.len;
   call->times = ask->times;
   call->may_repeat = kind->may_repeat;
+  call->kind = kind->kind;
   return 0;
 }
 

@@ -37,6 +37,7 @@ typedef struct {
   Policy *policy;      // where the call may go; NULL: anywhere
   ClientTimes times;   // client_times_default()
   bool may_repeat;
+  const char *kind; // for /metrics, static: "llm"; NULL: "http"
 } ClientCall;
 
 ClientTimes client_times_default(void);

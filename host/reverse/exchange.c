@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/metrics.h"
 #include "exchange_parts.h"
 #include "request.h"
 
@@ -103,6 +104,21 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
   return exchange->state == EXCHANGE_FAILED ? STREAM_ERROR : wait(exchange);
 }
 
+static void count(const Exchange *exchange)
+{
+  const char *outcome = "client_disconnect"; // whoever asked did not wait for the end
+  uint64_t now_ms = loop_now_ms(exchange->loop);
+  MetricSeries *series;
+  if (exchange->state == EXCHANGE_FAILED)
+    outcome = strcmp(exchange->stream.error.code, "upstream_timeout") == 0 ? "timeout" : "error";
+  else if (exchange->state == EXCHANGE_DONE)
+    outcome = exchange->inlet.response.status < 400 ? "success" : "error";
+  series =
+      metrics_series(METRIC_INVOCATIONS, exchange->kind ? exchange->kind : "http", outcome, "", 0);
+  atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
+  metrics_observe(&series->duration, (now_ms - exchange->started_ms) * 1000);
+}
+
 static void stream_close(Stream *stream)
 {
   Exchange *exchange = exchange_of(stream);
@@ -114,6 +130,7 @@ static void stream_close(Stream *stream)
     if (step == RESPONSE_COMPLETE)
       finish(exchange);
   }
+  count(exchange);
   exchange_drop_wire(exchange);
   timer_stop(&exchange->timer);
   exchange_tell_breaker(exchange, WENT_UNSEEN);
@@ -140,6 +157,8 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
   exchange->streams = streams;
   decoder_init(&exchange->decoder, call->decoder, EXCHANGE_MAX_BODY_BYTES);
   exchange->times = call->times;
+  exchange->kind = call->kind;
+  exchange->started_ms = loop_now_ms(loop);
   exchange->is_head = strcmp(call->method, "HEAD") == 0;
   exchange->may_repeat = call->may_repeat || exchange->is_head || strcmp(call->method, "GET") == 0;
   exchange->is_raw = call->is_raw;

@@ -29,7 +29,9 @@ typedef struct {
   Decoder decoder;
   Timer timer;
   uint64_t total_due_ms; // 0: none
-  size_t unsent;         // when the timer was started
+  uint64_t started_ms;
+  const char *kind; // as ClientCall's
+  size_t unsent;    // when the timer was started
   ClientTimes times;
   uint32_t retries;
   uint8_t state; // ExchangeState

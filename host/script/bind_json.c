@@ -214,13 +214,47 @@ static int l_raw_tostring(lua_State *L)
   return 1;
 }
 
+// Stack: [..., table] -> [..., table, copy]
+static void copy_table(lua_State *L, int depth)
+{
+  luaL_checkstack(L, 6, "the value is nested too deeply");
+  lua_createtable(L, (int)lua_objlen(L, -1), 0);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) { // [table, copy, key, value]
+    if (lua_istable(L, -1) && depth < JSON_MAX_DEPTH) {
+      copy_table(L, depth + 1);
+      lua_remove(L, -2);
+    }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  if (lua_getmetatable(L, -2)) // an empty list is one, and nulls are told
+    lua_setmetatable(L, -2);
+}
+
+// copy(value): of decoded JSON, so that the copy may be changed and is encoded as the original is.
+static int l_json_copy(lua_State *L)
+{
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  if (lua_istable(L, 1))
+    copy_table(L, 1);
+  return 1;
+}
+
 int luaopen_host_json(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "encode", l_json_encode }, { "must_encode", l_json_must_encode },
-    { "decode", l_json_decode }, { "decode_plain", l_json_decode_plain },
-    { "array", l_json_array },   { "is_array", l_json_is_array },
-    { "raw", l_json_raw },       { NULL, NULL },
+    { "encode", l_json_encode },
+    { "must_encode", l_json_must_encode },
+    { "decode", l_json_decode },
+    { "decode_plain", l_json_decode_plain },
+    { "array", l_json_array },
+    { "is_array", l_json_is_array },
+    { "raw", l_json_raw },
+    { "copy", l_json_copy },
+    { NULL, NULL },
   };
   lua_pushlightuserdata(L, &context_key);
   lua_createtable(L, FIRST_NULL_META + NULL_METAS, 0);

@@ -93,10 +93,33 @@ static int l_exit(lua_State *L)
   return 0;
 }
 
+#ifdef __x86_64__
+#define MULTIARCH "x86_64-linux-gnu"
+#elif defined(__aarch64__)
+#define MULTIARCH "aarch64-linux-gnu"
+#else
+#define MULTIARCH "."
+#endif
+
+// Where a distribution puts Lua's modules: this LuaJIT, which is our own, may look elsewhere only.
+static void add_path(lua_State *L, const char *field, const char *variable, const char *more)
+{
+  if (getenv(variable))
+    return;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, field);
+  lua_pushfstring(L, "%s;%s", lua_tostring(L, -1), more);
+  lua_setfield(L, -3, field);
+  lua_pop(L, 2);
+}
+
 static void prepare(lua_State *L)
 {
   int i;
   luaL_openlibs(L);
+  add_path(L, "path", "LUA_PATH", "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua");
+  add_path(L, "cpath", "LUA_CPATH",
+           "/usr/lib/" MULTIARCH "/lua/5.1/?.so;/usr/lib/lua/5.1/?.so;/usr/local/lib/lua/5.1/?.so");
   lua_pushlightuserdata(L, &kept_modules);
   lua_newtable(L);
   lua_rawset(L, LUA_REGISTRYINDEX);

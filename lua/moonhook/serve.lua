@@ -12,6 +12,7 @@ local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmeta
 local new_request = Request.new
 local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
+local copy = require("host.json").copy
 local DONE = task.DONE
 
 local settings_meta, values_meta -- made with the first request: the group is the state's own
@@ -30,14 +31,6 @@ local function new_self_meta(handler)
   local meta = { __index = setmetatable({ session = session }, { __index = handler }) }
   self_metas[handler] = meta
   return meta
-end
-
--- A handler may change what it was given; the next request must not see it.
-local function deep_copy(value)
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for k, v in pairs(value) do copy[k] = deep_copy(v) end
-  return copy
 end
 
 local function bad_response(message)
@@ -86,7 +79,8 @@ local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
   if not settings_meta then declare(handle) end
-  settings = setmetatable(settings and deep_copy(settings) or {}, settings_meta)
+  -- A copy: a handler may change what it was given.
+  settings = setmetatable(settings and copy(settings) or {}, settings_meta)
   values = setmetatable(values or {}, values_meta)
   send(handle, request, handler.invoke(self, request, values, settings))
   if rawget(session, "_has_after") then run_after(handle) end

@@ -177,6 +177,11 @@ local SERVED = { -- what is wrong, the handler, the message, more
       .. 'local events = self.session.app.chat:invoke { app_id = app.app_id, query = "q" }'),
     "a.lua:4: session.app.chat:invoke: app_id: expected a string, got nil (is the app-selector "
       .. "setting set?)" },
+  { "a loop without an end", handler "while true do end",
+    "a.lua:3: it used more than 100 ms of processor time without waiting" },
+  { "memory without an end",
+    handler "local list = {}\nfor i = 1, 1e9 do list[i] = ('x'):rep(1000000) .. i end",
+    "a.lua: the plugin needed more than 65536 KiB of memory" },
   { "a permission that the manifest does not give",
     handler 'local seen = self.session.storage:get "x"',
     "a.lua:3: permission denied, you need to enable storage access in plugin manifest (resource: "
