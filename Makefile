@@ -16,7 +16,8 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=a
 BUILD_PACKAGES = gcc=cc libc6-dev=/usr/include/stdio.h pkg-config=pkg-config \
   ca-certificates=/etc/ssl/certs/ca-certificates.crt libluajit-5.1-dev=luajit.pc xz-utils=xz \
   libuv1-dev=libuv.pc libssl-dev=openssl.pc libyaml-dev=yaml-0.1.pc \
-  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc
+  libsqlite3-dev=sqlite3.pc libsodium-dev=libsodium.pc zlib1g-dev=zlib.pc \
+  libzip-dev=libzip.pc
 TEST_PACKAGES = luajit=luajit lua-busted=busted lua-socket lua-cjson nodejs=node npm=npm \
   curl=curl openssl=openssl bash=bash groff-base=groff clang=clang libclang-rt-dev $(CHROMIUM)=chromium
 CHECK_PACKAGES = clang-format=clang-format lua-check=luacheck codespell=codespell \
@@ -30,7 +31,7 @@ LLHTTP  := $(if $(SYSTEM_LLHTTP),,build/deps/libllhttp.a)
 OWN_LUA  = $(if $(filter system,$(LUAJIT)),,build/deps/luajit)
 LUA_FLAGS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/flags),$(shell pkg-config --cflags luajit))
 LUA_LIBS = $(if $(OWN_LUA),$(file < $(OWN_LUA)/libs),$(shell pkg-config --libs luajit))
-MODULES := libuv openssl yaml-0.1 sqlite3 libsodium zlib $(SYSTEM_LLHTTP)
+MODULES := libuv openssl yaml-0.1 sqlite3 libsodium zlib libzip $(SYSTEM_LLHTTP)
 CFLAGS  := $(shell pkg-config --cflags $(MODULES) 2>/dev/null) $(if $(LLHTTP),-Ibuild/deps)
 LIBS     = $(LLHTTP) $(LUA_LIBS) $(LINKED) -lm
 LINKED  := $(shell pkg-config --libs $(MODULES) 2>/dev/null)

@@ -11,6 +11,7 @@
 #include "../base/buffer.h"
 #include "../base/file.h"
 #include "../base/memory.h"
+#include "../plugin/archive.h"
 #include "../plugin/snapshot.h"
 #include "../script/syntax.h"
 #include "arguments.h"
@@ -78,7 +79,8 @@ static int by_place(const void *a, const void *b)
   return left->column < right->column ? -1 : left->column > right->column;
 }
 
-Package *check_package(Report *report, const char *dir)
+// Reads the package in `dir` and names it `place` in what it reports.
+static Package *check_folder_as(Report *report, const char *dir, const char *place)
 {
   Problems problems = { 0 };
   Package *package = package_read(dir, &problems);
@@ -88,8 +90,23 @@ Package *check_package(Report *report, const char *dir)
   if (problems.count > 0)
     qsort(problems.items, problems.count, sizeof *problems.items, by_place);
   for (i = 0; i < problems.count; i++)
-    report_problem(report, dir, &problems.items[i]);
+    report_problem(report, place, &problems.items[i]);
   problems_free(&problems);
+  return package;
+}
+
+Package *check_package(Report *report, const char *place)
+{
+  Package *package = NULL;
+  char *dir = NULL;
+  Err err;
+  if (!archive_is_one(place))
+    return check_folder_as(report, place, place);
+  if (snapshot_unpack(place, &dir, &err) != 0)
+    report_text(report, err.text);
+  else
+    package = check_folder_as(report, dir, place);
+  snapshot_discard(dir);
   return package;
 }
 
@@ -106,18 +123,23 @@ static int by_text(const void *a, const void *b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-// A plugin's folder, or one that holds some. One that is neither is reported as a plugin without a
-// manifest.
+static bool is_plugin(const char *path)
+{
+  return package_is_plugin(path) || archive_is_one(path);
+}
+
+// A plugin's folder or archive, or a folder that holds some. One that is neither is reported as a
+// plugin without a manifest.
 static void check_folder(Report *report, const char *dir, size_t *packages)
 {
-  DIR *listing = package_is_plugin(dir) ? NULL : opendir(dir);
+  DIR *listing = is_plugin(dir) ? NULL : opendir(dir);
   struct dirent *entry;
   char **found = NULL;
   size_t count = 0, i;
   while (listing && (entry = readdir(listing))) {
     Buffer path = { 0 };
     buffer_printf(&path, "%s/%s", dir, entry->d_name);
-    if (entry->d_name[0] != '.' && package_is_plugin(path.bytes)) {
+    if (entry->d_name[0] != '.' && is_plugin(path.bytes)) {
       found = mem_resize(found, (count + 1) * sizeof *found);
       found[count++] = buffer_take(&path);
     }

@@ -5,9 +5,10 @@
 #include "../plugin/package.h"
 #include "report.h"
 
-// Reads the package in `dir` as the host would and compiles its Lua files; reports what is wrong.
+// Reads the package in a folder or archive as the host would and compiles its Lua files; reports
+// what is wrong.
 // Returns the package, which the caller frees; NULL when it has a problem.
-Package *check_package(Report *report, const char *dir);
+Package *check_package(Report *report, const char *place);
 // Compiles one Lua file, which is named relative to `dir`.
 void check_source(const char *dir, const char *file, Problems *problems);
 

@@ -11,7 +11,7 @@ static const Flag serve_flags[] = {
   { "--listen", "ADDR:PORT", "public listener; default 127.0.0.1:8080, port 0 takes any" },
   { "--admin", "ADDR:PORT", "health and readiness; default 127.0.0.1:8081" },
   { "--data", "DIR", "what must outlive a restart; default ./data" },
-  { "--plugins", "DIR", "a plugin, or a folder of plugins; may be repeated" },
+  { "--plugins", "DIR", "a plugin (folder or .difypkg), or a folder of plugins; may be repeated" },
   { "--workers", "N", "processes that serve; default: the number of cores" },
   { "--log-level", "LEVEL", "debug, info, warn or error; default info" },
   { "--log-format", "FORMAT", "auto, json or pretty; default auto: pretty on a terminal" },
@@ -254,8 +254,9 @@ const Verb verbs[] = {
     .flags = { yes_flag, ask_flags },
     .run = cmd_endpoint },
   { .name = "plugin",
-    .summary = "see the plugins of a running host",
-    .examples = "moonhook plugin list\n" },
+    .summary = "see the plugins of a running host, pack one",
+    .examples = "moonhook plugin list\n"
+                "moonhook plugin pack my_plugin\n" },
   { .name = "plugin list",
     .places = "",
     .summary = "list plugins with their state, settings and routes",
@@ -263,6 +264,15 @@ const Verb verbs[] = {
                 "moonhook plugin list --json\n",
     .flags = { names_flag, ask_flags },
     .run = cmd_plugin },
+  { .name = "plugin pack",
+    .places = "DIR [FILE]",
+    .summary = "make one file of a plugin's folder",
+    .examples = "moonhook plugin pack my_plugin\n"
+                "moonhook plugin pack my_plugin dist/my_plugin.difypkg\n",
+    .text = "Checks the plugin and writes NAME-VERSION.difypkg, or FILE: a zip file that --plugins "
+            "and\n"
+            "check take in the place of a folder. Hidden files and spec/ stay out.\n",
+    .run = cmd_plugin_pack },
   { .name = "secrets",
     .summary = "the key that secret settings are sealed with",
     .examples = "moonhook secrets rotate\n" },

@@ -66,6 +66,7 @@ int cmd_init(const Arguments *arguments);
 int cmd_lua(const Arguments *arguments);
 int cmd_man(const Arguments *arguments);
 int cmd_plugin(const Arguments *arguments);
+int cmd_plugin_pack(const Arguments *arguments);
 int cmd_secrets(const Arguments *arguments);
 int cmd_serve(const Arguments *arguments);
 int cmd_test(const Arguments *arguments);

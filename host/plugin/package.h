@@ -65,6 +65,8 @@ typedef struct {
 // Reads and checks everything but the Lua code itself. Returns NULL when there is any problem;
 // `problems` has them all.
 Package *package_read(const char *dir, Problems *problems);
+// The same of an archive as well, unpacked for the moment of reading.
+Package *package_read_place(const char *place, Problems *problems);
 void package_free(Package *package);
 char *package_id(const Package *package); // "author/name"; the caller frees
 bool package_is_plugin(const char *dir);  // has a manifest.yaml

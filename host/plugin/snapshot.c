@@ -15,113 +15,26 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../base/file.h"
 #include "../base/memory.h"
 #include "../base/random.h"
+#include "contents.h"
 
-enum {
-  MAX_FILES = 2000,
-  MAX_PACKAGE_BYTES = 50 * 1024 * 1024,
-  MAX_FOLDER_DEPTH = 32,
-  HASH_BYTES = 32,
-};
+enum { HASH_BYTES = 32 };
 
 static const char TEMPORARY[] = ".tmp-";
 
-// The relative paths of a package's files.
-typedef struct {
-  char **paths;
-  size_t count;
-} Files;
-
-static void free_files(Files *files)
-{
-  while (files->count > 0)
-    mem_free(files->paths[--files->count]);
-  mem_free(files->paths);
-}
-
-// --- listing -------------------------------------------------------------------------------------
-
-static int list_folder(int fd, const char *prefix, int depth, Files *files, Err *err);
-
-// Takes one entry of a folder: a file is added, a folder is entered.
-static int list_entry(int folder, const char *prefix, const char *name, int depth, Files *files,
-                      Err *err)
-{
-  struct stat status;
-  Buffer path = { 0 };
-  int rc = 0, fd;
-  if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return errno == ENOENT ? 0 : err_set(err, -errno, "%s%s: %s", prefix, name, strerror(errno));
-  buffer_printf(&path, "%s%s", prefix, name);
-  if (S_ISDIR(status.st_mode)) {
-    buffer_char(&path, '/');
-    fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    rc = fd < 0 ? err_set(err, -errno, "%s: %s", path.bytes, strerror(errno))
-                : list_folder(fd, path.bytes, depth + 1, files, err);
-  } else if (S_ISLNK(status.st_mode)) {
-    rc = err_set(err, UV_ELOOP, "%s: expected a file, got a symbolic link", path.bytes);
-  } else if (!S_ISREG(status.st_mode)) {
-    rc = err_set(err, UV_EINVAL, "%s: expected a file, got a device, pipe or socket", path.bytes);
-  } else if (files->count == MAX_FILES) {
-    rc =
-        err_set(err, UV_EFBIG, "%s: expected at most %d files in a package", path.bytes, MAX_FILES);
-  } else {
-    files->paths = mem_resize(files->paths, (files->count + 1) * sizeof *files->paths);
-    files->paths[files->count++] = buffer_take(&path);
-  }
-  buffer_free(&path);
-  return rc;
-}
-
-// Takes fd. `prefix` is "" or ends with '/'.
-static int list_folder(int fd, const char *prefix, int depth, Files *files, Err *err)
-{
-  DIR *listing = fdopendir(fd);
-  struct dirent *entry;
-  int rc = 0;
-  if (!listing) {
-    close(fd);
-    return err_set(err, UV_EIO, "%s: cannot be listed", prefix);
-  }
-  if (depth > MAX_FOLDER_DEPTH)
-    rc = err_set(err, UV_EINVAL, "%s: expected at most %d folders inside each other", prefix,
-                 MAX_FOLDER_DEPTH);
-  while (rc == 0 && (entry = readdir(listing))) {
-    if (entry->d_name[0] == '.' || (*prefix == '\0' && strcmp(entry->d_name, "spec") == 0))
-      continue;
-    rc = list_entry(dirfd(listing), prefix, entry->d_name, depth, files, err);
-  }
-  closedir(listing);
-  return rc;
-}
-
-static int by_text(const void *a, const void *b)
-{
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list_files(const char *dir, Files *files, Err *err)
-{
-  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int rc = fd < 0 ? err_set(err, -errno, "%s: %s", dir, strerror(errno))
-                  : list_folder(fd, "", 1, files, err);
-  if (rc == 0 && files->count > 0)
-    qsort(files->paths, files->count, sizeof *files->paths, by_text);
-  return rc;
-}
-
 char **snapshot_files(const char *dir, Err *err)
 {
-  Files files = { 0 };
-  if (list_files(dir, &files, err) != 0) {
-    free_files(&files);
+  Contents contents;
+  char **files;
+  size_t i;
+  if (contents_open(&contents, dir, err) != 0)
     return NULL;
-  }
-  files.paths = mem_resize(files.paths, (files.count + 1) * sizeof *files.paths);
-  files.paths[files.count] = NULL;
-  return files.paths;
+  files = mem_zero(contents.count + 1, sizeof *files);
+  for (i = 0; i < contents.count; i++)
+    files[i] = mem_string(contents.paths[i]);
+  contents_close(&contents);
+  return files;
 }
 
 bool snapshot_holds(const char *relative)
@@ -187,25 +100,23 @@ static int write_file(const char *root, const char *relative, const Buffer *byte
 }
 
 // Hashes the package; with `to`, copies every file there as well.
-static int walk(const char *dir, const char *to, char hash[CONTENT_HASH_LEN + 1], Err *err)
+static int walk(const char *place, const char *to, char hash[CONTENT_HASH_LEN + 1], Err *err)
 {
-  Files files = { 0 };
+  Contents contents;
   Buffer sums = { 0 }, bytes = { 0 };
   unsigned char sum[HASH_BYTES];
   size_t i, total = 0;
-  int rc = list_files(dir, &files, err);
-  for (i = 0; i < files.count && rc == 0; i++) {
-    Err why = { 0 };
+  int rc = contents_open(&contents, place, err);
+  for (i = 0; rc == 0 && i < contents.count; i++) {
+    const char *path = contents.paths[i];
     buffer_clear(&bytes);
-    rc = file_read_inside(dir, files.paths[i], MAX_PACKAGE_BYTES, &bytes, &why);
+    rc = contents_read(&contents, i, &bytes, err);
     total += bytes.len;
-    if (rc != 0)
-      err_set(err, rc, "%s: %s", files.paths[i], why.text);
-    else if (total > MAX_PACKAGE_BYTES)
-      rc = err_set(err, UV_EFBIG, "%s: expected at most 50 MiB in a package", files.paths[i]);
-    else if (to)
-      rc = write_file(to, files.paths[i], &bytes, err);
-    digest(files.paths[i], strlen(files.paths[i]), sum);
+    if (rc == 0 && total > PACKAGE_MAX_BYTES)
+      rc = err_set(err, UV_EFBIG, "%s: expected at most 50 MiB in a package", path);
+    else if (rc == 0 && to)
+      rc = write_file(to, path, &bytes, err);
+    digest(path, strlen(path), sum);
     buffer_append(&sums, sum, sizeof sum);
     digest(bytes.bytes ? bytes.bytes : "", bytes.len, sum);
     buffer_append(&sums, sum, sizeof sum);
@@ -217,7 +128,7 @@ static int walk(const char *dir, const char *to, char hash[CONTENT_HASH_LEN + 1]
   }
   buffer_free(&sums);
   buffer_free(&bytes);
-  free_files(&files);
+  contents_close(&contents);
   return rc;
 }
 
@@ -240,7 +151,7 @@ static void remove_tree(int parent, const char *name, int depth)
     unlinkat(parent, name, 0);
     return;
   }
-  while (depth < 2 * MAX_FOLDER_DEPTH && (entry = readdir(listing))) {
+  while (depth < 2 * PACKAGE_MAX_DEPTH && (entry = readdir(listing))) {
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
       remove_tree(dirfd(listing), entry->d_name, depth + 1);
   }
@@ -326,6 +237,34 @@ int snapshot_make(const char *dir, const char *data_dir, char hash[CONTENT_HASH_
 static bool is_hash(const char *name)
 {
   return strlen(name) == CONTENT_HASH_LEN && strspn(name, "0123456789abcdef") == CONTENT_HASH_LEN;
+}
+
+int snapshot_unpack(const char *place, char **path, Err *err)
+{
+  const char *folder = getenv("TMPDIR");
+  char hash[CONTENT_HASH_LEN + 1];
+  Buffer name = { 0 };
+  int rc;
+  buffer_printf(&name, "%s/moonhook-XXXXXX", folder && *folder ? folder : "/tmp");
+  *path = NULL;
+  if (!mkdtemp(name.bytes)) {
+    rc = err_set(err, -errno, "%s: %s", name.bytes, strerror(errno));
+  } else {
+    rc = walk(place, name.bytes, hash, err);
+    if (rc == 0)
+      *path = buffer_take(&name);
+    else
+      remove_path(name.bytes);
+  }
+  buffer_free(&name);
+  return rc;
+}
+
+void snapshot_discard(char *path)
+{
+  if (path)
+    remove_path(path);
+  mem_free(path);
 }
 
 void snapshot_sweep(const char *data_dir, bool (*is_used)(void *context, const char *hash),

@@ -1,5 +1,5 @@
-// Packages are served from snapshots: copies under DATA/plugins/<content hash>/, so that everyone
-// runs the same bytes and a half-saved file is never loaded.
+// Packages, folders or archives, are served from snapshots: copies under DATA/plugins/<content
+// hash>/, so that everyone runs the same bytes and a half-saved file is never loaded.
 #ifndef MOONHOOK_PLUGIN_SNAPSHOT_H
 #define MOONHOOK_PLUGIN_SNAPSHOT_H
 
@@ -12,17 +12,20 @@ enum { CONTENT_HASH_LEN = 64 };
 // SHA-256 over the sorted relative paths and contents of the package's files: for each file
 // sha256(path) || sha256(content), all hashed again, in hex (as Dify's checksum). Hidden files and
 // folders, and spec/, are left out. Symbolic links are refused, as are packages over 50 MiB or
-// 2,000 files: each an error naming the file.
-int snapshot_hash(const char *dir, char hash[CONTENT_HASH_LEN + 1], Err *err);
+// 2,000 files, and what archive.h refuses: each an error naming the file.
+int snapshot_hash(const char *place, char hash[CONTENT_HASH_LEN + 1], Err *err);
 // Relative paths of the files that a snapshot holds, sorted, NULL-terminated; each and the array
 // are the caller's. NULL after an error, of the same kinds.
-char **snapshot_files(const char *dir, Err *err);
+char **snapshot_files(const char *place, Err *err);
 // Whether a relative path names a file that snapshots hold, as far as the name tells.
 bool snapshot_holds(const char *relative);
 // Hashes and copies (through a temporary name and rename; nothing to do when it is there already).
 // `*path` is the snapshot's folder; the caller frees.
-int snapshot_make(const char *dir, const char *data_dir, char hash[CONTENT_HASH_LEN + 1],
+int snapshot_make(const char *place, const char *data_dir, char hash[CONTENT_HASH_LEN + 1],
                   char **path, Err *err);
+// Copies to a new temporary folder, whose path is *path; snapshot_discard removes it.
+int snapshot_unpack(const char *place, char **path, Err *err);
+void snapshot_discard(char *path); // NULL is fine
 // Removes the snapshots whose hash `is_used` denies.
 void snapshot_sweep(const char *data_dir, bool (*is_used)(void *context, const char *hash),
                     void *context);

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "../base/memory.h"
+#include "../plugin/archive.h"
 #include "../plugin/package.h"
 #include "config_read.h"
 
@@ -26,14 +27,14 @@ static int add_plugin_dir(const Reader *reader, const char *path)
 {
   Config *config = reader->config;
   char *dir = config_path(reader, path);
-  int rc = is_folder(dir) ? 0 : UV_ENOENT;
+  int rc = is_folder(dir) || archive_is_one(dir) ? 0 : UV_ENOENT;
   if (rc == 0)
     config_add_text(&config->plugin_dirs, &config->plugin_dir_count, dir);
   mem_free(dir);
   return rc;
 }
 
-// `plugins:` in the file: one folder or a list of them.
+// `plugins:` in the file: one folder or archive, or a list of them.
 int config_plugins(const Reader *reader, const YamlNode *node)
 {
   size_t i, count = node->type == YAML_LIST ? node->count : 1;
@@ -42,14 +43,16 @@ int config_plugins(const Reader *reader, const YamlNode *node)
   for (i = 0; i < count; i++) {
     const YamlNode *item = node->type == YAML_LIST ? node->items[i] : node;
     if (item->type != YAML_STRING || item->len == 0)
-      return config_expected(reader, item, "plugins", "a folder or a list of folders", item);
+      return config_expected(reader, item, "plugins", "a folder, an archive, or a list of them",
+                             item);
     if (add_plugin_dir(reader, item->text) != 0)
-      return config_expected(reader, item, "plugins", "a folder that exists", item);
+      return config_expected(reader, item, "plugins", "a folder or .difypkg file that exists",
+                             item);
   }
   return 0;
 }
 
-// MOONHOOK_PLUGINS: folders with ':' between them.
+// MOONHOOK_PLUGINS: folders and archives with ':' between them.
 int config_plugins_variable(const Reader *reader, const char *text)
 {
   char *copy = mem_string(text), *rest = NULL, *dir;
@@ -58,8 +61,9 @@ int config_plugins_variable(const Reader *reader, const char *text)
   reader->config->plugins_origin = (ConfigOrigin){ CONFIG_VARIABLE, 0, 0, "PLUGINS" };
   for (dir = strtok_r(copy, ":", &rest); dir && rc == 0; dir = strtok_r(NULL, ":", &rest)) {
     if (add_plugin_dir(reader, dir) != 0)
-      rc = err_set(reader->err, UV_EINVAL,
-                   "MOONHOOK_PLUGINS: expected folders that exist, got \"%.200s\"", dir);
+      rc = err_set(
+          reader->err, UV_EINVAL,
+          "MOONHOOK_PLUGINS: expected folders or .difypkg files that exist, got \"%.200s\"", dir);
   }
   mem_free(copy);
   return rc;
@@ -72,7 +76,8 @@ int config_plugins_flag(const Reader *reader, const char *const *dirs)
   for (; *dirs; dirs++) {
     if (add_plugin_dir(reader, *dirs) != 0)
       return err_set(reader->err, UV_EINVAL,
-                     "--plugins: expected a folder that exists, got \"%.200s\"", *dirs);
+                     "--plugins: expected a folder or .difypkg file that exists, got \"%.200s\"",
+                     *dirs);
   }
   return 0;
 }
@@ -106,6 +111,11 @@ static int by_text(const void *a, const void *b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool is_plugin(const char *path)
+{
+  return package_is_plugin(path) || archive_is_one(path);
+}
+
 static void add_plugins_of(const char *dir, char ***found, uint32_t *count)
 {
   DIR *listing = opendir(dir);
@@ -115,7 +125,7 @@ static void add_plugins_of(const char *dir, char ***found, uint32_t *count)
     if (entry->d_name[0] == '.')
       continue;
     buffer_printf(&path, "%s/%s", dir, entry->d_name);
-    if (package_is_plugin(path.bytes))
+    if (is_plugin(path.bytes))
       config_add_text(found, count, path.bytes);
     buffer_free(&path);
   }
@@ -129,7 +139,7 @@ char **config_plugin_folders(const Config *config, uint32_t *count)
   uint32_t i, kept = 0;
   *count = 0;
   for (i = 0; i < config->plugin_dir_count; i++) {
-    if (package_is_plugin(config->plugin_dirs[i]))
+    if (is_plugin(config->plugin_dirs[i]))
       config_add_text(&found, count, config->plugin_dirs[i]);
     else
       add_plugins_of(config->plugin_dirs[i], &found, count);

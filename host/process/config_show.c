@@ -130,7 +130,7 @@ static Package *read_plugin(const Config *config, const char *name)
   for (i = 0; i < count && !package; i++) {
     Problems problems = { 0 };
     char *id;
-    package = package_read(folders[i], &problems);
+    package = package_read_place(folders[i], &problems);
     id = package ? package_id(package) : NULL;
     if (package && strcmp(package->name, name) != 0 && strcmp(id, name) != 0) {
       package_free(package);

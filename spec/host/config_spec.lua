@@ -89,7 +89,8 @@ describe("moonhook.yaml", function()
       ["public: { base_domain: -x.example }"] = "public.base_domain: expected a domain",
       ["log: { level: loud }"] =
         "log.level: expected one of debug, info, warn, error, got \"loud\"",
-      ["plugins: [ ./nowhere ]"] = 'plugins: expected a folder that exists, got "./nowhere"',
+      ["plugins: [ ./nowhere ]"] =
+        'plugins: expected a folder or .difypkg file that exists, got "./nowhere"',
       ["client: { ca_file: nowhere.pem }"] = "client.ca_file: nowhere.pem: cannot be read",
       ["[]"] = "1:1: expected a map of settings, got a list",
       ["a: ["] = "not YAML",
@@ -219,7 +220,7 @@ describe("variables and flags", function()
       serve_in_vain("", { env = { MOONHOOK_WORKERS = "0" } }))
     assert.equal('--workers: expected a whole number from 1 to 256, got "none"',
       serve_in_vain("", { args = { "--workers", "none" } }))
-    assert.equal('--plugins: expected a folder that exists, got "nowhere"',
+    assert.equal('--plugins: expected a folder or .difypkg file that exists, got "nowhere"',
       serve_in_vain("", { args = { "--plugins", "nowhere" } }))
   end)
 

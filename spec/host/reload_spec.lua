@@ -181,3 +181,91 @@ describe("moonhook dev", function()
     reply:close()
   end)
 end)
+
+describe("a file that an editor saves", function()
+  local server
+
+  before_each(function()
+    server = host.start { verb = "dev", files = files "one", config = CONFIG }
+  end)
+
+  after_each(function() server:stop() end)
+
+  local function body()
+    return server:request { target = "/e/live-spec/" }.body
+  end
+
+  local function wait_served(word)
+    process.eventually(function() return body() == word end, 3, word .. " to be served")
+  end
+
+  local function path()
+    return server.dir .. "/plugins/live/live.lua"
+  end
+
+  local function write(name, mode, text)
+    local file = assert(io.open(name, mode))
+    file:write(text)
+    file:close()
+  end
+
+  it("by writing over it is served", function()
+    write(path(), "w", "return function() return 'two' end")
+    wait_served "two"
+  end)
+
+  it("by moving the old one away and a new one there is served", function()
+    assert(os.rename(path(), path() .. "~"))
+    write(path(), "w", "return function() return 'two' end")
+    wait_served "two"
+    os.remove(path() .. "~")
+    assert.equal("two", body())
+  end)
+
+  it("by a file beside it that takes its name is served", function()
+    write(server.dir .. "/plugins/live/4913", "w", "")
+    os.remove(server.dir .. "/plugins/live/4913")
+    write(server.dir .. "/plugins/live/.live.lua.swp", "w", "x")
+    write(path() .. ".new", "w", "return function() return 'two' end")
+    assert(os.rename(path() .. ".new", path()))
+    wait_served "two"
+  end)
+
+  it("slowly is never served by halves (R05)", function()
+    -- Half of it would be a handler too, and another one.
+    local first, second = "return function() return 'half'", " .. ' and half' end -- "
+    local file = assert(io.open(path(), "w"))
+    local seen = {}
+    for i = 1, 30 do
+      local text = (first .. second):sub(2 * i - 1, i == 30 and -1 or 2 * i)
+      file:write(text)
+      file:flush()
+      for _ = 1, 5 do seen[body()] = true end
+    end
+    file:close()
+    wait_served "half and half"
+    seen["one"], seen["half and half"] = nil, nil
+    assert.same({}, seen)
+  end)
+
+  it("with others at once is served with them", function()
+    for i = 1, 20 do
+      server:write(("plugins/live/part%d.lua"):format(i), ("return %d"):format(i))
+    end
+    server:write("plugins/live/live.lua", [[
+      local sum = 0
+      for i = 1, 20 do sum = sum + require("part" .. i) end
+      return function() return tostring(sum) end]])
+    wait_served "210"
+    assert.is_nil(server:find_record { level = "error" })
+  end)
+
+  it("in a folder that is new is served", function()
+    server:write("plugins/live/deep/er/word.lua", "return 'deep'")
+    server:write("plugins/live/live.lua",
+      "local word = require 'deep.er.word' return function() return word end")
+    wait_served "deep"
+    server:write("plugins/live/deep/er/word.lua", "return 'deeper'")
+    wait_served "deeper"
+  end)
+end)
