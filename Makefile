@@ -2,6 +2,7 @@
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
 # make bench-check   instructions per operation, beside the committed ones
+# make soak    reloads, upgrades and writes by the hundred
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
 # LUAJIT=system      with the system's LuaJIT, in build/system
 
@@ -48,7 +49,7 @@ MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
 MAKEFLAGS += $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 export MODEL_URL MODEL MODEL_KEY_FILE
 .DELETE_ON_ERROR:
-.PHONY: all run test check bench bench-check docs clean fuzzers install
+.PHONY: all run test check bench bench-check docs clean fuzzers install soak
 
 all:
 	.ci/packages check $(BUILD_PACKAGES)
@@ -84,6 +85,10 @@ install: all
 	$B/moonhook completion bash >$$S/bash-completion/completions/moonhook; \
 	$B/moonhook completion zsh >$$S/zsh/site-functions/_moonhook; \
 	$B/moonhook completion fish >$$S/fish/vendor_completions.d/moonhook.fish
+
+soak: all
+	SOAK=1 spec/run spec/host/reload_serve_spec.lua spec/host/process_upgrade_spec.lua \
+	  spec/host/process_storage_spec.lua
 
 bench: all
 	.ci/packages install python3=python3

@@ -17,6 +17,8 @@
 #include "buffer.h"
 #include "clock.h"
 #include "json.h"
+#include "mask.h"
+#include "scoreboard.h"
 #include "utf8.h"
 
 enum {
@@ -25,7 +27,8 @@ enum {
   FLUSH_BYTES = 16 * 1024,
   FLUSH_MS = 100,
   MAX_MESSAGE_BYTES = 2048,
-  TAIL_BYTES = 16,      // kept free for what ends a cut line
+  TAIL_BYTES = 16, // kept free for what ends a cut line
+  MAX_FIELDS = 40,
   MIN_VALUE_BYTES = 32, // a field is left out where its value would have less room
 };
 
@@ -108,6 +111,64 @@ bool log_is_due(uint64_t now_ms)
   return true;
 }
 
+void log_hide(Span secret)
+{
+  pthread_mutex_lock(&the_log.lock);
+  mask_add(secret);
+  pthread_mutex_unlock(&the_log.lock);
+}
+
+void log_show(Span secret)
+{
+  pthread_mutex_lock(&the_log.lock);
+  mask_forget(secret);
+  pthread_mutex_unlock(&the_log.lock);
+}
+
+void log_clean(Span text, size_t most, Buffer *out)
+{
+  size_t start = out->len;
+  bool is_hit;
+  if (text.len > most + MASK_MOST) // a secret that begins before the cut is still seen whole
+    text.len = most + MASK_MOST;
+  pthread_mutex_lock(&the_log.lock);
+  is_hit = mask_secrets(text, out);
+  pthread_mutex_unlock(&the_log.lock);
+  if (!is_hit)
+    buffer_append(out, text.at, text.len);
+  mask_shapes(out->bytes + start, out->len - start);
+  if (out->len - start > most) {
+    out->len = start + most;
+    out->bytes[out->len] = '\0';
+  }
+}
+
+// A line with what is secret masked. Masked texts live in `kept` until the line is made.
+static void add_masked_line(LogLevel level, const char *message, const LogField *fields)
+{
+  LogField masked[MAX_FIELDS + 1];
+  Buffer kept[MAX_FIELDS + 1] = { { 0 } };
+  uint32_t count = 0, i;
+  for (; fields && fields[count].type != LOG_END && count < MAX_FIELDS; count++) {
+    LogField *field = &masked[count];
+    *field = fields[count];
+    if ((field->type == LOG_STRING || field->type == LOG_BYTES) && field->text &&
+        mask_secrets(
+            (Span){ field->text, field->type == LOG_BYTES ? field->len : strlen(field->text) },
+            &kept[count])) {
+      field->type = LOG_BYTES;
+      field->text = kept[count].bytes;
+      field->len = kept[count].len;
+    }
+  }
+  masked[count].type = LOG_END;
+  if (mask_secrets(span_of(message), &kept[MAX_FIELDS]))
+    message = kept[MAX_FIELDS].bytes;
+  add_line(level, message, masked);
+  for (i = 0; i <= MAX_FIELDS; i++)
+    buffer_free(&kept[i]);
+}
+
 void log_write(LogLevel level, const char *message, const LogField *fields)
 {
   if (!log_wants(level))
@@ -115,8 +176,10 @@ void log_write(LogLevel level, const char *message, const LogField *fields)
   pthread_mutex_lock(&the_log.lock);
   if (the_log.lines.len > MAX_PENDING_BYTES)
     the_log.dropped++;
-  else
+  else if (mask_is_empty())
     add_line(level, message, fields);
+  else
+    add_masked_line(level, message, fields);
   if (level >= LOG_WARN)
     the_log.is_urgent = true;
   pthread_mutex_unlock(&the_log.lock);
@@ -135,6 +198,7 @@ void log_flush(void)
     done += written;
   }
   buffer_consume(&the_log.lines, done);
+  scoreboard_mine()->log_dropped = the_log.dropped;
   if (the_log.lines.len == 0 && the_log.lines.cap > 4 * (size_t)FLUSH_BYTES)
     buffer_free(&the_log.lines);
   pthread_mutex_unlock(&the_log.lock);

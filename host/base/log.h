@@ -1,6 +1,6 @@
 // The log: one record a line on stderr, JSON, or pretty on a terminal. Lines are collected and
 // written once per turn or 100 ms; when the pipe is full they are dropped and counted, never waited
-// for. Fields are given as key and value pairs; secrets and hook ids must be masked by the caller.
+// for. Fields are given as key and value pairs; what log_hide was told is masked in all of them.
 #ifndef MOONHOOK_BASE_LOG_H
 #define MOONHOOK_BASE_LOG_H
 
@@ -56,6 +56,12 @@ typedef bool (*LogLayout)(Buffer *out, bool has_colour, LogLevel level, const ch
 void log_set_layout(LogLayout layout); // NULL: none
 void log_open(int fd, bool is_pretty, LogLevel least);
 void log_write(LogLevel level, const char *message, const LogField *fields); // fields may be NULL
+// From now on this text is masked in every record (see mask.h); counted: log_show ends one of them.
+void log_hide(Span secret);
+void log_show(Span secret);
+// Appends what somebody else wrote as it may stand in a record: what was hidden and what looks
+// secret is masked, and it is cut to `most` bytes after that.
+void log_clean(Span text, size_t most, Buffer *out);
 void log_flush(void);      // writes what can be written now; the loop calls it, and so does an exit
 void log_forked(void);     // in a new process: what waits is its parent's to write
 bool log_is_pending(void); // there are lines to flush

@@ -12,7 +12,11 @@
 #include "scoreboard.h"
 #include "wheel.h"
 
-enum { DATE_SIZE = 30, LOG_FLUSH_MS = 100 };
+enum {
+  DATE_SIZE = 30,
+  LOG_FLUSH_MS = 100,
+  SHORT_JOBS_MS = 1, // a job that took longer does not go on while another of its group waits
+};
 
 struct Loop {
   uv_loop_t uv;
@@ -27,7 +31,7 @@ struct Loop {
   Timer log_timer;
   uint64_t date_until_ms;
   char date[DATE_SIZE];
-  uint64_t turn_started_ms;
+  uint64_t turn_started_ms, job_started_ms;
   int turn_jobs;    // of this turn so far
   uint64_t held_ms; // the time that it is, while time is held; else 0
 };
@@ -228,6 +232,8 @@ bool job_goes_on(Loop *loop, const JobGroup *group)
   uv_update_time(&loop->uv);
   if (!turn_goes_on(loop))
     return false;
+  if (loop->first_group && uv_now(&loop->uv) - loop->job_started_ms > SHORT_JOBS_MS)
+    return false;
   loop->turn_jobs++;
   return true;
 }
@@ -241,6 +247,7 @@ static void on_idle(uv_idle_t *idle)
   scoreboard_beat();
   while (turn_goes_on(loop) && (group = pop_group(loop)) != NULL) {
     Job *job = group->first;
+    loop->job_started_ms = uv_now(&loop->uv);
     loop->turn_jobs++;
     group->first = job->next;
     if (!group->first)

@@ -54,7 +54,8 @@ struct Job {
 
 void job_post(Loop *loop, Job *job); // at the end of its group; no effect when queued already
 // Whether the running job may do a further job's work at once, instead of being posted again: the
-// turn has some left and no other group waits. What it writes meanwhile leaves in one piece.
+// turn has some left, no other group waits, and no other of its own group waits for long. What it
+// writes meanwhile leaves in one piece.
 bool job_goes_on(Loop *loop, const JobGroup *group);
 void job_cancel(Loop *loop, Job *job); // takes it out; no effect when not queued
 

@@ -14,7 +14,13 @@
 #include "hook_task.h"
 #include "quarantine.h"
 
-enum { CANCEL_GRACE_MS = 1000, UNWIND_MS = 1000, MAX_FREE_HOOKS = 64, MAX_KEPT_BYTES = 1024 };
+enum {
+  CANCEL_GRACE_MS = 1000,
+  UNWIND_MS = 1000,
+  MAX_FREE_HOOKS = 64,
+  MAX_KEPT_BYTES = 1024,
+  MAX_LOGGED_PATH = 1024
+};
 
 const HostModule dispatch_modules[] = { { "host.http", luaopen_host_http }, { NULL, NULL } };
 
@@ -420,21 +426,34 @@ static double ms_between(uint64_t from_us, uint64_t to_us)
   return to_us > from_us ? (double)((to_us - from_us) / 10) / 100.0 : 0;
 }
 
+// The path behind the hook id. Of a request that came to no endpoint the whole, without what may be
+// somebody's hook id.
+static Span path_for_log(const Request *request, const HookRequest *hook, Buffer *made)
+{
+  if (hook)
+    return (Span){ hook->path.bytes ? hook->path.bytes : "", hook->path.len };
+  log_clean(request->path, MAX_LOGGED_PATH, made);
+  return (Span){ made->bytes ? made->bytes : "", made->len };
+}
+
 static void log_request(const Dispatch *dispatch, const Request *request, const HookRequest *hook,
                         const char *ended_by)
 {
   Forwarded forwarded;
   const Package *package = hook ? generation_package(hook->generation) : NULL;
+  Buffer made = { 0 };
+  Span path = path_for_log(request, hook, &made);
   LogField fields[] = {
     LOG_S("request_id", request->id),
     LOG_S("plugin", package ? package->name : "-"),
     LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
     LOG_S("route", package ? package->declarations[hook->declaration].rule->text : "-"),
     LOG_B("method", request->method.at, request->method.len),
-    LOG_B("path", hook ? hook->path.bytes : "-", hook ? hook->path.len : 1),
+    LOG_B("path", path.at, path.len),
     LOG_I("status", request->status),
     LOG_R("dur_ms", ms_between(request->started_us, host_clock.monotonic_us())),
     LOG_R("ttfb_ms", ms_between(request->started_us, request->first_byte_us)),
+    LOG_I("bytes_in", request->body.len),
     LOG_I("bytes_out", request->bytes_out),
     LOG_S("client_ip", forwarded.client),
     LOG_S("term", ended_by),
@@ -442,6 +461,7 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
   };
   forwarded_read(&dispatch->config.proxies, request, &forwarded);
   log_write(LOG_INFO, "request", fields);
+  buffer_free(&made);
 }
 
 static void on_over(void *context, Request *request, bool is_complete, const char *ended_by)

@@ -2,6 +2,7 @@
 #include "endpoint_table.h"
 
 #include "../base/memory.h"
+#include "endpoint_secrets.h"
 
 struct EndpointTable {
   Endpoint **slots; // power of two of them
@@ -37,6 +38,7 @@ void endpoint_release(Endpoint *endpoint)
 {
   if (!endpoint || --endpoint->references > 0)
     return;
+  endpoint_secrets_show(endpoint);
   mem_free(endpoint->hook_id);
   mem_free(endpoint->name);
   mem_free(endpoint->settings_json);
@@ -135,6 +137,7 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
   endpoint->settings_json = mem_string(settings_json);
   endpoint->is_enabled = is_enabled;
   endpoint->is_marked = true;
+  endpoint_secrets_hide(endpoint);
   place = place_of(table, span_of(hook_id));
   if (*place && strcmp((*place)->settings_json, settings_json) == 0)
     endpoint->serial = (*place)->serial;
@@ -173,6 +176,15 @@ void endpoint_table_clear(EndpointTable *table)
     table->slots[i] = NULL;
   }
   table->count = 0;
+}
+
+void endpoint_table_hide(EndpointTable *table, const PluginSlot *plugin)
+{
+  size_t i;
+  for (i = 0; i < table->size; i++) {
+    if (table->slots[i] && table->slots[i]->plugin == plugin)
+      endpoint_secrets_hide(table->slots[i]);
+  }
 }
 
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id)

@@ -28,6 +28,8 @@ typedef struct {
   bool is_enabled;
   uint32_t serial; // a new one whenever the settings change: decoded settings know theirs
   bool is_marked;
+  char **secrets; // values of its secret settings, see endpoint_secrets.h
+  uint32_t secret_count;
 } Endpoint;
 
 Endpoint *endpoint_hold(Endpoint *endpoint);
@@ -50,6 +52,8 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
 void endpoint_table_sweep(EndpointTable *table);
 void endpoint_table_remove(EndpointTable *table, Span hook_id); // no effect when it is not there
 void endpoint_table_clear(EndpointTable *table);                // of endpoints; plugins stay
+// Looks again which settings of the plugin's endpoints are secret: after plugin_slot_set.
+void endpoint_table_hide(EndpointTable *table, const PluginSlot *plugin);
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
 
 #endif

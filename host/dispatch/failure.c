@@ -11,6 +11,7 @@ static const struct {
   { "upstream_timeout", "upstream_timeout", 504, "an upstream did not answer in time" },
   { "upstream_error", "upstream_error", 502, "an upstream failed" },
   { "upstream_unavailable", "upstream_unavailable", 503, "an upstream is not available" },
+  { "no_ports", "no_ports", 503, "the server is out of ports for outgoing calls" },
   { "blocked_address", "upstream_error", 502, "the endpoint called where it may not" },
   { "blocked_host", "upstream_error", 502, "the endpoint called where it may not" },
   { "blocked_scheme", "upstream_error", 502, "the endpoint called where it may not" },

@@ -9,7 +9,7 @@
 #include "failure.h"
 #include "redact.h"
 
-enum { AFTER_MS = 60000 };
+enum { AFTER_MS = 60000, MAX_MESSAGE_BYTES = 2048, MAX_TRACEBACK_BYTES = 3000 };
 
 static void begin(HookRequest *hook)
 {
@@ -231,25 +231,39 @@ static int handler_line(const HookRequest *hook)
   return where.linedefined;
 }
 
-static void log_failure(const HookRequest *hook, const TaskFailure *failure)
+static const char *text_of(const Buffer *buffer)
+{
+  return buffer->bytes ? buffer->bytes : "";
+}
+
+// What a plugin said, as it may stand in the log.
+static void clean(const HookRequest *hook, Span text, size_t most, Buffer *out)
+{
+  Buffer redacted = { 0 };
+  redact_secrets(hook, text, &redacted); // short ones too, which are masked in failures only
+  log_clean((Span){ text_of(&redacted), redacted.len }, most, out);
+  buffer_free(&redacted);
+}
+
+static void log_failure(const HookRequest *hook, const Task *task, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
   const Declaration *declaration = &package->declarations[hook->declaration];
   Buffer text = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
   failure_explain(failure, package, declaration->source, handler_line(hook), &text);
-  redact_secrets(hook, (Span){ text.bytes, text.len }, &message);
-  redact_secrets(hook, failure->details, &details);
-  redact_secrets(hook, failure->traceback, &traceback);
+  clean(hook, (Span){ text.bytes, text.len }, MAX_MESSAGE_BYTES, &message);
+  clean(hook, failure->details, MAX_MESSAGE_BYTES, &details);
+  clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
-  log_event(level, "plugin failed", LOG_S("request_id", hook->request ? hook->request->id : "-"),
+  log_event(level, "plugin failed", LOG_S("request_id", task_request_id(task)),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
-            LOG_B("error", message.bytes, message.len),
-            LOG_B("details", details.bytes, details.len),
-            LOG_B("traceback", traceback.bytes, traceback.len > 3000 ? 3000 : traceback.len),
-            LOG_B("source", source.len ? source.bytes : "", source.len));
+            LOG_B("error", text_of(&message), message.len),
+            LOG_B("details", text_of(&details), details.len),
+            LOG_B("traceback", text_of(&traceback), traceback.len),
+            LOG_B("source", text_of(&source), source.len));
   buffer_free(&message);
   buffer_free(&details);
   buffer_free(&traceback);
@@ -263,7 +277,7 @@ static void on_end(Task *task, const TaskFailure *failure)
   hook->task = NULL;
   timer_stop(&hook->deadline);
   if (failure && strcmp(failure->code, "cancelled") != 0)
-    log_failure(hook, failure);
+    log_failure(hook, task, failure);
   if (!hook->request) {
     hook_request_release(hook);
     return;
@@ -298,7 +312,7 @@ void hook_task_fail(HookRequest *hook, const char *code, const char *text, uint3
   snprintf(failure.code, sizeof failure.code, "%s", code);
   if (!task || task_is_cancelled(task) || (!hook->request && !hook->is_finished))
     return;
-  log_failure(hook, &failure);
+  log_failure(hook, task, &failure);
   if (hook->request)
     send_failure(hook, &failure);
   hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go

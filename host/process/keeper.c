@@ -356,7 +356,9 @@ Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
   load_all(keeper);
   keeper->is_first = false;
   publish(keeper);
-  snapshot_sweep(config->data_dir, is_hash_used, keeper);
+  // Not while workers run: requests under way may yet read files of the version they began with.
+  if (options->is_alone)
+    snapshot_sweep(config->data_dir, is_hash_used, keeper);
   watch_all(keeper);
   keeper_watch_suspects(keeper);
   return keeper;

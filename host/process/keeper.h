@@ -19,6 +19,7 @@ typedef struct {
   int public_port;                   // for URLs
   bool watches;                      // follows changes of the files
   bool is_first;                     // no worker runs yet
+  bool is_alone;                     // nor does one of a master before this
   void (*on_change)(void *context);  // after each change of files that was applied; may be NULL
   void (*on_publish)(void *context); // after a single endpoint was published; may be NULL
   void *context;

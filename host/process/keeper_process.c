@@ -74,6 +74,7 @@ static int start(Process *process, const ChildContext *context, Err *err)
                             .sources = context->sources,
                             .public_port = http_bound_port(context->public_fd),
                             .is_first = context->is_first,
+                            .is_alone = context->is_alone,
                             .on_change = on_change,
                             .on_publish = on_publish,
                             .context = process };

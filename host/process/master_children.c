@@ -90,7 +90,8 @@ static void child_main(Master *master, Child *child, int link)
                            .admin_fd = master->sockets.admin_fd,
                            .link_fd = link,
                            .number = child->number,
-                           .is_first = !master->has_keeper_been_ready };
+                           .is_first = !master->has_keeper_been_ready,
+                           .is_alone = !master->has_keeper_been_ready && !master->is_upgrade };
   pid_t parent = getppid();
   uint32_t i;
   int code;
@@ -290,7 +291,7 @@ static void died(Master *master, Child *child, int status)
     pause_ms = restarts_note(&master->restarts, cause, now_ms);
   if (!child->is_ready && WIFEXITED(status) && pause_ms == 0)
     pause_ms = FAILED_START_MS;
-  if (!is_orderly)
+  if (!is_orderly && (master->is_up || WIFSIGNALED(status))) // else it said itself why
     log_death(child, status, pause_ms);
   if (!child->was_killed && WIFEXITED(status) && (master->is_stopping || !master->is_up))
     master->exit_code = master->exit_code ? master->exit_code : WEXITSTATUS(status);

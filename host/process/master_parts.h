@@ -41,6 +41,7 @@ typedef struct {
   Restarts restarts;
   uint64_t keeper_due_ms;     // when to start it again; 0: it runs
   uint64_t *worker_due_ms;    // by number - 1
+  bool is_upgrade;            // processes of the binary before are there
   bool was_killed;            // the master before this one, in this data folder
   bool has_keeper_been_ready; // workers may start
   bool is_up;                 // everything was ready once: told

@@ -215,6 +215,7 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
                             .sources = sources,
                             .watches = true,
                             .is_first = true,
+                            .is_alone = true,
                             .on_change = on_change,
                             .on_publish = on_publish,
                             .context = host };

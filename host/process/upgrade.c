@@ -51,6 +51,7 @@ bool upgrade_adopt(Master *master)
       break;
   }
   unsetenv(VARIABLE);
+  master->is_upgrade = true;
   log_event(LOG_INFO, "upgrade: the new binary runs", LOG_I("pid", getpid()),
             LOG_S("version", MOONHOOK_VERSION));
   return true;

@@ -190,9 +190,10 @@ static void lost(Exchange *exchange, int code, const char *text)
   }
   if (code != UV_EPROTO && code != UV_EAI_FAIL && try_again(exchange, 0, was_sent))
     return;
-  exchange_fail(exchange,
-                strncmp(text, "blocked_address: ", 17) ? "upstream_error" : "blocked_address",
-                text);
+  if (strncmp(text, "blocked_address: ", 17) == 0)
+    exchange_fail(exchange, "blocked_address", text);
+  else // our own lack of ports is no upstream's fault
+    exchange_fail(exchange, code == UV_EADDRNOTAVAIL ? "no_ports" : "upstream_error", text);
   exchange_wake(exchange);
 }
 

@@ -246,15 +246,11 @@ static int l_json_copy(lua_State *L)
 int luaopen_host_json(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "encode", l_json_encode },
-    { "must_encode", l_json_must_encode },
-    { "decode", l_json_decode },
-    { "decode_plain", l_json_decode_plain },
-    { "array", l_json_array },
-    { "is_array", l_json_is_array },
-    { "raw", l_json_raw },
-    { "copy", l_json_copy },
-    { NULL, NULL },
+    { "encode", l_json_encode }, { "must_encode", l_json_must_encode },
+    { "decode", l_json_decode }, { "decode_plain", l_json_decode_plain },
+    { "array", l_json_array },   { "is_array", l_json_is_array },
+    { "raw", l_json_raw },       { "text_like", json_l_text_like },
+    { "copy", l_json_copy },     { NULL, NULL },
   };
   lua_pushlightuserdata(L, &context_key);
   lua_createtable(L, FIRST_NULL_META + NULL_METAS, 0);

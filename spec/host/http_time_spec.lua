@@ -306,7 +306,7 @@ end)
 
 describe("too many clients", function()
   it("are told so beyond max_connections (C10)", function()
-    local server = echo.start { limits = { max_connections = 20 } }
+    local server = echo.start { workers = 1, limits = { max_connections = 20 } }
     local connections = {}
     for i = 1, 20 do connections[i] = server:connect() end
     for _ = 1, 5 do

@@ -59,3 +59,29 @@ describe("the log", function()
     server:stop()
   end)
 end)
+
+describe("a log that cannot be written", function()
+  it("holds up no request (S06)", function()
+    local public, admin = tcp.free_port(), tcp.free_port()
+    local dir = host.folder { config = {
+      plugins = { io.popen("pwd"):read "*l" .. "/spec/host/plugins" },
+      endpoints = { { plugin = "echo", hook_id = echo.hook } },
+    } }
+    local child = process.start { host.binary(), "serve", "--config", "moonhook.yaml",
+      "--data", "data", "--listen", "127.0.0.1:" .. public, "--admin", "127.0.0.1:" .. admin,
+      "--workers", "1", cwd = dir, stderr = "/dev/full" }
+    process.eventually(function()
+      local ok, reply = pcall(http.request, { port = admin, target = "/readyz" })
+      return ok and reply.status == 200
+    end, 20, "the host to be ready")
+    local connection = http.connect(public)
+    for _ = 1, 2000 do -- more than the host keeps for a disk that has room again
+      assert.equal(200, http.request({ port = public, target = echo.prefix .. "/calls",
+        connection = connection }).status)
+    end
+    connection:close()
+    child:kill "TERM"
+    assert.equal(0, (child:wait(20)))
+    os.execute("rm -rf '" .. dir .. "'")
+  end)
+end)

@@ -104,6 +104,55 @@ describe("a clock that jumps", function()
   end)
 end)
 
+describe("ports that run out", function()
+  it("are told from an upstream that fails, and come back (P13)", function()
+    local dir = host.folder {}
+    local library, marker = dir .. "/no_ports.so", dir .. "/none"
+    local made = process.run { "cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
+      "spec/support/no_ports.c", "-ldl" }
+    assert.equal(0, made.code, made.stderr)
+    local target = host.start { files = FILES, config = CONFIG, workers = 1 }
+    local server = host.start { workers = 2, files = {
+      ["plugins/caller/manifest.yaml"] = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: caller
+resource: { permission: { network: { enabled: true, hosts: ["*"] } } }
+plugins:
+  endpoints:
+    - endpoints:
+        - { path: /, method: GET, extra: { lua: { source: main.lua } } }
+]],
+      ["plugins/caller/main.lua"] = ([[
+return function(self)
+  return self.session.http:get(%q).body
+end]]):format(target.base .. "/e/trouble-spec/fine"),
+    }, config = {
+      plugins = { "plugins" }, http = { allow = { "127.0.0.0/8" } },
+      endpoints = { { plugin = "caller", hook_id = "caller-spec" } },
+    }, env = { LD_PRELOAD = library, NO_PORTS_FILE = marker, ASAN_OPTIONS = is_slow_build
+      and "exitcode=99:detect_leaks=1:verify_asan_link_order=0" or nil } }
+    local function get() return server:request { target = "/e/caller-spec/", seconds = 20 } end
+    assert.equal("fine", get().body)
+    assert(io.open(marker, "w")):close()
+    -- A connection that was kept may serve one more call.
+    local reply
+    process.eventually(function()
+      reply = get()
+      return reply.status ~= 200
+    end, 10)
+    assert.equal(503, reply.status)
+    assert.matches('"no_ports"', reply.body, 1, true)
+    assert.is_truthy(reply.headers["retry-after"])
+    os.remove(marker)
+    process.eventually(function() return get().body == "fine" end, 20, "calls to work again")
+    server:stop()
+    target:stop()
+    os.execute("rm -rf " .. dir)
+  end)
+end)
+
 describe("memory that runs out", function()
   it("ends no more than the worker that needs it (P11)", function()
     if is_slow_build then return end -- a sanitizer takes terabytes of addresses

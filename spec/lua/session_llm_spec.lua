@@ -53,6 +53,116 @@ describe("session.model.llm:invoke on an OpenAI-compatible server", function()
     assert.equal(12, names)
   end)
 
+  -- An event that is like one before it but for its text is not decoded again: what comes out must
+  -- be what decoding each of them gives.
+  describe("asked by a stream of events that are mostly alike", function()
+    local function event(text, rest)
+      return ('{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":%s}%s}]}')
+        :format(text, rest or "")
+    end
+    local streams = {
+      ["texts"] = { event '"a"', event '"b"', event '"cc"', event '"小猫 é"', event '"\127"' },
+      ["escapes"] = {
+        event '"a"', event '"\\n"', event '"b"', event [["say \"hi\""]], event '"\\u00e9"',
+      },
+      ["empty texts"] = { event '"a"', event '""', event '"b"' },
+      ["spaces"] = { event ' "a"', event ' "b"', event '"c"', event '  "d"', event '"e" ' },
+      ["nulls and others"] = { event '"a"', event "null", event "7", event '"b"' },
+      ["fingerprints"] = {
+        '{"system_fingerprint":"f","choices":[{"delta":{"content":"a"}}]}',
+        '{"system_fingerprint":"f","choices":[{"delta":{"content":"b"}}]}',
+        '{"system_fingerprint":"g","choices":[{"delta":{"content":"c"}}]}',
+      },
+      ["the same name elsewhere"] = {
+        '{"content":"x","choices":[{"delta":{"content":"x"}}]}',
+        '{"content":"y","choices":[{"delta":{"content":"x"}}]}',
+        '{"content":"z","choices":[{"delta":{"content":"x"}}]}',
+      },
+      ["a name that is escaped"] = {
+        [[{"content":"x","choices":[{"delta":{"c\u006fntent":"x"}}]}]],
+        [[{"content":"y","choices":[{"delta":{"c\u006fntent":"x"}}]}]],
+      },
+      ["a name that comes twice"] = {
+        '{"choices":[{"delta":{"content":"a","content":"a"}}]}',
+        '{"choices":[{"delta":{"content":"b","content":"a"}}]}',
+      },
+      ["thoughts"] = {
+        '{"choices":[{"delta":{"content":"a","reasoning":"t"}}]}',
+        '{"choices":[{"delta":{"content":"b","reasoning":"t"}}]}',
+      },
+      ["a text in a text"] = {
+        event [["{\"content\":\"x\"}"]], event [["{\"content\":\"y\"}"]],
+      },
+      ["probabilities"] = {
+        event('"a"', ',"logprobs":{"x":[1]}'), event('"b"', ',"logprobs":{"x":[1]}'),
+      },
+      ["a finish in between"] = {
+        event '"a"', event('"b"', ',"finish_reason":"stop"'), event '"c"',
+      },
+      ["ids that change"] = {
+        '{"id":"1","choices":[{"delta":{"content":"a"}}]}',
+        '{"id":"2","choices":[{"delta":{"content":"b"}}]}',
+        '{"id":"3","choices":[{"delta":{"content":"c"}}]}',
+        '{"id":"4","choices":[{"delta":{"content":"d"}}]}',
+        '{"id":"4","choices":[{"delta":{"content":"e"}}]}',
+        '{"id":"5","choices":[{"delta":{"content":"f"}}]}',
+      },
+      ["bytes that are no text"] = { event '"a"', event '"\255"', event '"b"' },
+      ["a control character"] = { event '"a"', event '"\1"', event '"b"' },
+      ["escapes first"] = {
+        event [["\n"]], event [["\n"]], event [["\n"]], event [["\n"]], event '"a"', event '"b"',
+      },
+      ["an end in the middle"] = {
+        event '"a"', '{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"',
+      },
+    }
+
+    local function outcome(pieces)
+      local all = {}
+      for i, piece in ipairs(pieces) do all[i] = piece end
+      all[#all + 1], all[#all + 2] = delta({}, "stop"), "[DONE]"
+      reverse.script { pieces = all }
+      return reverse.run(function()
+        local seen = {}
+        local ok, problem = pcall(function()
+          for chunk in ask() do
+            seen[#seen + 1] = json.decode(json.encode(chunk))
+            chunk.delta.message.content, chunk.model, chunk.prompt_messages[1] = "changed", nil, 1
+            chunk.delta.message.tool_calls[1] = 1
+          end
+        end)
+        return { seen, ok or problem.message }
+      end)
+    end
+
+    for name, pieces in pairs(streams) do
+      it("tells " .. name .. " as decoding each of them does", function()
+        local found = outcome(pieces)
+        local text_like = json.text_like
+        json.text_like, package.loaded["moonhook.session.openai"] = function() end, nil
+        reverse.reset(GPT)
+        local ok, expected = pcall(outcome, pieces)
+        json.text_like, package.loaded["moonhook.session.openai"] = text_like, nil
+        assert.is_true(ok, tostring(expected))
+        assert.same(expected, found)
+      end)
+    end
+
+    it("reads only the text where it can", function()
+      local decoded, decode_plain = 0, json.decode_plain
+      json.decode_plain = function(text)
+        decoded = decoded + 1
+        return decode_plain(text)
+      end
+      local pieces = {}
+      for i = 1, 50 do pieces[i] = event('"' .. i .. '"') end
+      outcome(pieces)
+      json.decode_plain = decode_plain
+      local is_off = os.getenv "MOONHOOK_FAST_PATHS" == "off"
+      assert.equal(is_off, decoded > 50, decoded .. " were decoded")
+    end)
+  end)
+
   it("encodes a chunk with Dify's nulls", function()
     local text = json.encode(streamed({ delta { content = "a" }, delta({}, "stop"), "[DONE]" })[1])
     for _, part in ipairs { '"usage":null', '"finish_reason":null', '"system_fingerprint":null',

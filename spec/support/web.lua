@@ -147,7 +147,8 @@ function web.start(options)
     http = { allow = options.allow, proxy = options.proxy },
     endpoints = { { plugin = "caller", hook_id = "caller" } },
   }
-  local started = host.start { config = config, files = files, env = options.env }
+  local started = host.start { config = config, files = files, env = options.env,
+    workers = options.workers }
   return setmetatable({ host = started }, Caller)
 end
 

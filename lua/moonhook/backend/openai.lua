@@ -277,6 +277,28 @@ function openai.chunk(event, model)
   return setmetatable(chunk, CHUNK_NULLS)
 end
 
+--- Whether an event says nothing but a text, so that `text_chunk` can make a chunk like its own.
+function openai.is_text_alone(event, chunk)
+  local delta = chunk.delta
+  local message, choice = delta.message, event.choices[1]
+  return type(message.content) == "string" and #message.tool_calls == 0 and event.usage == nil
+    and message.reasoning_content == nil and message.refusal == nil and message.opaque_body == nil
+    and delta.finish_reason == nil and delta.logprobs == nil and choice.delta.images == nil
+end
+
+--- The chunk of an event that is like another but for its text.
+---@param like { model: string, system_fingerprint?: string }
+function openai.text_chunk(content, like)
+  local message =
+    { role = "assistant", content = content, tool_calls = setmetatable({}, ARRAY) }
+  return setmetatable({
+    model = like.model,
+    prompt_messages = setmetatable({}, ARRAY),
+    delta = setmetatable({ index = 0, message = message }, DELTA_NULLS),
+    system_fingerprint = like.system_fingerprint,
+  }, CHUNK_NULLS)
+end
+
 --- Whether a chunk says anything; servers send empty ones, to give the role or to stay alive.
 function openai.has_content(chunk)
   local message = chunk.delta.message

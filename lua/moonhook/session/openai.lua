@@ -8,6 +8,7 @@ local result = require "moonhook.session.result"
 local transport = require "moonhook.session.transport"
 local clock = require "host.clock"
 local json = require "host.json"
+local text_like = json.text_like
 
 local calls = {}
 
@@ -39,11 +40,38 @@ local function ask(backend, kind, request, title)
   return json.decode_plain(exchange.whole(call))
 end
 
+local MAX_TRIALS = 3 -- of one stream; some servers change more than the text with each event
+
+-- The events of a stream mostly differ in their text alone. What is kept of an event that says
+-- nothing else is where that text stands: another event that is the same around it says the same.
+-- The place is tried out: with another text there the event has to have that text.
+local function likeness(like, piece, event, chunk)
+  local content = chunk.delta.message.content
+  local trials = like and like.trials or 0
+  if trials == MAX_TRIALS or content == "" or not openai.is_text_alone(event, chunk) then
+    return like
+  end
+  local _, before = piece:find('"content": ?"')
+  if before and piece:find("\\", before, true) then return like end -- perhaps the next one
+  if not before or piece:sub(before + 1, before + #content + 1) ~= content .. '"' then
+    return { trials = trials + 1 }
+  end
+  local other = content .. "." -- whatever it is, another one
+  local changed = piece:sub(1, before) .. other .. piece:sub(before + #content + 1)
+  local probe = json.decode_plain(changed)
+  if not probe or probe.choices[1].delta.content ~= other then return { trials = trials + 1 } end
+  return {
+    trials = trials + 1, known = piece, first = before + 1, last = before + #content,
+    model = chunk.model, system_fingerprint = chunk.system_fingerprint,
+  }
+end
+
 -- An iterator's source over the server's events. The chunk with the finish_reason is kept back
 -- until the usage, which comes after it, is there: Dify's last chunk carries both.
 local function chunk_source(call, model, started_s)
   local position, index = 0, 0
   local last, usage
+  local like -- see likeness
   local is_over = false
 
   local function numbered(chunk)
@@ -60,9 +88,10 @@ local function chunk_source(call, model, started_s)
     return numbered(last)
   end
 
-  local function take(event)
+  local function take(event, piece)
     if event.usage then usage = openai.usage(event.usage, clock.now() - started_s) end
     local chunk = openai.chunk(event, model)
+    like = likeness(like, piece, event, chunk)
     if last then
       openai.append(last, chunk)
     elseif chunk.delta.finish_reason then
@@ -79,6 +108,9 @@ local function chunk_source(call, model, started_s)
       if not piece and not last then return nil, Stream.truncated(call.backend, position) end
       if not piece or piece == "[DONE]" then return finish() end
       position = position + 1
+      local content = like and like.known and not last
+        and text_like(like.known, like.first, like.last, piece)
+      if content and content ~= "" then return numbered(openai.text_chunk(content, like)) end
       local event = json.decode_plain(piece)
       if type(event) ~= "table" then
         return nil, Stream.malformed(call.backend, position, "not a JSON object")
@@ -90,7 +122,7 @@ local function chunk_source(call, model, started_s)
       end
       local problem = openai.event_problem(event)
       if problem then return nil, Stream.malformed(call.backend, position, problem) end
-      local chunk = take(event)
+      local chunk = take(event, piece)
       if chunk then return chunk end
     end
   end
