@@ -368,6 +368,7 @@ void keeper_free(Keeper *keeper)
 {
   unwatch(keeper);
   timer_stop(&keeper->suspects);
+  timer_stop(&keeper->republish);
   registry_close(keeper->registry);
   endpoint_book_free(keeper->book);
   while (keeper->served) {

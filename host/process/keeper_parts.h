@@ -49,6 +49,7 @@ struct Keeper {
   struct EndpointBook *book; // endpoints made by the admin API
   bool watches;
   bool is_publishing;       // a transaction of the registry is open
+  Timer republish;          // what could not be published is tried again
   bool is_first;            // nobody has proven anything yet
   Timer suspects;           // until the next look at them
   uint32_t suspect_changes; // that were kept
