@@ -47,14 +47,14 @@ describe("a plugin", function()
   end)
 
   it("is told where it writes a global that it did not declare (L24)", function()
-    assert.matches("^x:3: write to the undeclared global 'counter': write 'local counter'",
+    assert.matches("x:3: write to the undeclared global 'counter': write 'local counter'",
       raised "local fine = 1\ncounter = 1")
     assert.equal("nil", stage:result "return counter")
     assert.equal("7", stage:result "rawset(_G, 'meant', 6) meant = 7 return meant")
   end)
 
   it("finds its settings as they are, whatever it did to them before (L24)", function()
-    stage:result "a.settings.x = 1 return 1"
+    raised "a.settings.x = 1"
     assert.equal("nil", stage:result "return a.settings.x")
   end)
 
