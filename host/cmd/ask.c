@@ -1,9 +1,12 @@
-// The verbs that ask a running host: what they do is in lua/moonhook/cli, this says where the host
-// is and which key it takes (see script/tool.h).
+// The verbs that ask a running host, and doctor: what they do is in lua/moonhook/cli, this says
+// where the host is and which key it takes (see script/tool.h).
 #include <stdio.h>
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../process/config_show.h"
+#include "../script/deadline.h"
+#include "../script/state.h"
 #include "../script/tool.h"
 #include "sources.h"
 
@@ -94,6 +97,37 @@ static int ask(const Arguments *arguments)
     buffer_char(&input, '}');
     code = tool_run("moonhook.cli", (Span){ input.bytes, input.len });
   }
+  buffer_free(&input);
+  config_free(config);
+  return code;
+}
+
+// Also told when the configuration cannot be read: that is a finding, too.
+int cmd_doctor(const Arguments *arguments)
+{
+  Buffer input = { 0 };
+  ConfigSources sources;
+  Config *config;
+  Err err;
+  int code;
+  sources_read(&sources, arguments);
+  config = config_read(&sources, &err);
+  sources_free(&sources);
+  buffer_char(&input, '{');
+  append_arguments(&input, arguments);
+  buffer_printf(&input, ",\"runs_compiled\":%s,\"luajit\":",
+                deadline_reaches_compiled_code() ? "true" : "false");
+  append_text(&input, script_version());
+  if (config) {
+    append_admin(&input, config, NULL);
+    buffer_string(&input, ",\"config\":");
+    config_show_json(config, &input);
+  } else {
+    buffer_string(&input, ",\"problem\":");
+    append_text(&input, err.text);
+  }
+  buffer_char(&input, '}');
+  code = tool_run("moonhook.cli", (Span){ input.bytes, input.len });
   buffer_free(&input);
   config_free(config);
   return code;

@@ -306,6 +306,18 @@ const Verb verbs[] = {
             "problem. Nothing is started, nothing is written.\n",
     .flags = { serve_flags, json_flag },
     .run = cmd_config_check },
+  { .name = "doctor",
+    .places = "",
+    .summary = "find what keeps a host from working here",
+    .examples = "moonhook doctor\n"
+                "moonhook doctor --config /etc/moonhook/moonhook.yaml --json\n",
+    .text = "Looks at the data folder, key files, listeners, the public URL, backends, the clock, "
+            "LuaJIT\n"
+            "and the limit of open files; a host may be running or not. Exits with 1 when "
+            "something is\n"
+            "wrong; a warning is none. Calls each backend and the public URL once.\n",
+    .flags = { serve_flags, json_flag },
+    .run = cmd_doctor },
   { .name = "completion",
     .places = "SHELL",
     .summary = "print what completes commands in bash, zsh or fish",

@@ -60,6 +60,7 @@ int cmd_completion(const Arguments *arguments);
 int cmd_config_check(const Arguments *arguments);
 int cmd_config_print(const Arguments *arguments);
 int cmd_dev(const Arguments *arguments);
+int cmd_doctor(const Arguments *arguments);
 int cmd_endpoint(const Arguments *arguments);
 int cmd_help(const Arguments *arguments);
 int cmd_init(const Arguments *arguments);

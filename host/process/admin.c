@@ -238,7 +238,7 @@ Admin *admin_new(Loop *loop, int fd, Err *err)
   admin->loop = loop;
   admin->runtime.loop = loop;
   admin->runtime.library_path = getenv("MOONHOOK_LUA_PATH");
-  limits.max_connections = 64;
+  limits.max_connections = 256;
   admin->server = http_server_new(loop, fd, &limits, &handler, admin, err);
   if (admin->server)
     return admin;

@@ -147,7 +147,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
 // --- processes -----------------------------------------------------------------------------------
 
 typedef struct {
-  uint64_t workers, connections, in_flight, reloads;
+  uint64_t workers, connections, in_flight, reloads, log_dropped;
 } Sums;
 
 static Sums sum_lines(void)
@@ -162,6 +162,7 @@ static Sums sum_lines(void)
     sums.connections += line->connections;
     sums.in_flight += line->in_flight;
     sums.reloads += line->reloads;
+    sums.log_dropped += line->log_dropped;
   }
   return sums;
 }
@@ -304,6 +305,8 @@ void metrics_text(const Keeper *keeper, Buffer *out)
     histograms(out, &list[i]);
   number(out, "moonhook_plugin_reloads_total", "counter",
          "Versions of plugins that the running workers have loaded.", sums.reloads);
+  number(out, "moonhook_log_dropped_total", "counter",
+         "Log lines that the running processes could not write.", sums.log_dropped);
   number(out, "moonhook_workers", "gauge", "Workers that serve.", sums.workers);
   held(keeper, out);
   processes(out);

@@ -24,6 +24,7 @@ struct AdminPending {
   AdminVerb verb;
   char *id, *plugin, *name, *slug, *settings, *unset; // NULL: nothing said
   int enabled;
+  bool is_waiting; // for an earlier change of the same endpoint
   bool is_refresh; // nothing is said: the settings are made anew for the plugin as it is now
   uint32_t tries;
   StoredEndpoint row; // what is being written; a removal: what was there

@@ -43,13 +43,41 @@ void pending_free(AdminPending *pending)
   mem_free(pending);
 }
 
+// The oldest change of this endpoint that waits, or is written; NULL: none.
+static AdminPending *find_pending(const EndpointBook *book, const char *id, bool is_waiting)
+{
+  AdminPending *pending, *found = NULL;
+  for (pending = book->pending; pending && id; pending = pending->next) { // the newest is first
+    if (pending->id && pending->is_waiting == is_waiting && strcmp(pending->id, id) == 0)
+      found = pending;
+  }
+  return found;
+}
+
+static bool start(AdminPending *pending, AdminResult *result);
+
+static void start_next(EndpointBook *book, const char *id)
+{
+  AdminPending *pending = find_pending(book, id, false) ? NULL : find_pending(book, id, true);
+  AdminResult result = { 0 };
+  if (!pending)
+    return;
+  pending->is_waiting = false;
+  if (!start(pending, &result))
+    pending_finish(pending, &result);
+}
+
 void pending_finish(AdminPending *pending, AdminResult *result)
 {
+  EndpointBook *book = pending->book;
+  char *id = mem_string(pending->id);
   if (pending->on_done)
     pending->on_done(pending->context, result);
   buffer_free(&result->json);
   buffer_free(&result->fields);
   pending_free(pending);
+  start_next(book, id);
+  mem_free(id);
 }
 
 void endpoint_book_detach(AdminPending *pending)
@@ -248,8 +276,6 @@ static void log_change(const AdminPending *pending)
             LOG_S("enabled", pending->row.is_enabled ? "yes" : "no"));
 }
 
-static bool start(AdminPending *pending, AdminResult *result);
-
 static void on_written(void *context, int code, const char *text)
 {
   AdminPending *pending = context;
@@ -322,7 +348,10 @@ AdminPending *endpoint_book_change(EndpointBook *book, const AdminChange *change
   pending->enabled = change->enabled;
   pending->on_done = on_done;
   pending->context = context;
+  pending->is_waiting = find_pending(book, pending->id, false) != NULL;
   pending_link(book, pending);
+  if (pending->is_waiting)
+    return pending;
   if (pending->verb == ADMIN_RESEAL)
     return reseal_start(pending, now);
   if (start(pending, now))
@@ -341,8 +370,9 @@ void change_refresh(EndpointBook *book, const BookEntry *entry)
   pending->id = mem_string(entry->row.id);
   pending->enabled = -1;
   pending->is_refresh = true;
+  pending->is_waiting = find_pending(book, pending->id, false) != NULL;
   pending_link(book, pending);
-  if (start(pending, &result))
+  if (pending->is_waiting || start(pending, &result))
     return;
   buffer_free(&result.fields);
   pending_free(pending);

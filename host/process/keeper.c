@@ -297,7 +297,7 @@ static void tell_restart(const Config *old, const Config *config)
     log_write(LOG_WARN, "listening addresses and the data folder change with a restart only", NULL);
 }
 
-void keeper_reload(Keeper *keeper)
+static void reload(Keeper *keeper)
 {
   Err err;
   Config *config = config_read(&keeper->sources, &err), *old = keeper->config;
@@ -323,6 +323,12 @@ void keeper_reload(Keeper *keeper)
   watch_all(keeper);
   log_event(LOG_INFO, "configuration loaded", LOG_S("file", config->file ? config->file : "-"));
   told(keeper);
+}
+
+void keeper_reload(Keeper *keeper)
+{
+  reload(keeper);
+  keeper_try_suspects(); // those that are still served
 }
 
 Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
@@ -368,6 +374,7 @@ void keeper_free(Keeper *keeper)
 {
   unwatch(keeper);
   timer_stop(&keeper->suspects);
+  timer_stop(&keeper->republish);
   registry_close(keeper->registry);
   endpoint_book_free(keeper->book);
   while (keeper->served) {

@@ -10,6 +10,8 @@
 #include "demo_settings.h"
 #include "endpoint_book_parts.h"
 
+enum { REPUBLISH_MS = 500 };
+
 static void kept_free(Kept *kept)
 {
   mem_free(kept->id);
@@ -59,13 +61,21 @@ static void begin(Keeper *keeper)
   keeper->is_publishing = true;
 }
 
+static void on_republish(Timer *timer)
+{
+  keeper_apply_endpoints((Keeper *)((char *)timer - offsetof(Keeper, republish)));
+}
+
 static void commit(Keeper *keeper)
 {
   bool is_changed;
   Err err;
   keeper->is_publishing = false;
-  if (registry_commit(keeper->registry, &is_changed, &err) < 0)
-    log_event(LOG_ERROR, "what is served could not be published", LOG_S("error", err.text));
+  if (registry_commit(keeper->registry, &is_changed, &err) < 0) {
+    log_event(LOG_ERROR, "what is served could not be published, trying again",
+              LOG_S("error", err.text), LOG_I("in_ms", REPUBLISH_MS));
+    timer_start(keeper->loop, &keeper->republish, REPUBLISH_MS, on_republish);
+  }
   if (is_changed)
     scoreboard_raise();
 }

@@ -49,6 +49,7 @@ struct Keeper {
   struct EndpointBook *book; // endpoints made by the admin API
   bool watches;
   bool is_publishing;       // a transaction of the registry is open
+  Timer republish;          // what could not be published is tried again
   bool is_first;            // nobody has proven anything yet
   Timer suspects;           // until the next look at them
   uint32_t suspect_changes; // that were kept
@@ -78,6 +79,7 @@ void keeper_free_endpoints(Keeper *keeper);
 
 void keeper_restore_suspects(Keeper *keeper);
 void keeper_watch_suspects(Keeper *keeper);
+void keeper_try_suspects(void); // the operator says so: with the next request, not only in time
 const Kept *keeper_find_kept(const Keeper *keeper, Span id);     // NULL: none
 bool keeper_has_hook(const Keeper *keeper, const char *hook_id); // an endpoint of the configuration
 // The public URL of a hook id, no final slash.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
@@ -50,6 +51,20 @@ static void on_look(Timer *timer)
 void keeper_watch_suspects(Keeper *keeper)
 {
   timer_start(keeper->loop, &keeper->suspects, LOOK_MS, on_look);
+}
+
+void keeper_try_suspects(void)
+{
+  uint64_t now_ms = host_clock.wall_ms();
+  Suspect *suspect;
+  uint32_t i;
+  for (i = 0; (suspect = scoreboard_suspect(i)) != NULL; i++) {
+    if (!suspect->is_used || suspect->is_lifted || suspect->until_ms <= now_ms)
+      continue;
+    suspect->until_ms = now_ms;
+    suspect->changes++;
+    log_event(LOG_INFO, "plugin in quarantine is tried again", LOG_S("plugin", suspect->plugin));
+  }
 }
 
 void keeper_restore_suspects(Keeper *keeper)

@@ -250,7 +250,7 @@ static void run(Master *master, const Config *config, const sigset_t *while_poll
     upgrade_look(master);
     look_whether_up(master, config);
     ms = watchdog_look(master);
-    if (every_ms > 0 && master_now_ms() - notified_ms >= every_ms) {
+    if (every_ms > 0 && master->is_up && master_now_ms() - notified_ms >= every_ms) {
       notified_ms = master_now_ms();
       notify_send("WATCHDOG=1");
     }

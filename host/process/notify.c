@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ void notify_send(const char *state)
 {
   const char *path = getenv("NOTIFY_SOCKET");
   struct sockaddr_un address = { .sun_family = AF_UNIX };
+  struct timeval patience = { .tv_usec = 200000 }; // while it has no room for more
   size_t len = path ? strlen(path) : 0;
   int fd;
   if (len == 0 || len >= sizeof address.sun_path)
@@ -70,7 +72,8 @@ void notify_send(const char *state)
   fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return;
-  sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
   close(fd);
 }

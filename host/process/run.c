@@ -271,8 +271,9 @@ int run_check(const ConfigSources *sources, Config *config)
   (void)sources;
   if (rc < 0)
     fprintf(stderr, "moonhook: %s\n", err.text);
-  config_free(config);
-  return rc < 0; // the process ends: nothing is taken apart
+  fflush(stderr);
+  log_flush();
+  _exit(rc < 0); // nothing is taken apart
 }
 
 int run_host(const ConfigSources *sources, const RunOptions *options)

@@ -177,7 +177,9 @@ static int l_stat(lua_State *L)
   struct stat status;
   if (stat(luaL_checkstring(L, 1), &status) != 0)
     return push_errno(L, errno);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
+  lua_pushnumber(L, (lua_Number)status.st_mtime * 1000);
+  lua_setfield(L, -2, "changed_ms");
   lua_pushstring(L, S_ISREG(status.st_mode)   ? "file"
                     : S_ISDIR(status.st_mode) ? "folder"
                                               : "other");

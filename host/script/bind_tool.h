@@ -4,7 +4,8 @@
 //                                  `headers`: { name, value, ... }; waits for the whole answer
 //   is_terminal(fd)             -> boolean
 //   read_hidden()               -> a line of standard input, not shown while it is typed | nil
-//   stat(path)                  -> { type = "file"|"folder"|"other", mode, is_mine } | nil, message
+//   stat(path)                  -> { type = "file"|"folder"|"other", mode, is_mine,
+//                                  changed_ms } | nil, message
 //   may_write(folder)           -> true | nil, message; makes a file there and removes it
 //   connect(host, port, timeout_ms) -> true | nil, message
 //   listen(host, port)          -> true | nil, message; the port could be had

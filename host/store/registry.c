@@ -39,7 +39,9 @@ static const char schema[] =
     " is_gone INTEGER NOT NULL, name TEXT NOT NULL, plugin TEXT NOT NULL, settings TEXT NOT NULL,"
     " is_enabled INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX plugin_versions ON plugins (version);"
-    "CREATE INDEX endpoint_versions ON endpoints (version);";
+    "CREATE INDEX endpoint_versions ON endpoints (version);"
+    "CREATE INDEX plugin_tombstones ON plugins (id) WHERE is_gone;"
+    "CREATE INDEX endpoint_tombstones ON endpoints (hook_id) WHERE is_gone;";
 
 static const char *const statements[STATEMENT_COUNT] = {
   [PUT_PLUGIN] = "INSERT INTO plugins (id, version, is_gone, dir, hash, folder)"

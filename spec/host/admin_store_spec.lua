@@ -1,0 +1,116 @@
+-- The admin API when the store cannot be written, and when many change one endpoint at once.
+local cjson = require "cjson"
+local admin = require "spec.support.admin"
+local database = require "spec.support.database"
+local host = require "spec.support.host"
+local http = require "spec.support.http"
+local process = require "spec.support.process"
+
+local FILES = {
+  ["plugins/pair/manifest.yaml"] = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: pair
+plugins:
+  endpoints:
+    - settings:
+        - { name: secret, type: secret-input, required: true }
+        - { name: text, type: text-input }
+      endpoints: [ { path: /, method: GET, extra: { lua: { source: show.lua } } } ]
+]],
+  ["plugins/pair/show.lua"] = [[
+return function(_, _, _, settings)
+  return settings.secret .. " " .. tostring(settings.text)
+end]],
+}
+local CONFIG = { plugins = { "plugins" } }
+
+local function serve(dir)
+  return host.run { "serve", "--config", "moonhook.yaml", "--data", "data", "--listen",
+    "127.0.0.1:0", "--admin", "127.0.0.1:0", dir = dir }
+end
+
+describe("the admin API's store", function()
+  local can_mount = os.execute "unshare -rm true 2>/dev/null" == 0
+
+  it("says 507 while the disk is full, keeps what was, and recovers by itself", function()
+    if not can_mount then return pending "unshare is not allowed here" end
+    local dir = host.folder { config = CONFIG, files = FILES }
+    os.execute(("mkdir '%s/data'"):format(dir))
+    local server = process.start { "unshare", "-rm", "sh", "-c",
+      'mount -t tmpfs -o size=4m tmpfs data && exec "$@"', "sh", host.binary(), "serve",
+      "--config", "moonhook.yaml", "--data", "data", "--listen", "127.0.0.1:0",
+      "--admin", "127.0.0.1:0", "--workers", "1", cwd = dir }
+    local admin_port = server:wait_for("stderr", '"listener":"admin","address":"[%d.]+:(%d+)"', 10)
+    local port = server:wait_for("stderr", '"listener":"public","address":"[%d.]+:(%d+)"', 10)
+    local seen_dir = ("/proc/%d/root%s"):format(server.pid, dir)
+    local api = admin.of { dir = seen_dir, admin_port = tonumber(admin_port) }
+    local made = api:ask("POST", "/endpoints", { plugin = "pair", slug = "full",
+      settings = { secret = "s1", text = "t1" } }, 201)
+    local function served()
+      return http.request({ port = tonumber(port), target = "/e/full/" }).body
+    end
+    assert.equal("s1 t1", served())
+    local filler = seen_dir .. "/data/filler"
+    os.execute(("dd if=/dev/zero of='%s' bs=4k 2>/dev/null"):format(filler))
+    local refused
+    for i = 1, 200 do -- the log may have some room left
+      local reply = api:request("PATCH", "/endpoints/" .. made.id,
+        { settings = { text = ("x"):rep(60000) .. i } })
+      if reply.status ~= 200 then refused = reply break end
+    end
+    assert.equal(507, refused.status, refused.body)
+    assert.equal("storage_full", cjson.decode(refused.body).error.code)
+    local before = api:ask("GET", "/endpoints/" .. made.id)
+    assert.equal("s1 " .. before.settings.text, served())
+    os.remove(filler)
+    process.eventually(function()
+      return api:request("PATCH", "/endpoints/" .. made.id,
+        { settings = { text = "t2" } }).status == 200
+    end, 10, "the store to take changes again")
+    assert.equal("s1 t2", served())
+    server:kill "TERM"
+    assert.equal(0, (server:wait(10)))
+  end)
+
+  it("says 503 while another process holds it, and changes nothing", function()
+    local server = host.start { config = CONFIG, files = FILES }
+    local api = admin.of(server)
+    local made = api:ask("POST", "/endpoints", { plugin = "pair",
+      settings = { secret = "s1", text = "t1" } }, 201)
+    local db = database.open(server.dir .. "/data/moonhook.db")
+    db:run "BEGIN EXCLUSIVE"
+    local reply = api:request("PATCH", "/endpoints/" .. made.id, { settings = { text = "t3" } })
+    assert.equal(503, reply.status, reply.body)
+    assert.equal("storage_unavailable", cjson.decode(reply.body).error.code)
+    assert.truthy(tonumber(reply.headers["retry-after"]) >= 1)
+    assert.equal("s1 t1", http.request({ url = made.url .. "/" }).body)
+    assert.equal("t1", api:ask("GET", "/endpoints/" .. made.id).settings.text)
+    db:run "ROLLBACK"
+    db:close()
+    api:ask("PATCH", "/endpoints/" .. made.id, { settings = { text = "t2" } })
+    assert.equal("s1 t2", http.request({ url = made.url .. "/" }).body)
+    server:stop()
+  end)
+
+  it("refuses a damaged file and keeps it", function()
+    local server = host.start { config = CONFIG, files = FILES }
+    local api = admin.of(server)
+    for i = 1, 50 do
+      api:ask("POST", "/endpoints", { plugin = "pair", settings = { secret = "s" .. i,
+        text = ("t"):rep(1000) } }, 201)
+    end
+    server:stop(true)
+    local path = server.dir .. "/data/moonhook.db"
+    local file = assert(io.open(path, "r+b"))
+    file:seek("set", 4096 + 3)
+    file:write "\255\255\255\255"
+    file:close()
+    local before = assert(io.open(path, "rb")):read "*a"
+    local result = serve(server.dir)
+    assert.are_not.equal(0, result.code)
+    assert.truthy(result.stderr:find("database corrupt", 1, true), result.stderr)
+    assert.equal(before, assert(io.open(path, "rb")):read "*a")
+  end)
+end)
