@@ -113,7 +113,7 @@ build/fuzz/%: spec/fuzz/%.c $B/libhost.a
 
 $B/moonhook: $B/host/main.o $B/libhost.a
 	echo '  link $@'
-	$(COMPILE) -o $@ $^ $(LIBS)
+	$(COMPILE) -Wl,-E -o $@ $^ $(LIBS)
 
 $B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o
 	rm -f $@
