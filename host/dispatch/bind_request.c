@@ -73,25 +73,51 @@ HookRequest *request_of_handle(lua_State *L)
 
 // --- starting ------------------------------------------------------------------------------------
 
+enum { MAX_GONE = 4 }; // endpoints whose settings a state may hold, beside an eighth
+
+static const char settings_key; // its address names the table in the registry
+
+// Stack: [] -> [all]; a new one when is_fresh, or when there is none
+static void push_all_settings(lua_State *L, bool is_fresh)
+{
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&settings_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (!is_fresh && !lua_isnil(L, -1))
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&settings_key);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+// Counts one more in the table at the top. When it has more than there are endpoints, by some, it
+// holds settings of such as are gone: a new table takes its place, and the others come again.
+static void count_settings(lua_State *L, const HookRequest *hook)
+{
+  size_t live = endpoint_table_count(hook->dispatch->endpoints), count;
+  lua_rawgeti(L, -1, 1);
+  count = (size_t)lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (count > live + live / 8 + MAX_GONE) {
+    lua_pop(L, 1);
+    push_all_settings(L, true);
+    count = 0;
+  }
+  lua_pushnumber(L, (lua_Number)(count + 1));
+  lua_rawseti(L, -2, 1);
+}
+
 // Leaves the endpoint's settings as a table, or nil when there are none. Decoded once per state and
-// change: the registry holds { [hook id] = { serial, settings } }.
+// change: the registry holds { count, [hook id] = { serial, settings } }.
 static void push_settings(lua_State *L, const HookRequest *hook)
 {
-  static char key; // its address names the table in the registry
   Err err;
   if (strcmp(hook->endpoint->settings_json, "{}") == 0) {
     lua_pushnil(L);
     return;
   }
-  lua_pushlightuserdata(L, &key);
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushlightuserdata(L, &key);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, LUA_REGISTRYINDEX);
-  }
+  push_all_settings(L, false);
   lua_getfield(L, -1, hook->endpoint->hook_id); // [all, entry]
   if (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, 1);
@@ -101,9 +127,11 @@ static void push_settings(lua_State *L, const HookRequest *hook)
       lua_pop(L, 2);
       return;
     }
+    lua_pop(L, 2);
+  } else {
     lua_pop(L, 1);
+    count_settings(L, hook);
   }
-  lua_pop(L, 1);
   lua_createtable(L, 2, 0); // [all, entry]
   lua_pushnumber(L, hook->endpoint->serial);
   lua_rawseti(L, -2, 1);

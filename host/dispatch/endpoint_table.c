@@ -187,6 +187,11 @@ void endpoint_table_hide(EndpointTable *table, const PluginSlot *plugin)
   }
 }
 
+size_t endpoint_table_count(const EndpointTable *table)
+{
+  return table->count;
+}
+
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id)
 {
   return *place_of(table, hook_id);

@@ -54,6 +54,7 @@ void endpoint_table_remove(EndpointTable *table, Span hook_id); // no effect whe
 void endpoint_table_clear(EndpointTable *table);                // of endpoints; plugins stay
 // Looks again which settings of the plugin's endpoints are secret: after plugin_slot_set.
 void endpoint_table_hide(EndpointTable *table, const PluginSlot *plugin);
+size_t endpoint_table_count(const EndpointTable *table);
 Endpoint *endpoint_table_find(const EndpointTable *table, Span hook_id);
 
 #endif

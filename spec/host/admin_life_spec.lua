@@ -152,4 +152,23 @@ describe("an endpoint's life", function()
     assert.equal(6, #seen)
     for _, id in ipairs(ids) do api:ask("DELETE", "/endpoints/" .. id, nil, 204) end
   end)
+
+  it("leaves nothing in the plugin's memory when its address is gone", function()
+    local function values(i) -- 180 KB, of which 64 MiB hold 370
+      local text = i .. ("x"):rep(60000)
+      return { api_key = "sk-1234567890", greeting = text .. "a",
+        app = { app_id = "candy", inputs = { text = text .. "b" } },
+        model = { provider = "local", model = "demo", model_type = "llm",
+          completion_params = { text = text .. "c" } } }
+    end
+    local made = api:ask("POST", "/endpoints", { plugin = "greet", settings = values(0) }, 201)
+    for i = 1, 450 do
+      made = api:ask("PATCH", "/endpoints/" .. made.id, { slug = "moved-" .. i,
+        settings = values(i) })
+      local reply = http.request { url = made.url .. "/settings" }
+      assert.equal(200, reply.status, i .. ": " .. reply.body:sub(1, 200))
+    end
+    assert.is_nil(server:find_record { msg = "plugin failed" })
+    api:ask("DELETE", "/endpoints/" .. made.id, nil, 204)
+  end)
 end)
