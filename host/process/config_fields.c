@@ -160,7 +160,8 @@ int config_section_fields(const Reader *reader, const char *section, const YamlN
 // --- the environment -----------------------------------------------------------------------------
 
 // Variables of ours that are no fields; a name that is near one of all these is a mistake.
-static const char *const OTHER_VARIABLES[] = { "CONFIG", "PLUGINS", "LUA_PATH", "BIN", "JIT" };
+static const char *const OTHER_VARIABLES[] = { "CONFIG", "PLUGINS", "LUA_PATH",
+                                               "BIN",    "JIT",     "CONFINE" };
 
 static int apply_variable(const Reader *reader, const char *name, const char *value)
 {

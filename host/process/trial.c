@@ -20,6 +20,7 @@
 #include "../base/scoreboard.h"
 #include "../dispatch/dispatch.h"
 #include "../script/deadline.h"
+#include "confine.h"
 
 enum { MORE_BYTES = 256 * 1024 * 1024, BEAT_MS = 100 };
 
@@ -71,6 +72,7 @@ static void child_main(int out, const char *dir, const char *hash, const PluginL
 #if !defined(__SANITIZE_ADDRESS__)
   limit_memory();
 #endif
+  confine_trial(dir);
   if (load(dir, hash, limits, &err) == 0)
     _exit(0);
   _exit(write(out, err.text, strlen(err.text)) < 0 ? 2 : 1);

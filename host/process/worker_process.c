@@ -4,6 +4,7 @@
 
 #include "../base/log.h"
 #include "child.h"
+#include "confine.h"
 #include "link.h"
 #include "worker.h"
 
@@ -78,6 +79,7 @@ static int start(Process *process, const ChildContext *context, Err *err)
   int rc = UV_EINVAL;
   if (!config)
     return rc;
+  confine_worker(config);
   process->store = store_open(process->loop, config->data_dir, false, err);
   process->worker = worker_new(process->loop, process->store, false);
   if (process->store)

@@ -1,9 +1,13 @@
 // Following the registry: what the keeper published is served by the request after it.
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
+#include "confine.h"
 #include "endpoint_settings.h"
 #include "worker_parts.h"
 
@@ -103,6 +107,19 @@ static void on_all(void *context)
 
 // --- following -----------------------------------------------------------------------------------
 
+// Whether this process may open what the configuration names; NULL: it could not be read.
+static bool reaches_all(const Config *config, const Err *err)
+{
+  uint32_t i;
+  if (!config)
+    return !confine_is_on() || !strstr(err->text, "may not be read");
+  for (i = 0; i < config->watched_count; i++) {
+    if (!confine_reaches(config->watched[i]))
+      return false;
+  }
+  return true;
+}
+
 static int take_config(Worker *worker, Err *err)
 {
   ConfigSources sources = worker->sources;
@@ -120,6 +137,11 @@ static int take_config(Worker *worker, Err *err)
   config = config_read(&sources, err);
   buffer_free(&text);
   worker->config_version = version; // what cannot be taken now is not tried again
+  if (!reaches_all(config, err)) {
+    log_event(LOG_INFO, "the configuration reads new folders, a fresh worker takes it",
+              LOG_I("pid", getpid()));
+    raise(SIGTERM); // in order
+  }
   if (!config)
     return err->code;
   rc = worker_configure(worker, config, err);

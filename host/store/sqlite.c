@@ -117,7 +117,8 @@ static int set_up(Database *database, bool is_first, Err *err)
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   if (sqlite3_exec(db,
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 16777216",
+                   "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; "
+                   "PRAGMA journal_size_limit = 16777216",
                    NULL, NULL, NULL) != SQLITE_OK) {
     if (sqlite3_errcode(db) == SQLITE_NOTADB)
       return err_set(err, UV_EINVAL, "%s: the file is not a database", database->path);
