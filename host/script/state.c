@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "bind.h"
@@ -536,7 +537,7 @@ void state_task_ended(State *state)
 
 lua_State *state_pool_take(State *state, int *ref)
 {
-  if (state->pooled == 0)
+  if (state->pooled == 0 || !fast_paths_are_on())
     return NULL;
   state->pooled--;
   *ref = state->pool[state->pooled].ref;
@@ -545,7 +546,7 @@ lua_State *state_pool_take(State *state, int *ref)
 
 bool state_pool_give(State *state, lua_State *co, int ref)
 {
-  if (state->pooled == MAX_POOLED || state->is_released)
+  if (state->pooled == MAX_POOLED || state->is_released || !fast_paths_are_on())
     return false;
   state->pool[state->pooled++] = (Pooled){ co, ref };
   return true;
