@@ -1,6 +1,6 @@
 // What must not be read in the log: texts that are known to be secret, wherever they turn up, and
 // what looks like one. The log masks the former in every record (log.h); who logs what a plugin
-// wrote masks the latter, too.
+// wrote masks the latter, too (docs/decisions/0033-masking-in-the-log.md).
 #ifndef MOONHOOK_BASE_MASK_H
 #define MOONHOOK_BASE_MASK_H
 

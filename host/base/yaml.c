@@ -63,6 +63,19 @@ static bool line_is_indented_with_tab(const TreeBuilder *builder, size_t line)
   return false;
 }
 
+// What to look for where libyaml's own words help nobody; "" where they do.
+static const char *mend_of(const char *problem)
+{
+  if (strstr(problem, "did not find expected") || strstr(problem, "block collection") ||
+      strstr(problem, "block end"))
+    return " (do this line and the ones above begin in the right column?)";
+  if (strstr(problem, "mapping values are not allowed"))
+    return " (is it indented too far, or is there a second ': ' in the line? quote the value then)";
+  if (strstr(problem, "could not find expected ':'"))
+    return " (is a ': ' missing after the key?)";
+  return "";
+}
+
 static YamlNode *fail_parser(TreeBuilder *builder)
 {
   const yaml_parser_t *parser = &builder->parser;
@@ -72,8 +85,8 @@ static YamlNode *fail_parser(TreeBuilder *builder)
     place_of(builder, parser->problem_offset, &line, &column);
   if (line_is_indented_with_tab(builder, (size_t)line))
     problem = "expected spaces, got a tab";
-  err_set(builder->err, UV_EINVAL, "%d:%d: not YAML: %s%s%s", line, column, problem,
-          parser->context ? ", " : "", parser->context ? parser->context : "");
+  err_set(builder->err, UV_EINVAL, "%d:%d: not YAML: %s%s%s%s", line, column, problem,
+          parser->context ? ", " : "", parser->context ? parser->context : "", mend_of(problem));
   return NULL;
 }
 

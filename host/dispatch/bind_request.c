@@ -405,8 +405,9 @@ static int l_form(lua_State *L)
 int luaopen_host_http(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "field", l_field }, { "header", l_header }, { "headers", l_headers }, { "args", l_args },
-    { "body", l_body },   { "form", l_form },     { NULL, NULL },
+    { "declared", l_declared }, { "field", l_field }, { "header", l_header },
+    { "headers", l_headers },   { "args", l_args },   { "body", l_body },
+    { "form", l_form },         { NULL, NULL },
   };
   const luaL_Reg *function;
   lua_newtable(L);

@@ -51,6 +51,7 @@ void hook_request_close_handle(HookRequest *hook); // from now on Lua is told "c
 int luaopen_host_http(lua_State *L);
 HookRequest *request_of_handle(lua_State *L);   // of the first argument; NULL: closed
 int request_push_closed(lua_State *L);          // nil, "closed"
+int l_declared(lua_State *L);                   // bind_declared.c
 void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
 
 // What the proxies in front say about the request.

@@ -215,6 +215,22 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
   }
 }
 
+// Where the handler begins; 0: it is no Lua function.
+static int handler_line(const HookRequest *hook)
+{
+  lua_State *L = state_lua(generation_state(hook->generation));
+  lua_Debug where = { .linedefined = 0 };
+  generation_push_handler(hook->generation, L, hook->declaration);
+  lua_pushliteral(L, "invoke");
+  lua_rawget(L, -2);
+  if (lua_isfunction(L, -1))
+    lua_getinfo(L, ">S", &where);
+  else
+    lua_pop(L, 1);
+  lua_pop(L, 1);
+  return where.linedefined;
+}
+
 static const char *text_of(const Buffer *buffer)
 {
   return buffer->bytes ? buffer->bytes : "";
@@ -233,16 +249,18 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
 {
   const Package *package = generation_package(hook->generation);
   LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
-  Buffer message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
-  clean(hook, failure->message, MAX_MESSAGE_BYTES, &message);
+  const Declaration *declaration = &package->declarations[hook->declaration];
+  Buffer text = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
+  failure_explain(failure, package, declaration->source, handler_line(hook), &text);
+  clean(hook, (Span){ text.bytes, text.len }, MAX_MESSAGE_BYTES, &message);
   clean(hook, failure->details, MAX_MESSAGE_BYTES, &details);
   clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
   log_event(level, "plugin failed", LOG_S("request_id", task_request_id(task)),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
-            LOG_S("route", package->declarations[hook->declaration].rule->text),
-            LOG_S("code", failure->code), LOG_B("error", text_of(&message), message.len),
+            LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
+            LOG_B("error", text_of(&message), message.len),
             LOG_B("details", text_of(&details), details.len),
             LOG_B("traceback", text_of(&traceback), traceback.len),
             LOG_B("source", text_of(&source), source.len));
@@ -250,6 +268,7 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
   buffer_free(&details);
   buffer_free(&traceback);
   buffer_free(&source);
+  buffer_free(&text);
 }
 
 static void on_end(Task *task, const TaskFailure *failure)

@@ -162,13 +162,30 @@ static bool is_version(const char *text)
 }
 
 // A required scalar of the manifest; a copy, or NULL after a problem.
+// The key of the map that is meant for `key`; manifests may hold keys that nobody here knows.
+static const YamlNode *misspelt(const YamlNode *map, const char *key)
+{
+  const char *names[] = { key, NULL };
+  size_t i;
+  for (i = 0; map->type == YAML_MAP && i < map->count; i++) {
+    if (map->pairs[i].key->text && yaml_nearest(map->pairs[i].key->text, names) &&
+        strcmp(map->pairs[i].key->text, key) != 0)
+      return map->pairs[i].key;
+  }
+  return NULL;
+}
+
 static char *read_required(const Place *place, const YamlNode *root, const char *key,
                            bool (*is_good)(const char *text), const char *expected)
 {
-  const YamlNode *node = yaml_get(root, key);
+  const YamlNode *node = yaml_get(root, key), *near;
   if (node && node->text && node->type != YAML_NULL && is_good(node->text))
     return mem_string(node->text);
-  place_expected(place, node ? node : root, key, expected, node);
+  if (!node && (near = misspelt(root, key)))
+    problems_add(place->problems, place->file, near->line, near->column,
+                 "%s: unknown key, did you mean %s?", near->text, key);
+  else
+    place_expected(place, node ? node : root, key, expected, node);
   return NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "child.h"
 #include "dev_view.h"
 #include "keeper.h"
+#include "keys.h"
 #include "worker.h"
 
 typedef struct {
@@ -29,9 +30,12 @@ typedef struct {
   uv_signal_t term, interrupt, hangup;
   Timer drain;    // while stopping
   uint32_t stops; // how often a signal asked
+  Keys keys;
 } Host;
 
 enum { PORTS_TRIED = 20 };
+
+#define KEYS_HELP "keys: u prints the URLs, r reads everything again, c clears, q ends\n"
 
 // --- stopping ------------------------------------------------------------------------------------
 
@@ -67,6 +71,33 @@ static void on_stop_signal(uv_signal_t *handle, int number)
   worker_stop(host->worker, host->stops++ > 0 ? WORKER_STOP_NOW : WORKER_STOP, on_stopped, host);
 }
 
+// --- keys ----------------------------------------------------------------------------------------
+
+static void on_key(void *context, char key)
+{
+  Host *host = context;
+  switch (key) {
+  case 'u':
+    keeper_print_urls(host->keeper, stdout);
+    break;
+  case 'r':
+    keeper_reload(host->keeper);
+    break;
+  case 'c':
+    fputs("\033[H\033[2J\033[3J", stderr);
+    break;
+  case 'q':
+    on_stop_signal(&host->interrupt, SIGINT);
+    break;
+  case 'h':
+  case '?':
+    fputs(KEYS_HELP, stderr);
+    break;
+  default:
+    break;
+  }
+}
+
 static void on_hangup(uv_signal_t *handle, int number)
 {
   Host *host = handle->data;
@@ -93,6 +124,7 @@ static void close_down(Host *host)
   worker_free(host->worker);
   if (host->store)
     store_close(host->store);
+  keys_close(&host->keys);
   uv_close((uv_handle_t *)&host->term, NULL);
   uv_close((uv_handle_t *)&host->interrupt, NULL);
   uv_close((uv_handle_t *)&host->hangup, NULL);
@@ -255,6 +287,9 @@ static int run_single(const ConfigSources *sources, const RunOptions *options, C
     keeper_print_urls(host.keeper, stdout);
     run_log_listening(keeper_config(host.keeper), &host.sockets);
     log_flush();
+    keys_open(&host.keys, host.loop, on_key, &host);
+    if (host.keys.is_open)
+      fputs(KEYS_HELP, stderr);
   }
   loop_run(host.loop);
   close_down(&host);

@@ -1,6 +1,7 @@
 // Verbs of the command line whose work is to ask, to arrange and to print: they are modules of the
 // library (lua/moonhook/cli), run here in a Lua state of their own. Trusted code from the binary,
-// with Lua's own libraries and host.tool (bind_tool.c); no plugin's code is ever loaded in it.
+// with Lua's own libraries and host.tool (bind_tool.c); no plugin's code is ever loaded in it
+// (docs/decisions/0032-verbs-in-lua.md).
 #ifndef MOONHOOK_SCRIPT_TOOL_H
 #define MOONHOOK_SCRIPT_TOOL_H
 

@@ -13,6 +13,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../script/deadline.h"
 #include "client_socket.h"
 #include "subject.h"
 #include "upstream.h"
@@ -58,6 +59,7 @@ Bed *bed_get(Err *err)
     return NULL;
   }
   loop_hold_time(bed->loop);
+  deadline_start(); // what runs for long in a spec is stopped as in production
   bed->started_ms = loop_now_ms(bed->loop);
   uv_timer_init(loop_uv(bed->loop), &bed->nap);
   bed->log_fd = memfd_create("moonhook-log", MFD_CLOEXEC);
@@ -92,6 +94,7 @@ void bed_close(void)
   while (bed->timers)
     bed_stop_timer(bed, bed->timers->id);
   store_close(bed->store);
+  deadline_stop();
   uv_close((uv_handle_t *)&bed->nap, NULL);
   uv_run(loop_uv(bed->loop), UV_RUN_NOWAIT);
   log_flush();

@@ -109,6 +109,8 @@ static void add_system_places(lua_State *L)
 {
   glob_t found;
   size_t i;
+  if (getenv("LUA_PATH")) // whoever says where to look means it
+    return;
   lua_getglobal(L, "package");
   add_places(L, "path", "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua");
   add_places(L, "cpath", "/usr/lib/lua/5.1/?.so");

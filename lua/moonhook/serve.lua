@@ -15,6 +15,15 @@ local guard = require("moonhook.coroutines").guard
 local copy = require("host.json").copy
 local DONE = task.DONE
 
+local settings_meta, values_meta -- made with the first request: the group is the state's own
+
+local function declare(handle)
+  local strict = require "moonhook.strict"
+  local settings, variables = http.declared(handle)
+  settings_meta = strict.new(settings, "settings.%s: the group declares no setting of this name")
+  values_meta = strict.new(variables, "values.%s: no path of the plugin has such a part")
+end
+
 local self_metas = setmetatable({}, { __mode = "k" }) -- [handler] = of every `self` of its
 
 -- `self.session` is the session whatever the handler has under that name.
@@ -39,7 +48,7 @@ local function send(handle, request, response)
   end
   if not Response.is(response) then
     bad_response(("the handler returned %s: expected a Response or a string")
-      :format(response == nil and "nothing" or "a " .. type(response)))
+      :format(response == nil and "nothing (is a `return` missing?)" or "a " .. type(response)))
   end
   if response._prepare then response:_prepare(request) end
   local body = response._body
@@ -69,8 +78,11 @@ end
 local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
-  settings = settings and copy(settings) or {} -- a handler may change what it was given
-  send(handle, request, handler.invoke(self, request, values or {}, settings))
+  if not settings_meta then declare(handle) end
+  -- A copy: a handler may change what it was given.
+  settings = setmetatable(settings and copy(settings) or {}, settings_meta)
+  values = setmetatable(values or {}, values_meta)
+  send(handle, request, handler.invoke(self, request, values, settings))
   if rawget(session, "_has_after") then run_after(handle) end
 end
 

@@ -14,6 +14,17 @@ local MODULES = {
 
 local session = {}
 
+-- Names that begin with `_` are the library's own.
+local function unknown(name)
+  if type(name) ~= "string" or name:sub(1, 1) == "_" then return nil end
+  local names = { "sleep", "spawn", "after_response", "once" }
+  for known in pairs(MODULES) do names[#names + 1] = known end
+  table.sort(names)
+  local near = require("moonhook.session.check").nearest(name, names)
+  require("moonhook.error").blame(("session.%s: there is no such member%s"):format(name,
+    near and ", did you mean '" .. near .. "'?" or "; it has " .. table.concat(names, ", ")))
+end
+
 local function expect_method(self, name)
   if self == session then return end
   require("moonhook.error").blame(("session:%s: called with '.', expected ':'"):format(name))
@@ -53,7 +64,8 @@ end
 
 return setmetatable(session, {
   __index = function(_, name)
-    local namespace = MODULES[name] and require(MODULES[name])
+    if not MODULES[name] then return unknown(name) end
+    local namespace = require(MODULES[name])
     rawset(session, name, namespace)
     return namespace
   end,

@@ -85,6 +85,25 @@ error hello.lua:5: attempt to index local 'person' (a nil value)  [plugin_error]
 ]], 1, true), log)
   end)
 
+  it("takes keys where it has a terminal, and gives it back", function()
+    local dir = host.folder { files = { ["p/manifest.yaml"] = MANIFEST, ["p/hello.lua"] = HELLO,
+      ["p/slow.lua"] = SLOW } }
+    -- script(1) makes a terminal; the keys wait until the host is there.
+    local command = ([[cd '%s' && {
+      while ! grep -q keys: typescript 2>/dev/null; do sleep 0.05; done
+      printf uq; } | timeout 20 script -qfec \
+      "'%s' dev --plugins p --data data --listen 127.0.0.1:0 --admin 127.0.0.1:0; stty -a" \
+      typescript 2>&1]]):format(dir, host.binary())
+    local pipe = io.popen(command)
+    local output = pipe:read("*a"):gsub("\27%[[%d;]*m", "")
+    pipe:close()
+    assert.matches("keys: u prints the URLs, r reads everything again, c clears, q ends", output)
+    assert.equal(2, select(2, output:gsub("/hello/<name>  %(shown: shown%)", "")))
+    assert.matches("stopping signal=SIGINT", output)
+    assert.matches("[^-]icanon", output)
+    assert.matches("[^-]echo[^%a]", output)
+  end)
+
   it("sends no control characters of a client's", function()
     server:request { url = url .. "/hello/a%1B%5B31mb" }
     assert.is_truthy(shown("\\x1b[31mb 200"))

@@ -21,11 +21,13 @@ end
 
 local LATER = "This is the whole `manifest.yaml` now:"
 
-local function first_version()
-  return {
-    ["hello/manifest.yaml"] = block_after("`hello/manifest.yaml`:", "yaml"),
-    ["hello/hello.lua"] = block_after("`hello/hello.lua`:", "lua"),
-  }
+-- What `moonhook init hello` makes, in a folder of its own. Returns it, and what was printed.
+local function initialise()
+  local dir = host.folder {}
+  os.remove(dir .. "/moonhook.yaml")
+  local result = host.run { dir = dir, env = { USER = "me" }, "init", "hello" }
+  assert.equal(0, result.code, result.stderr)
+  return dir, result.stdout
 end
 
 local function last_version()
@@ -34,7 +36,9 @@ local function last_version()
     ["hello/add.lua"] = block_after("and the file `add.lua`:", "lua"),
     ["hello/count.lua"] = block_after("and `count.lua`:", "lua"),
     ["hello/ask.lua"] = block_after("`ask.lua` passes the app's words on", "lua"),
-    ["hello/hello.lua"] = block_after("Let `hello.lua` use one, too:", "lua"),
+    ["hello/hello.lua"] = block_after("`hello/hello.lua`:", "lua"),
+    ["hello/spec/hello_spec.lua"] = block_after("asked as a client asks:", "lua"),
+    ["hello/spec/ask_spec.lua"] = block_after("This is `spec/ask_spec.lua`:", "lua"),
   }
 end
 
@@ -50,6 +54,17 @@ local function assert_shown(command, output)
   end
 end
 
+local function without_time(text)
+  return (text:gsub(": %d[%d.]* seconds", ": 0 seconds"))
+end
+
+-- The page shows the same result of `moonhook test`, but for the time.
+local function assert_tested(result)
+  assert.equal(0, result.code, result.stdout .. result.stderr)
+  local shown = "$ moonhook test\n" .. without_time(result.stdout)
+  assert.is_truthy(without_time(page):find(shown, 1, true), shown)
+end
+
 describe("the tutorial", function()
   local server
 
@@ -58,8 +73,27 @@ describe("the tutorial", function()
     server = nil
   end)
 
-  it("begins with a plugin that answers", function()
-    server = host.start { verb = "dev", files = first_version(), config = { plugins = "hello" } }
+  it("begins with what init makes, which is as shown", function()
+    local dir, printed = initialise()
+    assert_shown("moonhook init hello", printed)
+    for path, text in pairs {
+      ["manifest.yaml"] = block_after("`hello/manifest.yaml`:", "yaml"),
+      ["hello.lua"] = block_after("`hello/hello.lua`:", "lua"),
+      ["spec/hello_spec.lua"] = block_after("asked as a client asks:", "lua"),
+    } do
+      assert.equal(text, read(dir .. "/hello/" .. path))
+    end
+  end)
+
+  it("tests it with the shown result", function()
+    local dir = initialise()
+    assert_tested(host.run { dir = dir .. "/hello", "test" })
+  end)
+
+  it("goes on with a plugin that answers", function()
+    local dir = initialise()
+    server = host.start { verb = "dev", dir = dir, finds_config = true,
+      args = { "--plugins", "hello" } }
     local url = server:output():match "GET +(%S+)/hello/<name>  %(hello: hello%)\n"
     local reply = server:request { url = url .. "/hello/world" }
     assert.equal("Hello, world!\n", reply.body)
@@ -67,11 +101,18 @@ describe("the tutorial", function()
   end)
 
   it("shows what check says about a missing bracket", function()
-    local files = first_version()
-    files["hello/hello.lua"] = files["hello/hello.lua"]:gsub("name%)", "name")
-    local result = host.run { "check", ".", dir = host.folder { files = files } .. "/hello" }
+    local dir = initialise()
+    local file = assert(io.open(dir .. "/hello/hello.lua", "w"))
+    file:write((block_after("`hello/hello.lua`:", "lua"):gsub("name%)", "name")))
+    file:close()
+    local result = host.run { "check", ".", dir = dir .. "/hello" }
     assert.equal(1, result.code)
     assert_shown("moonhook check .", result.stdout .. result.stderr)
+  end)
+
+  it("tests what streams and calls with the shown result", function()
+    local dir = host.folder { files = last_version() }
+    assert_tested(host.run { dir = dir .. "/hello", "test" })
   end)
 
   it("ends with a plugin whose every reply is as shown", function()

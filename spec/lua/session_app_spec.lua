@@ -235,7 +235,8 @@ describe("session.app.chat:invoke", function()
     end)
 
     it("names what is missing", function()
-      assert.equal("session.app.chat:invoke: app_id: expected a string, got nil",
+      assert.equal("session.app.chat:invoke: app_id: expected a string, got nil "
+      .. "(is the app-selector setting set?)",
         problem(function() session.app.chat:invoke { query = "x" } end))
       assert.equal("session.app.chat:invoke: query: expected a text, got \"\"",
         problem(function() session.app.chat:invoke { app_id = "a", query = "" } end))

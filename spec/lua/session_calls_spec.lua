@@ -145,7 +145,8 @@ describe("session.app:fetch", function()
     reverse.reset {}
     assert.equal("not_found",
       reverse.failure(function() session.app:fetch { app_id = "x" } end).code)
-    assert.equal("session.app:fetch: app_id: expected a string, got nil",
+    assert.equal("session.app:fetch: app_id: expected a string, got nil "
+      .. "(is the app-selector setting set?)",
       mistake(function() session.app:fetch {} end))
     assert.equal("session.app:fetch: called with '.', expected ':' before the last name",
       mistake(function() session.app.fetch { app_id = "x" } end))

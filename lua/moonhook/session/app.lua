@@ -7,6 +7,7 @@ local app, chat, completion, workflow = {}, {}, {}, {}
 app.chat, app.completion, app.workflow = chat, completion, workflow
 
 local function app_id_hint(value)
+  if value == nil then return "is the app-selector setting set?" end
   if type(value) == "table" and value.app_id then return "an app-selector holds it as app_id" end
 end
 

@@ -65,7 +65,7 @@ local KIND_NAMES = {
 
 local function problem_with(value, rule)
   local what = rule.what or KIND_NAMES[rule.kind]
-  if value == nil then return rule.required and expected(rule.name, what, nil) or nil end
+  if value == nil and not rule.required then return nil end
   if not KINDS[rule.kind](value) then
     local hint = rule.hint and rule.hint(value)
     return expected(rule.name, what, value) .. (hint and " (" .. hint .. ")" or "")

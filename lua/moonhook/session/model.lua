@@ -14,6 +14,18 @@ local SHARED = { -- two in one file
 
 local model = {}
 
+local function unknown(name)
+  if type(name) ~= "string" or name:sub(1, 1) == "_" then return nil end
+  local names = { "list" }
+  for _, known in ipairs { MODULES, SHARED } do
+    for kind in pairs(known) do names[#names + 1] = kind end
+  end
+  table.sort(names)
+  local near = require("moonhook.session.check").nearest(name, names)
+  require("moonhook.error").blame(("session.model.%s: there is no such kind of model%s"):format(
+    name, near and ", did you mean '" .. near .. "'?" or "; it has " .. table.concat(names, ", ")))
+end
+
 --- The models that the configured backends declare, `local` included.
 ---@param model_type? "llm"|"text-embedding"|"rerank"|"tts"|"speech2text"|"moderation"  nil: all
 ---@return ListedModel[]
@@ -35,6 +47,8 @@ return setmetatable(model, {
       namespace = require(MODULES[name])
     elseif SHARED[name] then
       namespace = require(SHARED[name])[name]
+    else
+      return unknown(name)
     end
     rawset(model, name, namespace)
     return namespace

@@ -4,7 +4,21 @@ local Error = require "moonhook.error"
 
 ---@class Stream
 local Stream = {}
-Stream.__index = Stream
+
+local MEMBERS = { -- what a stream is not, but an answer would be
+  answer = true, data = true, message = true, usage = true, metadata = true, outputs = true,
+  conversation_id = true, message_id = true,
+}
+
+-- Whoever asks a stream for an answer's fields has forgotten that the call streams.
+function Stream.__index(_, name)
+  if MEMBERS[name] then
+    Error.blame(name .. ": the call gives a stream, not an answer: read it with "
+      .. "`for event in stream do`, take it whole with stream:collect(), or ask for one answer "
+      .. "(response_mode = \"blocking\" for apps, stream = false for models)")
+  end
+  return Stream[name]
+end
 
 ---@class StreamSource
 ---@field read fun(): table?, table?  next value; nil at the proper end; nil and an Error

@@ -1,0 +1,131 @@
+// What the log says to the author about a failure: the message with a place in front of it, and a
+// hint behind it where a name tells what was meant.
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/yaml.h"
+#include "failure.h"
+
+// Lua's names for what plugins find, as base/yaml.h's yaml_nearest takes them.
+static const char *const globals[] = {
+  "assert",   "bit",     "coroutine", "error",        "getmetatable", "ipairs",   "load",
+  "math",     "next",    "pairs",     "pcall",        "print",        "rawequal", "rawget",
+  "rawset",   "require", "select",    "setmetatable", "string",       "table",    "tonumber",
+  "tostring", "type",    "unpack",    "xpcall",       NULL,
+};
+
+// What plugins do not have, and what they have instead.
+static const char *const others[][2] = {
+  { "os",
+    "plugins have no `os`: moonhook.time() tells the time, settings hold what is configured" },
+  { "io", "plugins have no `io`: moonhook.read(path) reads a file of the package, session.storage "
+          "keeps data" },
+  { "debug", "plugins have no `debug`" },
+  { "package", "plugins have no `package`: require finds the plugin's own files" },
+  { "ffi", "plugins have no `ffi`" },
+  { "json", "it is local json = require(\"moonhook\").json" },
+  { "moonhook", "it is local moonhook = require \"moonhook\"" },
+  { "Response", "it is require(\"moonhook\").Response" },
+  { "session", "it is self.session" },
+  { "settings", "it is the handler's fourth argument" },
+  { "request", "it is the handler's second argument" },
+};
+
+// The word between quotes behind `before` in the message; false when it is not there.
+static bool find_word(Span message, const char *before, char *word, size_t size)
+{
+  const char *found = memmem(message.at, message.len, before, strlen(before)), *end;
+  size_t left;
+  if (!found)
+    return false;
+  found += strlen(before);
+  left = message.len - (size_t)(found - message.at);
+  end = memchr(found, '\'', left);
+  if (!end || (size_t)(end - found) >= size)
+    return false;
+  snprintf(word, size, "%.*s", (int)(end - found), found);
+  return true;
+}
+
+static void explain_global(const char *name, Buffer *text)
+{
+  const char *near;
+  size_t i;
+  for (i = 0; i < sizeof others / sizeof *others; i++) {
+    if (strcmp(others[i][0], name) == 0) {
+      buffer_printf(text, ": %s", others[i][1]);
+      return;
+    }
+  }
+  near = yaml_nearest(name, globals);
+  if (near)
+    buffer_printf(text, ", did you mean '%s'?", near);
+}
+
+static void explain_field(const char *name, const Package *package, Buffer *text)
+{
+  uint32_t i;
+  for (i = 0; i < package->setting_count; i++) {
+    if (strcmp(package->settings[i].name, name) == 0) {
+      buffer_printf(text, ": the setting `%s` is not set for this endpoint", name);
+      return;
+    }
+  }
+}
+
+// The line of the manifest that permits what was refused.
+static void explain_permission(Span message, Buffer *text)
+{
+  static const char *const lines[][2] = {
+    { "enable app access", "app: { enabled: true }" },
+    { "enable llm access", "model: { enabled: true, llm: true }" },
+    { "enable text-embedding access", "model: { enabled: true, text_embedding: true }" },
+    { "enable rerank access", "model: { enabled: true, rerank: true }" },
+    { "enable tts access", "model: { enabled: true, tts: true }" },
+    { "enable speech2text access", "model: { enabled: true, speech2text: true }" },
+    { "enable moderation access", "model: { enabled: true, moderation: true }" },
+    { "enable tool access", "tool: { enabled: true }" },
+    { "enable node access", "node: { enabled: true }" },
+    { "enable storage access", "storage: { enabled: true, size: 1048576 }" },
+    { "enable network access", "network: { enabled: true }" },
+  };
+  size_t i;
+  for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+    if (memmem(message.at, message.len, lines[i][0], strlen(lines[i][0]))) {
+      buffer_printf(text, " (resource: { permission: { %s } })", lines[i][1]);
+      return;
+    }
+  }
+}
+
+static bool has_place(Span message)
+{
+  size_t i;
+  for (i = 0; i + 5 < message.len && message.at[i] != ' ' && message.at[i] != '\n'; i++) {
+    if (memcmp(message.at + i, ".lua:", 5) == 0)
+      return true;
+  }
+  return false;
+}
+
+void failure_explain(const TaskFailure *failure, const Package *package, const char *source,
+                     int line, Buffer *text)
+{
+  char word[80], file[256];
+  if (!has_place(failure->message) && failure->status == 0) {
+    if (failure_find_place(failure->traceback, file, sizeof file, &line))
+      source = file;
+    buffer_string(text, source);
+    if (line > 0)
+      buffer_printf(text, ":%d", line);
+    buffer_string(text, ": ");
+  }
+  buffer_append(text, failure->message.at, failure->message.len);
+  if (strcmp(failure->code, "permission_denied") == 0)
+    explain_permission(failure->message, text);
+  else if (find_word(failure->message, "global '", word, sizeof word))
+    explain_global(word, text);
+  else if (find_word(failure->message, "field '", word, sizeof word) ||
+           find_word(failure->message, "local '", word, sizeof word))
+    explain_field(word, package, text);
+}
