@@ -64,7 +64,7 @@ describe("a plugin's pattern", function()
     server = host.start {
       config = {
         plugins = { "patterns" }, endpoints = { { plugin = "patterns", hook_id = "patterns" } },
-        limits = { plugin_cpu_ms = 30000, stuck_ms = 60000 }, -- the budget ends it, on slow builds too
+        limits = { plugin_cpu_ms = 30000, stuck_ms = 60000 }, -- for slow builds
       },
       files = files,
     }
