@@ -148,7 +148,7 @@ build/spec/host_modules.so: $(wildcard host/script/bind_json.* host/script/bind_
 build/deps/libllhttp.a:
 	.ci/llhttp $(@D)
 
-build/deps/luajit/flags:
+build/deps/luajit/flags: .ci/luajit .ci/apt.sh
 	.ci/luajit $(@D)
 
 build/npm/ready: spec/package.json spec/package-lock.json

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "fast_paths.h"
 #include "log.h"
 #include "memory.h"
 #include "scoreboard.h"
@@ -227,7 +228,7 @@ static bool turn_goes_on(const Loop *loop)
 
 bool job_goes_on(Loop *loop, const JobGroup *group)
 {
-  if (loop->first_group && loop->first_group != group)
+  if (!fast_paths_are_on() || (loop->first_group && loop->first_group != group))
     return false;
   uv_update_time(&loop->uv);
   if (!turn_goes_on(loop))

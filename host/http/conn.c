@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "hangup.h"
@@ -112,7 +113,9 @@ void conn_send(Conn *conn, const void *bytes, size_t len)
   int rc;
   if (total == 0 || conn->phase == CONN_CLOSING)
     return;
-  if (conn->out.len == 0)
+  if (!fast_paths_are_on())
+    rc = UV_EAGAIN;
+  else if (conn->out.len == 0)
     rc = uv_try_write((uv_stream_t *)&conn->tcp, bufs + 1, 1);
   else
     rc = uv_try_write((uv_stream_t *)&conn->tcp, bufs, len ? 2 : 1);

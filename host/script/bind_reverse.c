@@ -195,6 +195,9 @@ static int l_open(lua_State *L)
   if (!kind)
     return refuse(L, "unsupported", "backend '%s' does not carry '%s' calls", name, kind_name);
 
+  if (!task_has_room(task, L))
+    return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
+
   handle = push_handle(L, runtime, backend);
   if (backend->type == BACKEND_LOCAL) {
     handle->stream = runtime->local_open(runtime->local_context, kind_name, body);

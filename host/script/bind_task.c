@@ -4,6 +4,8 @@
 //   keep_after(fn) -> true | nothing: keeps fn with the request's task, at most 16
 //   take_after() -> { fn, ... } | nil
 //   spawn(fn) -> handle | nil, code, message: runs fn() beside the running task
+//   count(change) -> boolean: false when the task has as many coroutines as it may
+//   format(...): string.format that looks at the stack
 //   check_stack(): raises when the C stack is nearly used up
 //   join(handle) -> true | WAIT: when the spawned task is over, however it ended
 #include <string.h>
@@ -169,6 +171,15 @@ static int l_task_note(lua_State *L)
   return 0;
 }
 
+// count(change) -> boolean, see task_count_coroutine; outside of a task nothing is counted.
+static int l_task_count(lua_State *L)
+{
+  int change = (int)luaL_checkinteger(L, 1);
+  Task *task = task_current(L);
+  lua_pushboolean(L, !task || task_count_coroutine(task, change));
+  return 1;
+}
+
 static int l_task_check_stack(lua_State *L)
 {
   slice_check_stack(L);
@@ -209,12 +220,27 @@ static int l_task_take_after(lua_State *L)
   return 1;
 }
 
+static lua_CFunction string_format;
+
+// string.format, which calls the __tostring of what it is given.
+static int l_task_format(lua_State *L)
+{
+  int i;
+  for (i = lua_gettop(L); i > 1; i--) {
+    if (lua_type(L, i) == LUA_TTABLE)
+      slice_check_stack(L);
+  }
+  return string_format(L);
+}
+
 int luaopen_host_task(lua_State *L)
 {
   static const luaL_Reg functions[] = {
     { "is_cancelled", l_task_is_cancelled },
     { "note", l_task_note },
     { "check_stack", l_task_check_stack },
+    { "count", l_task_count },
+    { "format", l_task_format },
     { "keep_after", l_task_keep_after },
     { "take_after", l_task_take_after },
     { "spawn", l_task_spawn },
@@ -226,6 +252,10 @@ int luaopen_host_task(lua_State *L)
   lua_pushcfunction(L, l_child_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
+  lua_getglobal(L, "string");
+  lua_getfield(L, -1, "format");
+  string_format = lua_tocfunction(L, -1);
+  lua_pop(L, 2);
   lua_newtable(L);
   task_push_marks(L);
   for (function = functions; function->name; function++) {

@@ -171,6 +171,9 @@ static int l_open(lua_State *L)
                              option_ms(L, "idle_ms", times->idle_ms),
                              option_ms(L, "total_ms", times->total_ms) };
 
+  if (!task_has_room(task, L))
+    return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
+
   call = new_call(L);
   if (!take_headers(L, 3, &headers)) {
     header_list_free(&headers);

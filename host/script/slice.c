@@ -11,7 +11,9 @@ enum {
   TIGHT_PAUSE = 115, // percent of what lives, when the next collection begins
   USUAL_PAUSE = 200,
   MAX_WHERE_BYTES = 4096,
-  MAX_STACK_BYTES = 1024 * 1024, // an eighth of what a process usually has
+  // More is there, but what it takes to raise an error grows with the square of the C functions
+  // between which it passes.
+  MAX_STACK_BYTES = 128 * 1024,
 };
 
 static void on_hook(lua_State *L, lua_Debug *where);

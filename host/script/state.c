@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "bind.h"
@@ -17,7 +18,7 @@
 #include "slice.h"
 #include "task.h"
 
-enum { MAX_POOLED = 64, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
+enum { MAX_POOLED = 64, MAX_LOG_RECORDS = 100, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
 typedef struct {
   lua_State *co;
@@ -45,6 +46,8 @@ struct State {
   struct Task *current;
   Pooled pool[MAX_POOLED];
   uint32_t pooled;
+  uint64_t log_second;
+  uint32_t log_count, log_dropped; // records of that second
 };
 
 static size_t leaked_bytes;
@@ -209,6 +212,30 @@ static int boot(lua_State *L)
   return 0;
 }
 
+static void tell_dropped(State *state)
+{
+  if (state->log_dropped > 0)
+    log_event(LOG_WARN, "log records of the plugin dropped", LOG_S("plugin", state->name),
+              LOG_I("dropped", state->log_dropped));
+  state->log_dropped = 0;
+}
+
+bool state_may_log(State *state)
+{
+  uint64_t second = loop_now_ms(state->runtime->loop) / 1000;
+  if (second != state->log_second) {
+    tell_dropped(state);
+    state->log_second = second;
+    state->log_count = 0;
+  }
+  if (state->role != ROLE_PLUGIN || state->log_count < MAX_LOG_RECORDS) {
+    state->log_count++;
+    return true;
+  }
+  state->log_dropped++;
+  return false;
+}
+
 static char **copy_hosts(const char *const *hosts)
 {
   size_t i, count = 0;
@@ -226,6 +253,7 @@ static char **copy_hosts(const char *const *hosts)
 static void free_state(State *state)
 {
   char **host;
+  tell_dropped(state);
   for (host = state->hosts; host && *host; host++)
     mem_free(*host);
   mem_free(state->hosts);
@@ -509,7 +537,7 @@ void state_task_ended(State *state)
 
 lua_State *state_pool_take(State *state, int *ref)
 {
-  if (state->pooled == 0)
+  if (state->pooled == 0 || !fast_paths_are_on())
     return NULL;
   state->pooled--;
   *ref = state->pool[state->pooled].ref;
@@ -518,7 +546,7 @@ lua_State *state_pool_take(State *state, int *ref)
 
 bool state_pool_give(State *state, lua_State *co, int ref)
 {
-  if (state->pooled == MAX_POOLED || state->is_released)
+  if (state->pooled == MAX_POOLED || state->is_released || !fast_paths_are_on())
     return false;
   state->pool[state->pooled++] = (Pooled){ co, ref };
   return true;

@@ -127,6 +127,10 @@ int state_read_file(const State *state, const char *file, Buffer *out, Err *err)
 
 // --- for slice.c ---------------------------------------------------------------------------------
 
+// Whether the state's code may write one more log record now: 100 a second. Counts those that may
+// not; the next that may, and the state's end, say how many there were.
+bool state_may_log(State *state);
+
 struct Account *state_account(State *state); // the State's first member
 struct Slice *state_slice(State *state);
 

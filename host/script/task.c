@@ -34,7 +34,8 @@ struct Task {
   TaskOwned *owned;
   Task *next, **link; // in runtime->tasks
   Task *root;         // of a spawned task: the one that its request started; else itself
-  uint32_t children;  // of a root: spawned and not over
+  uint32_t coroutines;
+  uint32_t children; // of a root: spawned and not over
   char request_id[65];
   const char *endpoint, *version; // see task_set_place; NULL: none
   int after_ref;                  // see task_after_ref; given back at the end
@@ -45,7 +46,14 @@ struct Task {
   Task *next_free;
 };
 
-enum { MAX_FREE_TASKS = 64, MAX_NOTE_BYTES = 4096, MAX_REFUSALS = 1000, MAX_CHILDREN = 64 };
+enum {
+  MAX_FREE_TASKS = 64,
+  MAX_NOTE_BYTES = 4096,
+  MAX_REFUSALS = 1000,
+  MAX_CHILDREN = 64,
+  MAX_OWNED = 64,
+  MAX_COROUTINES = 1000
+};
 
 static void run(Job *job);
 
@@ -475,6 +483,32 @@ void task_own(Task *task, TaskOwned *owned)
   if (owned->next)
     owned->next->link = &owned->next;
   task->owned = owned;
+}
+
+static uint32_t count_owned(const Task *task)
+{
+  const TaskOwned *owned;
+  uint32_t count = 0;
+  for (owned = task->owned; owned; owned = owned->next)
+    count++;
+  return count;
+}
+
+bool task_has_room(Task *task, lua_State *L)
+{
+  if (count_owned(task) < MAX_OWNED)
+    return true;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return count_owned(task) < MAX_OWNED;
+}
+
+bool task_count_coroutine(Task *task, int change)
+{
+  if (change > 0 && task->coroutines >= MAX_COROUTINES)
+    return false;
+  if (change > 0 || task->coroutines > 0)
+    task->coroutines = (uint32_t)((int)task->coroutines + change);
+  return true;
 }
 
 void task_disown(TaskOwned *owned)

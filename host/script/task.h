@@ -68,6 +68,9 @@ typedef struct TaskOwned {
   void (*cancel)(struct TaskOwned *owned, const char *code, const char *message);
 } TaskOwned;
 void task_own(Task *task, TaskOwned *owned);
+// Whether the task may own one more; it may have 64 calls open at a time. Handles that its code has
+// lost are collected first.
+bool task_has_room(Task *task, lua_State *L);
 void task_disown(TaskOwned *owned); // no effect when not owned
 
 // For host.task.
@@ -75,6 +78,9 @@ void task_note(Task *task, lua_State *L, lua_State *co); // keeps co's traceback
 void task_push_marks(lua_State *L);                      // into the table at the top of L
 Task *task_root(Task *task); // the request's task that spawned this one, or itself
 void task_set_root(Task *task, Task *root);
+// The coroutines of the task's own that are not dead, as far as it is known: change is what was
+// made or has ended. False: there are 1,000, and one that was to be made is not counted.
+bool task_count_coroutine(Task *task, int change);
 bool task_count_child(Task *root, int change); // false: it has as many as it may
 
 int *task_after_ref(Task *task); // registry reference of what goes on after the reply; 0: none

@@ -10,6 +10,7 @@ local load_text, select, tostring, type = load, select, tostring, type
 for name, bounded in pairs(require "moonhook.pattern") do
   rawset(string, name, bounded)
 end
+rawset(string, "format", require("host.task").format)
 
 local PUBLIC = { -- library modules that plugins may require
   ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
@@ -116,6 +117,25 @@ function globals.require(name)
   end
   error(("module '%s' not found: the package has no %s")
     :format(name, table.concat(tried, " and no ")), 2)
+end
+
+-- A name that is written without `local` by mistake would be every later request's, too.
+setmetatable(globals, {
+  __newindex = function(_, name)
+    name = tostring(name)
+    error(("write to the undeclared global '%s': write 'local %s', or rawset(_G, '%s', ...)")
+      :format(name, name, name), 2)
+  end,
+  __metatable = false,
+})
+
+local check_stack = require("host.task").check_stack
+
+--- table.sort: comparators may sort in turn, but not for ever.
+local sort = table.sort
+function globals.table.sort(list, is_before)
+  check_stack()
+  return sort(list, is_before)
 end
 
 local sandbox = { globals = globals, public = PUBLIC }

@@ -295,6 +295,7 @@ class Bench:
         self.upstream = Upstream()
         self.host = peers.Host(self.upstream.port)
         self.host.set_up()
+        self.host.allow_time(10000)
         if endpoints:
             self.host.start()
             self.hook_ids = self.host.add_endpoints(endpoints)

@@ -157,8 +157,10 @@ class Host(Peer):
 
     def set_up(self):
         shutil.rmtree(os.path.join(self.dir, "data"), ignore_errors=True)
-        self.plugin = os.path.join(self.dir, "plugin")  # a copy, which may be changed
-        shutil.rmtree(self.plugin, ignore_errors=True)
+        self.plugins_dir = os.path.join(self.dir, "plugins")  # copies, which may be changed
+        self.plugin = os.path.join(self.plugins_dir, "bench")
+        shutil.rmtree(self.plugins_dir, ignore_errors=True)
+        shutil.copytree("plugins", self.plugins_dir)
         shutil.copytree(f"{HERE}/plugin", self.plugin)
         with open(os.path.join(self.dir, "key"), "w", encoding="ascii",
                   opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
@@ -166,9 +168,17 @@ class Host(Peer):
         binary = os.path.abspath(os.environ.get("MOONHOOK_BIN", "build/moonhook"))
         self.admin_port = free_port()
         config = fill(f"{HERE}/moonhook.yaml", f"{self.dir}/moonhook.yaml", port=self.port,
-                      admin=self.admin_port, upstream=self.upstream_port, root=os.getcwd(),
-                      plugin=self.plugin, workers=self.workers)
+                      admin=self.admin_port, upstream=self.upstream_port,
+                      plugins=self.plugins_dir, workers=self.workers)
         self.command = [binary, "serve", "--config", config, "--log-format", "json"]
+
+    def allow_time(self, cpu_ms):
+        """Lets each plugin compute that long, for a host that is slowed down."""
+        for manifest in glob.glob(f"{self.plugins_dir}/*/manifest.yaml"):
+            with open(manifest, "a", encoding="utf-8") as file:
+                file.write(f"limits: {{ cpu_ms: {cpu_ms} }}\n")
+        self.environment = {"MOONHOOK_LIMITS_PLUGIN_CPU_MS": str(cpu_ms),
+                            "MOONHOOK_LIMITS_STUCK_MS": str(10 * cpu_ms)}
 
     def add_endpoints(self, count):
         """Makes endpoints of the bench's plugin by the admin API; gives their hook ids."""

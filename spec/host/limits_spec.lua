@@ -44,7 +44,7 @@ local GREEDY = {
   ["coroutines"] = [[
     local t = {} while true do
       local co = coroutine.create(function() coroutine.yield() end)
-      t[#t + 1] = { co, ("x"):rep(10000) .. #t }
+      t[#t + 1] = { co, ("x"):rep(100000) .. #t }
     end]],
   ["a table that is caught"] = [[
     local t = {} while true do pcall(function() for i = 1, 1e9 do t[i] = i end end) end]],

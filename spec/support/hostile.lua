@@ -73,7 +73,7 @@ plugins:
 local moonhook = require "moonhook"
 local walk = require "walk"
 local assert, load, pcall, type, concat = assert, load, pcall, type, table.concat
-kept = {}
+local kept = {}
 
 return function(self, request, values, settings)
   local code = assert(load(request:get_data(), "=attack"))

@@ -64,6 +64,8 @@ library.fake("host.task", {
   BAD = {},
   note = function() end,
   check_stack = function() end,
+  format = string.format,
+  count = function() return true end,
   is_cancelled = function() return false end,
 })
 

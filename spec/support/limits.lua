@@ -34,7 +34,7 @@ plugins:
 local RUN = [[
 local moonhook = require "moonhook"
 local json = moonhook.json
-kept = {}
+local kept = {}
 
 return function(self, request, values, settings)
   local a = { self = self, request = request, values = values, settings = settings, kept = kept }
