@@ -408,8 +408,10 @@ static void count_request(const Request *request, const HookRequest *hook, const
   const char *route = package ? package->declarations[hook->declaration].rule->text : "";
   uint64_t now = host_clock.monotonic_us(), start = request->started_us;
   char method[16];
+  size_t method_len = request->method.len < sizeof method ? request->method.len : sizeof method - 1;
   MetricSeries *series;
-  snprintf(method, sizeof method, "%.*s", (int)request->method.len, request->method.at);
+  memcpy(method, request->method.at, method_len);
+  method[method_len] = '\0';
   series =
       metrics_series(METRIC_REQUESTS, package ? package->name : "", route, method, request->status);
   atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);

@@ -9,11 +9,13 @@ version: 0.0.1
 type: plugin
 author: spec
 name: patterns
+limits: { cpu_ms: 30000 }
 plugins:
   endpoints:
     - endpoints:
         - { path: /hostile, method: GET, extra: { lua: { source: hostile.lua } } }
         - { path: /caught, method: GET, extra: { lua: { source: caught.lua } } }
+        - { path: /endless, method: GET, extra: { lua: { source: endless.lua } } }
         - { path: /waits, method: GET, extra: { lua: { source: waits.lua } } }
         - { path: /method, method: GET, extra: { lua: { source: method.lua } } }
 ]],
@@ -28,6 +30,12 @@ end
 return function()
   local ok, message = pcall(string.gsub, ("a"):rep(200000), ".-.-.-b", "")
   return tostring(ok) .. " " .. message
+end
+]],
+  ["patterns/endless.lua"] = [[
+return function()
+  local text = ("a"):rep(200000)
+  while true do pcall(string.find, text, ".-.-.-b") end
 end
 ]],
   ["patterns/waits.lua"] = [[
@@ -56,6 +64,7 @@ describe("a plugin's pattern", function()
     server = host.start {
       config = {
         plugins = { "patterns" }, endpoints = { { plugin = "patterns", hook_id = "patterns" } },
+        limits = { plugin_cpu_ms = 30000, stuck_ms = 60000 }, -- for slow builds
       },
       files = files,
     }
@@ -86,5 +95,22 @@ describe("a plugin's pattern", function()
 
   it("works as a method of strings", function()
     assert.equal("xab--t", get "/method".body)
+  end)
+end)
+
+describe("the limit of processor time", function()
+  it("ends a plugin in the middle of matching", function()
+    local server = host.start {
+      config = {
+        plugins = { "patterns" }, endpoints = { { plugin = "patterns", hook_id = "patterns" } },
+        limits = { plugin_cpu_ms = 50 },
+      },
+      files = files,
+    }
+    local reply = server:request { target = "/e/patterns/endless" }
+    assert.equal(500, reply.status)
+    assert.equal("plugin_cpu_limit", cjson.decode(reply.body).error.code)
+    assert.equal("xab--t", server:request({ target = "/e/patterns/method" }).body)
+    server:stop()
   end)
 end)
