@@ -13,6 +13,7 @@
 #include "hook_request.h"
 #include "hook_task.h"
 #include "quarantine.h"
+#include "renewal.h"
 
 enum {
   CANCEL_GRACE_MS = 1000,
@@ -174,14 +175,14 @@ static void reply_wrong_method(Request *request, const char *allow)
   header_list_free(&headers);
 }
 
-static void reply_quarantined(Request *request, uint32_t retry_after_s)
+static void reply_later(Request *request, const char *code, const char *message,
+                        uint32_t retry_after_s)
 {
   HeaderList headers = { 0 };
   char seconds[16];
   snprintf(seconds, sizeof seconds, "%u", retry_after_s);
   header_list_add(&headers, span_of("Retry-After"), span_of(seconds));
-  reply_error(request, 503, "plugin_quarantined",
-              "the endpoint's plugin is out of service for a while", &headers);
+  reply_error(request, 503, code, message, &headers);
   header_list_free(&headers);
 }
 
@@ -302,7 +303,14 @@ static void on_head(void *context, Request *request)
   }
   if (!quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
                          &retry_after_s)) {
-    reply_quarantined(request, retry_after_s);
+    reply_later(request, "plugin_quarantined",
+                "the endpoint's plugin is out of service for a while", retry_after_s);
+    return;
+  }
+  if (!renewal_look(dispatch, endpoint->plugin)) {
+    reply_later(request, "plugin_memory_limit", "the endpoint's plugin is out of memory", 1);
+    if (probe)
+      quarantine_probe_over(probe);
     return;
   }
   hook = hook_new(dispatch);
