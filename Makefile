@@ -62,17 +62,18 @@ run:
 
 test:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES)
-	$(MAKE) $B/moonhook $(SPEC_PARTS)
-	$(MAKE) LUAJIT=system build/system/moonhook
+	$(MAKE) $B/moonhook $B/spec/interrupts $(SPEC_PARTS)
+	$(MAKE) LUAJIT=system build/system/moonhook build/system/spec/interrupts
 	$(MAKE) fuzzers
 	spec/run
 
 check:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)
 	.ci/lint
-	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook $(SPEC_PARTS)
+	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook \
+	  build/strict/spec/interrupts $(SPEC_PARTS)
 	$(MAKE) fuzzers
-	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook
+	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook build/asan/spec/interrupts
 	MOONHOOK_BIN=build/strict/moonhook spec/run
 	MOONHOOK_BIN=build/asan/moonhook spec/run busted plugin node
 
@@ -112,6 +113,12 @@ fuzzers:
 build/fuzz/%: spec/fuzz/%.c $B/libhost.a
 	echo '  link $@'
 	$(COMPILE) -I. -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# Stops Lua code at random moments, for spec/host/limits_random_spec.lua.
+$B/spec/interrupts: spec/support/interrupts/drive.c $B/libhost.a
+	echo '  link $@'
+	mkdir -p $(@D)
+	$(COMPILE) -I. -o $@ $^ $(LIBS)
 
 $B/moonhook: $B/host/main.o $B/libhost.a
 	echo '  link $@'

@@ -95,7 +95,8 @@ static const Flag test_flags[] = {
 };
 
 #define SERVE_TEXT                                                                                 \
-  "Every flag is also a key of the file and a variable: --data, data:, MOONHOOK_DATA.\n"           \
+  "Flags have a key in the file and a variable: --data, data:, MOONHOOK_DATA; --listen,\n"         \
+  "public.listen, MOONHOOK_LISTEN. 'moonhook config print' shows each key and its origin.\n"       \
   "Flags win over variables, variables over the file.\n"
 
 const Value values[] = {

@@ -8,7 +8,10 @@
 #include "bind_admin.h"
 
 #include "../base/memory.h"
+#include "../script/slice.h"
 #include "../script/task.h"
+
+enum { MAX_CURSOR_BYTES = 4096 };
 
 typedef struct {
   Task *task;
@@ -47,14 +50,13 @@ static Span opt_span(lua_State *L, int index)
   return span;
 }
 
-// Pushes the text, or nil when there is none.
+// Pushes the text, or nil when there is none, and frees it.
 static int push_text(lua_State *L, Buffer *text)
 {
   if (text->bytes)
-    lua_pushlstring(L, text->bytes, text->len);
+    slice_push_buffer(L, text);
   else
     lua_pushnil(L);
-  buffer_free(text);
   return 1;
 }
 
@@ -67,9 +69,16 @@ static int l_endpoints(lua_State *L)
   luaL_argcheck(L, limit >= 1 && limit <= 1000, 2, "1 to 1000");
   if (!after.at)
     after = span_of("");
+  slice_lift(L, MAX_CURSOR_BYTES); // the cursor is pushed while the list is ours
   host->endpoints(host->context, after, (uint32_t)limit, plugin, &json, &next);
+  if (next.bytes)
+    lua_pushlstring(L, next.bytes, next.len);
+  else
+    lua_pushnil(L);
+  buffer_free(&next);
+  slice_settle(L);
   push_text(L, &json);
-  push_text(L, &next);
+  lua_insert(L, -2);
   return 2;
 }
 

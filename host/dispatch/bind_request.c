@@ -6,6 +6,7 @@
 #include "../base/memory.h"
 #include "../http/form.h"
 #include "../script/bind_json.h"
+#include "../script/slice.h"
 #include "hook_task.h"
 
 // --- handles -------------------------------------------------------------------------------------
@@ -223,8 +224,7 @@ static void push_url(lua_State *L, const HookRequest *hook, bool has_path, bool 
     buffer_char(&url, '?');
     buffer_append(&url, hook->request->query.at, hook->request->query.len);
   }
-  lua_pushlstring(L, url.bytes, url.len);
-  buffer_free(&url);
+  slice_push_buffer(L, &url);
 }
 
 static void push_host(lua_State *L, const HookRequest *hook)

@@ -9,10 +9,12 @@
 #include "../base/memory.h"
 #include "../base/metrics.h"
 #include "../http/form.h"
+#include "care.h"
 #include "find_hook.h"
 #include "hook_request.h"
 #include "hook_task.h"
 #include "quarantine.h"
+#include "renewal.h"
 
 enum {
   CANCEL_GRACE_MS = 1000,
@@ -174,14 +176,14 @@ static void reply_wrong_method(Request *request, const char *allow)
   header_list_free(&headers);
 }
 
-static void reply_quarantined(Request *request, uint32_t retry_after_s)
+static void reply_later(Request *request, const char *code, const char *message,
+                        uint32_t retry_after_s)
 {
   HeaderList headers = { 0 };
   char seconds[16];
   snprintf(seconds, sizeof seconds, "%u", retry_after_s);
   header_list_add(&headers, span_of("Retry-After"), span_of(seconds));
-  reply_error(request, 503, "plugin_quarantined",
-              "the endpoint's plugin is out of service for a while", &headers);
+  reply_error(request, 503, code, message, &headers);
   header_list_free(&headers);
 }
 
@@ -302,7 +304,14 @@ static void on_head(void *context, Request *request)
   }
   if (!quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
                          &retry_after_s)) {
-    reply_quarantined(request, retry_after_s);
+    reply_later(request, "plugin_quarantined",
+                "the endpoint's plugin is out of service for a while", retry_after_s);
+    return;
+  }
+  if (!renewal_look(dispatch, endpoint->plugin)) {
+    reply_later(request, "plugin_memory_limit", "the endpoint's plugin is out of memory", 1);
+    if (probe)
+      quarantine_probe_over(probe);
     return;
   }
   hook = hook_new(dispatch);
@@ -384,10 +393,10 @@ static void on_request(void *context, Request *request)
   HookRequest *hook = request->user;
   timer_start(dispatch->runtime->loop, &hook->deadline,
               generation_limits(hook->generation)->head_ms, on_deadline);
-  hook->task =
-      task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
-  task_set_request_id(hook->task, request->id);
-  task_set_place(hook->task, hook->endpoint->name, generation_hash(hook->generation));
+  if (!care_start(hook)) {
+    timer_stop(&hook->deadline);
+    reply_later(request, "overloaded", "too many requests wait for the endpoint's plugin", 10);
+  }
 }
 
 static void on_drain(void *context, Request *request)
@@ -476,6 +485,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
     return;
   request->user = NULL;
   scoreboard_mine()->in_flight--;
+  care_leave(hook);
   hook->request = NULL;
   hook_request_close_handle(hook);
   if (!hook->is_finished)

@@ -11,6 +11,8 @@ struct Generation {
   int *handlers; // registry references, one per declaration
   char hash[65];
   PluginLimits limits;
+  const char *entry; // both as they were given
+  const HostModule *modules;
 };
 
 static void generation_free(Generation *generation)
@@ -43,6 +45,8 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                                  .memory_bytes = generation->limits.memory_bytes };
   generation->references = 1;
   generation->serial = ++last_serial;
+  generation->entry = entry;
+  generation->modules = modules;
   generation->handlers = mem_zero(package->declaration_count, sizeof(int));
   memcpy(generation->hash, hash, strlen(hash) < 65 ? strlen(hash) : 64);
   generation->state = state_new(runtime, &config, err);
@@ -58,6 +62,17 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
   }
   generation->package = package;
   return generation;
+}
+
+Generation *generation_again(Runtime *runtime, const Generation *generation, Err *err)
+{
+  Package *package = package_hold(generation->package);
+  Generation *fresh =
+      generation_load(runtime, package, state_root(generation->state), generation->hash,
+                      generation->entry, generation->modules, err);
+  if (!fresh)
+    package_free(package);
+  return fresh;
 }
 
 Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,

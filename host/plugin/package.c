@@ -352,11 +352,21 @@ Package *package_read(const char *dir, Problems *problems)
   return NULL;
 }
 
+Package *package_hold(Package *package)
+{
+  package->holders++;
+  return package;
+}
+
 void package_free(Package *package)
 {
   uint32_t i;
   if (!package)
     return;
+  if (package->holders > 0) {
+    package->holders--;
+    return;
+  }
   for (i = 0; i < package->setting_count; i++)
     setting_free(&package->settings[i]);
   for (i = 0; i < package->declaration_count; i++)

@@ -47,8 +47,9 @@ typedef struct {
 } Declaration;
 
 typedef struct {
-  char *dir;  // where it was read from
-  char *name; // manifest's name
+  uint32_t holders; // beside the first
+  char *dir;        // where it was read from
+  char *name;       // manifest's name
   char *author;
   char *version;
   char *label_json;
@@ -67,7 +68,8 @@ typedef struct {
 Package *package_read(const char *dir, Problems *problems);
 // The same of an archive as well, unpacked for the moment of reading.
 Package *package_read_place(const char *place, Problems *problems);
-void package_free(Package *package);
+void package_free(Package *package); // the last holder's frees it
+Package *package_hold(Package *package);
 char *package_id(const Package *package); // "author/name"; the caller frees
 bool package_is_plugin(const char *dir);  // has a manifest.yaml
 

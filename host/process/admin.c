@@ -111,6 +111,8 @@ static bool is_allowed(Admin *admin, Request *request)
     admin_guard_pass(&admin->guard, request->remote_addr);
     return true;
   }
+  // At most GUARD_TRIES of these an address before it is locked.
+  log_event(LOG_WARN, "admin key refused", LOG_S("client_ip", request->remote_addr));
   if (admin_guard_fail(&admin->guard, request->remote_addr, now))
     log_event(LOG_WARN, "admin address locked", LOG_S("client_ip", request->remote_addr),
               LOG_I("wrong_keys", GUARD_TRIES), LOG_I("for_ms", GUARD_LOCK_MS));

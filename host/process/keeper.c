@@ -152,13 +152,13 @@ static bool load(Keeper *keeper, Served *served)
     set_error(served, NULL);
   if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0)
     return false;
-  memcpy(served->failed_hash, hash, sizeof hash);
   if (snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not copied", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
     return !served->id && take_last_good(keeper, served);
   }
+  memcpy(served->failed_hash, hash, sizeof hash); // a copy that failed may succeed the next time
   is_changed = take_snapshot(keeper, served, dir, hash) == 0;
   mem_free(dir);
   if (!is_changed)

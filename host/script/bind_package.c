@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "slice.h"
 
 static int l_package_read(lua_State *L)
 {
@@ -20,8 +21,7 @@ static int l_package_read(lua_State *L)
     lua_pushstring(L, err.text);
     return 2;
   }
-  lua_pushlstring(L, bytes.bytes, bytes.len);
-  buffer_free(&bytes);
+  slice_push_buffer(L, &bytes);
   return 1;
 }
 

@@ -5,6 +5,7 @@
 #include "../base/memory.h"
 #include "../reverse/backend_call.h"
 #include "bind.h"
+#include "slice.h"
 #include "task.h"
 
 #define HANDLE_TYPE "moonhook.reverse"
@@ -283,10 +284,10 @@ static void push_said(lua_State *L, const Handle *handle, Span said)
   }
   if (clean.len) {
     buffer_append(&clean, said.at, said.len);
-    said = (Span){ clean.bytes, clean.len };
+    slice_push_buffer(L, &clean);
+  } else {
+    lua_pushlstring(L, said.at ? said.at : "", said.len);
   }
-  lua_pushlstring(L, said.at ? said.at : "", said.len);
-  buffer_free(&clean);
 }
 
 // Pushes what the stream has; -1 when it has nothing yet.

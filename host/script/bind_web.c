@@ -6,11 +6,12 @@
 
 #include "../reverse/url.h"
 #include "bind.h"
+#include "slice.h"
 #include "task.h"
 
 #define CALL_TYPE "moonhook.web"
 
-enum { MAX_HEADERS = 200, MAX_HEADER_BYTES = 64 * 1024, DAY_MS = 86400000 };
+enum { MAX_HEADERS = 200, MAX_HEADER_BYTES = 64 * 1024, NUMBER_BYTES = 64, DAY_MS = 86400000 };
 
 typedef enum { WANT_NONE, WANT_ROOM, WANT_HEAD, WANT_PIECE } Want;
 
@@ -151,6 +152,7 @@ static int l_open(lua_State *L)
   Call *call;
   Url url;
   int refused;
+  bool has_headers;
   luaL_checktype(L, 3, LUA_TTABLE);
   luaL_checktype(L, 5, LUA_TTABLE);
   out.streams_body = lua_type(L, 4) == LUA_TBOOLEAN;
@@ -175,7 +177,10 @@ static int l_open(lua_State *L)
     return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
 
   call = new_call(L);
-  if (!take_headers(L, 3, &headers)) {
+  slice_lift(L, MAX_HEADERS * 2 * NUMBER_BYTES); // numbers become strings, the list is ours
+  has_headers = take_headers(L, 3, &headers);
+  slice_settle(L);
+  if (!has_headers) {
     header_list_free(&headers);
     return push_failure(L, "invalid_param", "expected at most 200 headers of 64 KiB altogether");
   }

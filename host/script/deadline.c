@@ -45,6 +45,12 @@ static void on_signal(int number)
   lua_sethook(clock_of_lua.L, clock_of_lua.hook, LUA_MASKCOUNT, 1);
 }
 
+void deadline_expire(void)
+{
+  atomic_store(&clock_of_lua.due_number, atomic_load(&clock_of_lua.number));
+  on_signal(SIGNAL);
+}
+
 static uint64_t thread_ms(clockid_t clock)
 {
   struct timespec time = { 0 };

@@ -23,6 +23,9 @@ void deadline_begin(lua_State *L, uint32_t limit_ms, lua_Hook hook);
 void deadline_end(void);
 // Whether the running slice has used up its time; for the hook.
 bool deadline_is_over(void);
+// For specs, from the handler of a signal that interrupted the loop's thread: the time of the slice
+// that runs, if one does, is up now. As if the ticker had found it.
+void deadline_expire(void);
 
 // Whether Lua code that the JIT compiled can be interrupted by a hook, found out by trying, once
 // per process. Takes about a millisecond, with a LuaJIT that cannot some 20. False, too, where the

@@ -156,16 +156,24 @@ void slice_pause(lua_State *L)
   luaL_error(L, "stopped");
 }
 
+static bool has_left(const Account *account, size_t bytes)
+{
+  return bytes <= account->cap && account->bytes <= account->cap - bytes;
+}
+
+static void refuse_memory(lua_State *L)
+{
+  slice_kill(state_of(L), KILL_MEMORY);
+  luaL_error(L, "not enough memory");
+}
+
 void slice_lift(lua_State *L, size_t bytes)
 {
-  State *state = state_of(L);
-  Account *account = state_account(state);
+  Account *account = state_account(state_of(L));
   if (!account->is_armed)
     return;
-  if (bytes > account->cap || account->bytes > account->cap - bytes) {
-    slice_kill(state, KILL_MEMORY);
-    luaL_error(L, "not enough memory");
-  }
+  if (!has_left(account, bytes))
+    refuse_memory(L);
   account->watch = SIZE_MAX;
 }
 
@@ -178,4 +186,17 @@ void slice_settle(lua_State *L)
   account_arm(account);
   if (account->bytes > account->cap)
     slice_kill(state, KILL_MEMORY);
+}
+
+void slice_push_buffer(lua_State *L, Buffer *text)
+{
+  Account *account = state_account(state_of(L));
+  if (account->is_armed && !has_left(account, text->len)) {
+    buffer_free(text);
+    refuse_memory(L);
+  }
+  slice_lift(L, text->len);
+  lua_pushlstring(L, text->bytes ? text->bytes : "", text->len);
+  buffer_free(text);
+  slice_settle(L);
 }

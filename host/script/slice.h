@@ -44,4 +44,8 @@ void slice_pause(lua_State *L);
 void slice_lift(lua_State *L, size_t bytes);
 void slice_settle(lua_State *L);
 
+// Pushes the text as a string and frees it, whether there is memory for the string or not.
+// Stack: [] -> [string]
+void slice_push_buffer(lua_State *L, Buffer *text);
+
 #endif

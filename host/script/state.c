@@ -41,7 +41,7 @@ struct State {
   int entry_ref, load_ref, loaded_ref, globals_ref;
   JobGroup group;
   Job close_job;
-  bool is_released;
+  bool is_released, is_tainted;
   uint32_t tasks;
   struct Task *current;
   Pooled pool[MAX_POOLED];
@@ -490,6 +490,16 @@ bool state_may_reach(const State *state, const char *host)
   while (pattern && *pattern && !host_pattern_has(*pattern, host))
     pattern++;
   return !pattern || *pattern;
+}
+
+void state_taint(State *state)
+{
+  state->is_tainted = true;
+}
+
+bool state_is_tainted(const State *state)
+{
+  return state->is_tainted;
 }
 
 StateRole state_role(const State *state)

@@ -114,6 +114,10 @@ size_t state_memory_bytes(const State *state); // that it uses now
 void state_charge(State *state, size_t bytes);
 void state_discharge(State *state, size_t bytes);
 StateRole state_role(const State *state);
+// Whether some of its code was stopped for its time or memory: it could not clean up after itself,
+// so what the plugin keeps in variables may be half done.
+bool state_is_tainted(const State *state);
+void state_taint(State *state);
 uint32_t state_tasks(const State *state);
 State *state_of(lua_State *L);    // of any thread of it
 const char *script_version(void); // of LuaJIT

@@ -232,6 +232,7 @@ static void stop(Task *task, Kill kill, char *where)
     }
     failure.traceback = span_of(where);
     failure.is_killed = true;
+    state_taint(task->state);
     end(task, &failure, false);
     if (kill == KILL_MEMORY) // what it had is garbage now, and others of the plugin need room
       lua_gc(L, LUA_GCCOLLECT, 0);

@@ -110,6 +110,11 @@ describe("the admin key", function()
       ("http://127.0.0.1:%d/api/v1/status"):format(server.admin_port), seconds = 10 }
     assert.equal("200", other.stdout)
     assert.truthy(server:wait_record({ msg = "admin address locked", client_ip = "127.0.0.1" }, 5))
+    local refused = 0
+    for _, record in ipairs(server:records()) do
+      if record.msg == "admin key refused" then refused = refused + 1 end
+    end
+    assert.equal(10, refused)
     assert.is_nil(server:log():find("sk-guess", 1, true))
     assert.equal(200, http.request({ port = server.admin_port, target = "/healthz" }).status)
     server:stop()

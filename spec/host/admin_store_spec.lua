@@ -74,6 +74,81 @@ describe("the admin API's store", function()
     assert.equal(0, (server:wait(10)))
   end)
 
+  -- The children's alone: what the master writes goes on.
+  local function limit_files(server, size)
+    for _, pid in ipairs(process.children(server.pid)) do
+      assert.equal(0, os.execute(("prlimit --pid %d --fsize=%s"):format(pid, size)))
+    end
+  end
+
+  it("says 503 while the data folder takes no writes, and recovers by itself", function()
+    local dir = host.folder { config = CONFIG, files = FILES }
+    local server = process.start { host.binary(), "serve", "--config", "moonhook.yaml",
+      "--data", "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1",
+      cwd = dir }
+    local admin_port = server:wait_for("stderr", '"listener":"admin","address":"[%d.]+:(%d+)"', 10)
+    local port = server:wait_for("stderr", '"listener":"public","address":"[%d.]+:(%d+)"', 10)
+    local api = admin.of { dir = dir, admin_port = tonumber(admin_port) }
+    local made = api:ask("POST", "/endpoints", { plugin = "pair", slug = "stuck",
+      settings = { secret = "s1", text = "t1" } }, 201)
+    local path = "/endpoints/" .. made.id
+    local function served(slug)
+      return http.request({ port = tonumber(port), target = "/e/" .. slug .. "/" }).body
+    end
+    local children = process.children(server.pid)
+    limit_files(server, "0:unlimited")
+    for _, change in ipairs {
+      { "POST", "/endpoints", { plugin = "pair", slug = "new", settings = { secret = "s2" } } },
+      { "PATCH", path, { settings = { text = "t2" } } }, { "PATCH", path, { slug = "moved" } },
+      { "POST", path .. "/disable" }, { "POST", path .. "/rotate" }, { "DELETE", path },
+    } do
+      local reply = api:request(unpack(change))
+      local what = change[1] .. " " .. change[2] .. ": " .. reply.body
+      assert.equal(503, reply.status, what)
+      assert.equal("storage_unavailable", cjson.decode(reply.body).error.code, what)
+      assert.truthy(tonumber(reply.headers["retry-after"]) >= 1, what)
+      assert.same(made, api:ask("GET", path))
+      assert.equal("s1 t1", served "stuck")
+    end
+    assert.equal(1, #api:ask("GET", "/endpoints").endpoints)
+
+    limit_files(server, "unlimited")
+    api:ask("PATCH", path, { settings = { text = "t2" } })
+    assert.equal("s1 t2", served "stuck")
+    api:ask("POST", "/endpoints", { plugin = "pair", slug = "new", settings = { secret = "s2" } },
+      201)
+    assert.equal("s2 nil", served "new")
+    assert.same(children, process.children(server.pid))
+    server:kill "TERM"
+    assert.equal(0, (server:wait(10)))
+    os.execute(("rm -rf '%s'"):format(dir))
+  end)
+
+  it("keeps the old version while a file is where packages belong, and recovers", function()
+    local server = host.start { config = CONFIG, files = FILES }
+    local api = admin.of(server)
+    local made = api:ask("POST", "/endpoints", { plugin = "pair", settings = { secret = "s1" } },
+      201)
+    local packages = server.dir .. "/data/plugins"
+    assert(os.rename(packages, packages .. ".away"))
+    assert(io.open(packages, "w")):close()
+    local from = #server:log()
+    server:write("plugins/pair/show.lua", "return function() return 'the new version' end")
+    server.process:kill "HUP"
+    server:wait_record({ level = "error" }, 10, from)
+    assert.equal("s1 nil", http.request { url = made.url .. "/" }.body)
+    api:ask("PATCH", "/endpoints/" .. made.id, { settings = { text = "t1" } })
+    assert.equal("s1 t1", http.request { url = made.url .. "/" }.body)
+
+    os.remove(packages)
+    assert(os.rename(packages .. ".away", packages))
+    server.process:kill "HUP"
+    process.eventually(function()
+      return http.request { url = made.url .. "/" }.body == "the new version"
+    end, 10, "the new version")
+    server:stop()
+  end)
+
   it("says 503 while another process holds it, and changes nothing", function()
     local server = host.start { config = CONFIG, files = FILES }
     local api = admin.of(server)

@@ -1,6 +1,10 @@
 -- Runs with both LuaJITs. Plugins that compute for ever or take all memory, on the real binary.
 local limits = require "spec.support.limits"
 
+local is_slow_build = (os.getenv "MOONHOOK_BIN" or ""):find "asan" ~= nil -- it keeps what was freed
+local MOST_KIB = (is_slow_build and 1600 or 400) * 1024
+local BIG_BYTES = 20 * 1024 * 1024
+
 local ENDLESS = {
   ["a loop"] = "while true do end",
   ["a loop in a pcall in a loop"] = "while true do pcall(function() while true do end end) end",
@@ -57,7 +61,8 @@ local GREEDY = {
 
 describe("a plugin that computes for ever is stopped:", function()
   local stage
-  setup(function() stage = limits.start() end)
+  -- The master must not take a worker for stuck that a busy machine lets wait.
+  setup(function() stage = limits.start { config = { limits = { stuck_ms = 30000 } } } end)
   teardown(function() stage:stop() end)
 
   for name, code in pairs(ENDLESS) do
@@ -77,11 +82,13 @@ end)
 describe("a plugin that takes all memory is stopped:", function()
   local stage
   setup(function() stage = limits.start { limits = "limits: { cpu_ms: 10000 }",
+    files = { ["plugins/wild/big.bin"] = ("b"):rep(BIG_BYTES) },
     config = { limits = { plugin_cpu_ms = 10000, stuck_ms = 30000 } } } end)
   teardown(function() stage:stop() end)
 
+  -- Of the worker, which runs the plugins.
   local function resident_kib()
-    local file = assert(io.open(("/proc/%d/status"):format(stage.host.process.pid)))
+    local file = assert(io.open(("/proc/%d/status"):format(stage.host:pid(1))))
     local kib = tonumber(file:read("*a"):match "VmRSS:%s*(%d+)")
     file:close()
     return kib
@@ -96,7 +103,20 @@ describe("a plugin that takes all memory is stopped:", function()
       local record = stage:failure({ code = "plugin_memory_limit" }, from)
       assert.matches("needed more than 65536 KiB of memory", record.error)
       stage:assert_alive()
-      assert.is_true(resident_kib() < 400 * 1024, resident_kib())
+      assert.is_true(resident_kib() < MOST_KIB, resident_kib())
     end)
   end
+
+  it("what the host read for it is given back each time", function()
+    local before = resident_kib()
+    for _ = 1, 20 do
+      assert.equal("plugin_memory_limit", (stage:fails [[
+        local kept = {}
+        for i = 1, 52 do kept[i] = ("x"):rep(1e6) .. i end
+        return #moonhook.read("big.bin") + #kept]]))
+    end
+    stage:assert_alive()
+    local grown = resident_kib() - before
+    assert.is_true(grown < 20 * BIG_BYTES / 1024 / 2, grown)
+  end)
 end)

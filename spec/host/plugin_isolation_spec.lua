@@ -1,5 +1,6 @@
 -- A hostile plugin looks for what is not its own: the host's functions and files, other plugins'
 -- storage and requests, other requests' coroutines. Whatever it gets hold of has none of it.
+local admin = require "spec.support.admin"
 local host_support = require "spec.support.host"
 local hostile = require "spec.support.hostile"
 local http = require "spec.support.http"
@@ -140,6 +141,55 @@ describe("a hostile plugin: it", function()
       end
       return "[" .. table.concat(got, " ") .. "]"]]
     assert.equal("[]", got)
+  end)
+
+  it("gets no other endpoint's settings or storage by any id", function()
+    local made = admin.of(stage.host):ask("POST", "/endpoints", { plugin = "victim",
+      settings = { token = secrets.setting } }, 201)
+    stage.host:request { url = made.url .. "/keep", body = secrets.stored }
+    local got = stage:succeed(([[
+      local ids = { %q, %q, %q, "victim-hook", "victim", "spec/victim", "token", "own" }
+      session.storage:set("own", "the hostile plugin's")
+      local got, functions, seen, calls = {}, {}, {}, 0
+      local function collect(value)
+        if seen[value] or value == nil then return end
+        seen[value] = true
+        if type(value) == "function" then functions[#functions + 1] = value end
+        if type(value) ~= "table" then return end
+        for _, member in next, value do collect(member) end
+        collect(getmetatable(value))
+      end
+      seen[session.storage] = true -- of it those that read
+      collect(a.self)
+      for _, name in ipairs { "app", "model", "tool", "workflow_node", "file" } do
+        pcall(function() collect(session[name]) end)
+      end
+      for _, name in ipairs { "get", "exist", "list" } do
+        collect(session.storage[name])
+      end
+      for _, id in ipairs(ids) do
+        for _, place in ipairs { a.self, session, a.settings, a.request, moonhook } do
+          try(function() return place[id] end)
+        end
+        for _, read in ipairs(functions) do
+          for _, own in ipairs { a.self, session, session.storage, id } do
+            calls = calls + 1
+            local value = select(2, pcall(read, own, id))
+            look(value)
+            try(read, own, id, "secret")
+            try(read, own, "secret", id)
+            try(read, own, id .. "/secret")
+            if value == "the hostile plugin's" then got[id] = true end
+          end
+          pcall(session.sleep, session, 0)
+        end
+      end
+      local names = {}
+      for id in pairs(got) do names[#names + 1] = id end
+      return table.concat(names, " ") .. (calls > 100 and "" or " by too few calls: " .. calls)]])
+      :format(made.id, made.hook_id, made.url))
+    assert.equal("own", got) -- what is the plugin's is found in these ways
+    admin.of(stage.host):ask("DELETE", "/endpoints/" .. made.id, nil, 204)
   end)
 
   it("does not read another plugin's request by a handle that it makes up", function()

@@ -1,0 +1,16 @@
+-- Runs with both LuaJITs. Lua code that is stopped at random moments, thousands of times, by what
+-- stops plugins: spec/support/interrupts, which `make` builds beside the binary.
+local process = require "spec.support.process"
+
+local STOPS = 10000
+
+local binary = os.getenv "MOONHOOK_BIN" or "build/moonhook"
+local driver = (binary:match "(.*)/" or ".") .. "/spec/interrupts"
+
+it("code stopped at 10,000 random moments leaves states that work and close clean", function()
+  local seed = tostring(os.time())
+  local ran = process.run { driver, tostring(STOPS), seed, "spec/support/interrupts",
+    seconds = 300 }
+  assert.equal(0, ran.code, ("seed %s: %s"):format(seed, ran.stderr))
+  assert.matches("^" .. STOPS .. " stopped", ran.stdout)
+end)
