@@ -97,7 +97,8 @@ bench: all
 
 bench-check: all
 	.ci/packages install python3=python3 valgrind=valgrind
-	spec/bench/instructions.py
+	$(MAKE) LUAJIT=system build/system/moonhook
+	MOONHOOK_BIN=build/system/moonhook spec/bench/instructions.py
 
 # docs/plugin-api.md, from the annotations in lua/moonhook/meta.
 docs:

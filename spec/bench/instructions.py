@@ -23,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -307,7 +308,20 @@ class Bench:
                              "--trace-children=yes",
                              f"--callgrind-out-file={self.out}.%p", *self.host.command]
         self.host.start(SECONDS)
+        self.wait_until_served("bench" if not endpoints else self.hook_ids[-1])
         self.client = Client(self.host.port)
+
+    def wait_until_served(self, hook_id):
+        """The port is open before the plugins are loaded."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                Client(self.host.port).whole(f"/e/{hook_id}/hello")
+                return
+            except Failed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def engine(self):
         binary = next(word for word in self.host.command if word.endswith("moonhook"))
