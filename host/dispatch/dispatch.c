@@ -9,6 +9,7 @@
 #include "../base/memory.h"
 #include "../base/metrics.h"
 #include "../http/form.h"
+#include "care.h"
 #include "find_hook.h"
 #include "hook_request.h"
 #include "hook_task.h"
@@ -392,10 +393,10 @@ static void on_request(void *context, Request *request)
   HookRequest *hook = request->user;
   timer_start(dispatch->runtime->loop, &hook->deadline,
               generation_limits(hook->generation)->head_ms, on_deadline);
-  hook->task =
-      task_start(generation_state(hook->generation), &hook_task_events, hook, hook_request_push);
-  task_set_request_id(hook->task, request->id);
-  task_set_place(hook->task, hook->endpoint->name, generation_hash(hook->generation));
+  if (!care_start(hook)) {
+    timer_stop(&hook->deadline);
+    reply_later(request, "overloaded", "too many requests wait for the endpoint's plugin", 10);
+  }
 }
 
 static void on_drain(void *context, Request *request)
@@ -484,6 +485,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
     return;
   request->user = NULL;
   scoreboard_mine()->in_flight--;
+  care_leave(hook);
   hook->request = NULL;
   hook_request_close_handle(hook);
   if (!hook->is_finished)

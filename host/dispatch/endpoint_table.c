@@ -64,6 +64,7 @@ void endpoint_table_free(EndpointTable *table)
     PluginSlot *plugin = table->plugins;
     table->plugins = plugin->next;
     plugin_slot_set(plugin, NULL);
+    timer_stop(&plugin->turn);
     mem_free(plugin->name);
     mem_free(plugin);
   }

@@ -17,6 +17,11 @@ typedef struct PluginSlot {
   Generation *live;    // NULL: never loaded, or removed
   Router *router;      // of `live`
   uint64_t renewed_us; // when a fresh state was last tried, of the monotonic clock; see renewal.h
+  // See care.h.
+  uint64_t care_until_us; // of the monotonic clock
+  uint32_t running, waiting_count;
+  struct HookRequest *waiting; // oldest first
+  Timer turn;
 } PluginSlot;
 
 // Reference-counted: a request keeps the endpoint that it found.

@@ -43,6 +43,8 @@ struct HookRequest {
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
   HookRequest *next, **link; // in dispatch->hooks
   HookRequest *next_free;
+  bool is_queued; // until the plugin has room, see care.h; no task yet
+  HookRequest *next_waiting;
 };
 
 // Pushes the arguments of moonhook.serve onto `co`: handler, handle, values, settings.

@@ -6,6 +6,7 @@
 #include "../base/log.h"
 #include "../script/bind_json.h"
 #include "../script/json_lazy.h"
+#include "care.h"
 #include "failure.h"
 #include "redact.h"
 
@@ -276,6 +277,7 @@ static void on_end(Task *task, const TaskFailure *failure)
   HookRequest *hook = task_owner(task);
   hook->task = NULL;
   timer_stop(&hook->deadline);
+  care_ended(hook, failure);
   if (failure && strcmp(failure->code, "cancelled") != 0)
     log_failure(hook, task, failure);
   if (!hook->request) {
@@ -303,13 +305,26 @@ void hook_task_finish_reply(HookRequest *hook)
   timer_start(hook->dispatch->runtime->loop, &hook->deadline, AFTER_MS, hook->deadline.on_due);
 }
 
-const TaskEvents hook_task_events = { on_piece, on_event, on_end };
+static const TaskEvents events = { on_piece, on_event, on_end };
+
+void hook_task_start(HookRequest *hook)
+{
+  hook->task = task_start(generation_state(hook->generation), &events, hook, hook_request_push);
+  task_set_request_id(hook->task, hook->request->id);
+  task_set_place(hook->task, hook->endpoint->name, generation_hash(hook->generation));
+}
 
 void hook_task_fail(HookRequest *hook, const char *code, const char *text, uint32_t grace_ms)
 {
   TaskFailure failure = { .message = span_of(text) };
   Task *task = hook->task;
   snprintf(failure.code, sizeof failure.code, "%s", code);
+  if (hook->is_queued) {
+    care_leave(hook);
+    timer_stop(&hook->deadline);
+    send_failure(hook, &failure);
+    return;
+  }
   if (!task || task_is_cancelled(task) || (!hook->request && !hook->is_finished))
     return;
   log_failure(hook, task, &failure);

@@ -4,7 +4,7 @@
 
 #include "hook_request.h"
 
-extern const TaskEvents hook_task_events;
+void hook_task_start(HookRequest *hook);
 
 // Ends the request with this failure, whatever its task does: it has grace_ms to unwind.
 void hook_task_fail(HookRequest *hook, const char *code, const char *message, uint32_t grace_ms);

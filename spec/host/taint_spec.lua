@@ -1,6 +1,7 @@
 -- Code that was stopped for its time or memory could not clean up: new requests get a fresh state
 -- of the same version, at most one a second, and what runs in the old one ends there.
 local host_support = require "spec.support.host"
+local http = require "spec.support.http"
 local process = require "spec.support.process"
 
 local MANIFEST = [[
@@ -175,5 +176,87 @@ describe("after its code was stopped a plugin", function()
     assert.equal("old", run("return kept.name").body)
     local record = server:wait_record({ msg = "plugin state not replaced" }, 5)
     assert.matches("run.lua", record.error)
+  end)
+
+  -- Sends all of them before the first reply is read.
+  local function send_all(number, code)
+    local connections = {}
+    for i = 1, number do
+      connections[i] = server:connect()
+      assert(connections[i]:send(http.format(ask(code)), 5))
+    end
+    return connections
+  end
+
+  local function read_all(connections)
+    local replies = {}
+    for i, connection in ipairs(connections) do
+      replies[i] = http.read_head(connection, { method = "POST", deadline = process.now() + 30 })
+      replies[i]:read_body()
+      connection:close()
+    end
+    return replies
+  end
+
+  -- Gives the most that ever ran at a time.
+  local COUNT = [[
+    kept.now = (kept.now or 0) + 1
+    kept.most = math.max(kept.most or 0, kept.now)
+    session:sleep(100)
+    kept.now = kept.now - 1
+    return kept.most]]
+
+  local function most(number)
+    local found = 0
+    for _, reply in ipairs(read_all(send_all(number, COUNT))) do
+      assert.equal(200, reply.status, reply.body)
+      found = math.max(found, tonumber(reply.body))
+    end
+    return found
+  end
+
+  it("runs one task at a time when it was stopped for its time", function()
+    assert.is_true(most(6) > 1)
+    kill(ENDLESS, "plugin_cpu_limit")
+    assert.equal(1, most(6))
+    -- Not for ever.
+    process.eventually(function() return run("kept.most = 0") and most(6) > 1 end, 30,
+      "requests that run side by side")
+  end)
+
+  it("runs as before when it was stopped for its memory", function()
+    kill(GREEDY, "plugin_memory_limit")
+    assert.is_true(most(6) > 1)
+  end)
+
+  it("lets 64 requests wait, and forgets those whose clients leave", function()
+    kill(ENDLESS, "plugin_cpu_limit")
+    local first = server:open(ask [[
+      return moonhook.Response(function()
+        coroutine.yield("begun;")
+        while not kept.is_over do session:sleep(10) end
+      end)]])
+    assert.equal("begun;", first:next_piece(5))
+    local waiting = send_all(64, "kept.is_over = true return 'ran'")
+    process.eventually(function()
+      local metrics = http.request { port = server.admin_port, target = "/metrics" }.body
+      return metrics:match "\nmoonhook_http_requests_in_flight (%d+)" == "65"
+    end, 10, "the stream and 64 requests")
+    local refused = server:open(ask "return 1")
+    assert.equal(503, refused.status)
+    assert.matches("overloaded", refused:read_body(), 1, true)
+    assert.is_truthy(refused.headers["retry-after"])
+    local left = 0
+    for i = 1, 63 do waiting[i]:close() end
+    process.eventually(function()
+      left = 0
+      for _, record in ipairs(server:records()) do
+        if record.msg == "request" and record.term == "client" then left = left + 1 end
+      end
+      return left == 63
+    end, 10, "63 requests whose clients left")
+    -- The first is broken off, and the one that still waits has its turn.
+    first:close()
+    assert.equal("ran", read_all({ waiting[64] })[1].body)
   end)
 end)

@@ -1,0 +1,14 @@
+// A plugin whose code was stopped for its processor time is in care for 10 s: it runs one task at a
+// time, so that it takes no more than its share of the worker. Other requests wait for their turn.
+#ifndef MOONHOOK_DISPATCH_CARE_H
+#define MOONHOOK_DISPATCH_CARE_H
+
+#include "hook_request.h"
+
+// Starts the request's task, or lets it wait until it may run. False: too many wait already.
+bool care_start(HookRequest *hook);
+// The request's task has ended.
+void care_ended(HookRequest *hook, const TaskFailure *failure);
+void care_leave(HookRequest *hook); // it waits no more; no effect when it does not
+
+#endif
