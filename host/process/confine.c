@@ -60,12 +60,17 @@ static void add_folder_of(Paths *paths, const char *path)
   free(real);
 }
 
-static void confine(Paths *paths, const char *writes, bool has_network)
+static bool is_off(void)
 {
   const char *wish = getenv("MOONHOOK_CONFINE");
+  return wish && strcmp(wish, "off") == 0;
+}
+
+static void confine(Paths *paths, const char *writes, bool has_network)
+{
   ConfineRoom room = { .has_network = has_network };
   ConfineResult result;
-  if (wish && strcmp(wish, "off") == 0) {
+  if (is_off()) {
     config_free_texts(paths->list, paths->count);
     return;
   }
@@ -89,6 +94,12 @@ static void confine(Paths *paths, const char *writes, bool has_network)
     log_event(LOG_INFO, "this system does not confine workers wholly",
               LOG_S("calls", result.has_calls ? "filtered" : "all"),
               LOG_S("files", result.has_files ? "its own" : "all"));
+}
+
+void confine_loop(void)
+{
+  if (!is_off())
+    confine_rings();
 }
 
 void confine_worker(const Config *config)

@@ -9,6 +9,9 @@
 
 #include "config.h"
 
+// Before a worker makes its loop: newer versions of libuv make an io_uring with it, use it later
+// and abort when they may not. Refused from the beginning, they do without.
+void confine_loop(void);
 // Before the process starts a thread, and for good. A worker may read what the configuration names
 // and what resolving names and TLS need, and write the data folder. MOONHOOK_CONFINE=off: nothing.
 void confine_worker(const Config *config);
@@ -33,5 +36,6 @@ typedef struct {
 } ConfineResult;
 
 ConfineResult confine_process(const ConfineRoom *room);
+void confine_rings(void); // refuses io_uring
 
 #endif

@@ -242,18 +242,40 @@ static void check_socket(Filter *filter, bool has_network)
   refuse(filter, EPERM);
 }
 
+// Begins a filter: no other architecture's calls, then the call's number.
+static void begin(Filter *filter)
+{
+  load(filter, offsetof(struct seccomp_data, arch));
+  line(filter, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+  refuse(filter, EPERM);
+  load(filter, offsetof(struct seccomp_data, nr));
+#if defined(__x86_64__)
+  line(filter, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+  refuse(filter, EPERM);
+#endif
+}
+
+static bool install(Filter *filter)
+{
+  struct sock_fprog program = { .filter = filter->lines, .len = filter->count };
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
+}
+
+void confine_rings(void)
+{
+  Filter filter = { .count = 0 };
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return;
+  begin(&filter);
+  refuse_all(&filter, UNKNOWN, sizeof UNKNOWN / sizeof *UNKNOWN, ENOSYS);
+  answer(&filter, SECCOMP_RET_ALLOW);
+  install(&filter);
+}
+
 static bool filter_calls(bool has_network)
 {
   Filter filter = { .count = 0 };
-  struct sock_fprog program = { .filter = filter.lines };
-  load(&filter, offsetof(struct seccomp_data, arch));
-  line(&filter, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-  refuse(&filter, EPERM);
-  load(&filter, offsetof(struct seccomp_data, nr));
-#if defined(__x86_64__)
-  line(&filter, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-  refuse(&filter, EPERM);
-#endif
+  begin(&filter);
   refuse_all(&filter, REFUSED, sizeof REFUSED / sizeof *REFUSED, EPERM);
   refuse_all(&filter, UNKNOWN, sizeof UNKNOWN / sizeof *UNKNOWN, ENOSYS);
   add_part(&filter, SYS_clone, check_clone, has_network);
@@ -261,11 +283,14 @@ static bool filter_calls(bool has_network)
   add_part(&filter, SYS_ioctl, check_ioctl, has_network);
   add_part(&filter, SYS_socket, check_socket, has_network);
   answer(&filter, SECCOMP_RET_ALLOW);
-  program.len = filter.count;
-  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
+  return install(&filter);
 }
 
 #else
+
+void confine_rings(void)
+{
+}
 
 static bool filter_calls(bool has_network)
 {
@@ -363,6 +388,10 @@ ConfineResult confine_process(const ConfineRoom *room)
 }
 
 #else
+
+void confine_rings(void)
+{
+}
 
 ConfineResult confine_process(const ConfineRoom *room)
 {

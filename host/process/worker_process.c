@@ -103,6 +103,7 @@ int worker_process(const ChildContext *context)
   uint32_t tasks, states;
   int rc;
   snprintf(name, sizeof name, "worker %u", context->number);
+  confine_loop();
   process.loop = loop_new(&err);
   if (!process.loop) {
     fprintf(stderr, "moonhook: %s\n", err.text);
