@@ -16,6 +16,7 @@ typedef struct {
   Admin *admin;
   Link *link;
   const RunOptions *options;
+  bool is_stopping;
 } Process;
 
 static void on_admin_closed(void *context)
@@ -25,8 +26,12 @@ static void on_admin_closed(void *context)
   loop_stop(process->loop);
 }
 
+// Told a second time, the admin listener is closing already.
 static void stop(Process *process)
 {
+  if (process->is_stopping)
+    return;
+  process->is_stopping = true;
   if (process->admin)
     admin_close(process->admin, on_admin_closed, process);
   else
