@@ -100,15 +100,16 @@ static void stop(Master *master)
               is_now ? NOW_MS : master->drain_ms + MORE_MS);
 }
 
-// True: nothing is left. The keeper goes last: it tells that the host is stopping.
-static bool has_stopped(Master *master)
+// The keeper goes last: it tells that the host is stopping.
+static void dismiss_keeper(Master *master)
 {
-  if (!master->is_stopping || children_count(master, PROCESS_WORKER) > 0)
-    return false;
-  if (children_count(master, PROCESS_NONE) == 0)
-    return true;
-  dismiss_all(master, PROCESS_KEEPER, LINK_STOP, master->is_stopping_now ? NOW_MS : MORE_MS);
-  return false;
+  if (master->is_stopping && children_count(master, PROCESS_WORKER) == 0)
+    dismiss_all(master, PROCESS_KEEPER, LINK_STOP, master->is_stopping_now ? NOW_MS : MORE_MS);
+}
+
+static bool has_stopped(const Master *master)
+{
+  return master->is_stopping && children_count(master, PROCESS_NONE) == 0;
 }
 
 // --- what the processes say ----------------------------------------------------------------------
@@ -255,6 +256,7 @@ static void run(Master *master, const Config *config, const sigset_t *while_poll
       notify_send("WATCHDOG=1");
     }
     log_flush();
+    dismiss_keeper(master);
     if (!has_stopped(master))
       sleep_and_hear(master, while_polling, master->keeper_due_ms > 0 ? 10 : ms);
   }

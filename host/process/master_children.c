@@ -225,7 +225,9 @@ void children_dismiss(Child *child, char word, uint64_t ms)
     child->line->is_draining = true;
   if (child->end_ms == 0 || end_ms < child->end_ms)
     child->end_ms = end_ms;
-  children_tell_one(child, word);
+  if (child->last_word != word)
+    children_tell_one(child, word);
+  child->last_word = word;
 }
 
 void children_kill_late(Master *master)

@@ -24,6 +24,7 @@ typedef struct {
   uint64_t started_ms; // monotonic, as all below
   uint64_t stopped_ms; // since when a signal holds it; 0: it runs
   uint64_t end_ms;     // when it must have ended; 0: it may stay
+  char last_word;      // of those that tell it to end; 0: none was said
   bool is_ready;
   bool is_leaving; // it was told to end; nobody takes its place
   bool is_warned;  // that it hangs
@@ -65,7 +66,7 @@ Child *children_find(Master *master, pid_t pid);
 uint32_t children_count(const Master *master, ProcessRole role); // that have not ended
 void children_tell(Master *master, ProcessRole role, char word); // PROCESS_NONE: all
 void children_tell_one(Child *child, char word);
-// Tells it to end, in order, and at the latest in `ms`.
+// Tells it to end, in order, and at the latest in `ms`. The same word is said once.
 void children_dismiss(Child *child, char word, uint64_t ms);
 void children_kill_late(Master *master);
 
