@@ -2,7 +2,6 @@
 // busted forgets what a spec file required, and the test bed must be the same one all the time.
 #include "spec_state.h"
 
-#include <glob.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -94,43 +93,10 @@ static int l_exit(lua_State *L)
   return 0;
 }
 
-// Adds `places` behind package[field]. Stack: [package] -> [package]
-static void add_places(lua_State *L, const char *field, const char *places)
-{
-  lua_getfield(L, -1, field);
-  lua_pushfstring(L, "%s;%s", lua_tostring(L, -1), places);
-  lua_setfield(L, -3, field);
-  lua_pop(L, 1);
-}
-
-// A LuaJIT of our own build looks below /usr/local alone; distributions install busted below /usr,
-// its C modules in a folder named after the architecture.
-static void add_system_places(lua_State *L)
-{
-  glob_t found;
-  size_t i;
-  if (getenv("LUA_PATH")) // whoever says where to look means it
-    return;
-  lua_getglobal(L, "package");
-  add_places(L, "path", "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua");
-  add_places(L, "cpath", "/usr/lib/lua/5.1/?.so");
-  if (glob("/usr/lib/*/lua/5.1", 0, NULL, &found) == 0) {
-    for (i = 0; i < found.gl_pathc; i++) {
-      lua_pushfstring(L, "%s/?.so", found.gl_pathv[i]);
-      lua_insert(L, -2);
-      add_places(L, "cpath", lua_tostring(L, -2));
-      lua_remove(L, -2);
-    }
-    globfree(&found);
-  }
-  lua_pop(L, 1);
-}
-
 static void prepare(lua_State *L)
 {
   int i;
   luaL_openlibs(L);
-  add_system_places(L);
   lua_pushlightuserdata(L, &kept_modules);
   lua_newtable(L);
   lua_rawset(L, LUA_REGISTRYINDEX);
