@@ -471,9 +471,8 @@ static void put_colour(const char *sequence)
     put_text(sequence);
 }
 
-static void begin_pretty(LogLevel level, const char *message)
+static void put_time(void)
 {
-  static const char *const colours[] = { "\033[2m", "\033[32m", "\033[33m", "\033[31m" };
   unsigned ms;
   put_colour("\033[2m");
   put_text(stamp(&ms));
@@ -481,6 +480,12 @@ static void begin_pretty(LogLevel level, const char *message)
   put_number(ms, 3);
   put_colour("\033[0m");
   put(" ", 1);
+}
+
+static void begin_pretty(LogLevel level, const char *message)
+{
+  static const char *const colours[] = { "\033[2m", "\033[32m", "\033[33m", "\033[31m" };
+  put_time();
   put_colour(colours[level]);
   put_text(level_names[level]);
   put("     ", 6 - strlen(level_names[level]));
@@ -493,14 +498,8 @@ static bool add_own(LogLevel level, const char *message, const LogField *fields)
 {
   Buffer text = { 0 };
   bool is_own = own_layout(&text, the_log.has_colour, level, message, fields);
-  unsigned ms;
   if (is_own) {
-    put_colour("\033[2m");
-    put_text(stamp(&ms));
-    put(".", 1);
-    put_number(ms, 3);
-    put_colour("\033[0m");
-    put(" ", 1);
+    put_time();
     put(text.bytes, text.len < (size_t)(out.end - out.at) ? text.len : (size_t)(out.end - out.at));
   }
   buffer_free(&text);
