@@ -39,6 +39,7 @@ static int load_plugin(Worker *worker, const RegistryPlugin *plugin, Err *err)
   }
   slot = endpoint_table_plugin(worker_endpoints(worker), plugin->id);
   plugin_slot_set(slot, generation);
+  endpoint_table_hide(worker_endpoints(worker), slot);
   dispatch_end_oldest(worker->dispatch, slot, MAX_OLD_GENERATIONS, "reloaded",
                       "the endpoint was replaced by newer versions", GRACE_MS);
   scoreboard_mine()->reloads++;
