@@ -2,8 +2,11 @@
 #include "endpoint_secrets.h"
 
 #include "../base/log.h"
+#include "../base/mask.h"
 #include "../base/memory.h"
 #include "../base/yaml.h"
+
+enum { SECRET_LEAST = 4 };
 
 static void hide(Endpoint *endpoint, const YamlNode *value)
 {
@@ -53,4 +56,35 @@ void endpoint_secrets_show(Endpoint *endpoint)
   }
   mem_free(endpoint->secrets);
   endpoint->secrets = NULL;
+}
+
+// Replaces one secret in the whole text.
+static void mask(Buffer *text, Span secret)
+{
+  Buffer masked = { 0 };
+  const char *at = text->bytes, *end = text->bytes + text->len, *found;
+  while ((found = memmem(at, (size_t)(end - at), secret.at, secret.len)) != NULL) {
+    buffer_append(&masked, at, (size_t)(found - at));
+    buffer_string(&masked, MASK);
+    at = found + secret.len;
+  }
+  if (at == text->bytes)
+    return;
+  buffer_append(&masked, at, (size_t)(end - at));
+  buffer_free(text);
+  *text = masked;
+}
+
+void endpoint_secrets_mask(const Endpoint *endpoint, Span text, Buffer *out)
+{
+  Buffer copy = { 0 };
+  uint32_t i;
+  buffer_append(&copy, text.at ? text.at : "", text.len);
+  for (i = 0; i < endpoint->secret_count; i++) {
+    Span secret = span_of(endpoint->secrets[i]);
+    if (secret.len >= SECRET_LEAST && copy.len >= secret.len)
+      mask(&copy, secret);
+  }
+  buffer_append(out, copy.bytes, copy.len);
+  buffer_free(&copy);
 }

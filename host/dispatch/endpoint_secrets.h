@@ -8,5 +8,8 @@
 // Without a live version nothing runs that could tell them.
 void endpoint_secrets_hide(Endpoint *endpoint);
 void endpoint_secrets_show(Endpoint *endpoint);
+// Appends the text with each of them masked, those too that are so short that the log as a whole
+// must not mask them; of four bytes or more.
+void endpoint_secrets_mask(const Endpoint *endpoint, Span text, Buffer *out);
 
 #endif

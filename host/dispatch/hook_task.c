@@ -7,8 +7,8 @@
 #include "../script/bind_json.h"
 #include "../script/json_lazy.h"
 #include "care.h"
+#include "endpoint_secrets.h"
 #include "failure.h"
-#include "redact.h"
 
 enum { AFTER_MS = 60000, MAX_MESSAGE_BYTES = 2048, MAX_TRACEBACK_BYTES = 3000 };
 
@@ -241,7 +241,8 @@ static const char *text_of(const Buffer *buffer)
 static void clean(const HookRequest *hook, Span text, size_t most, Buffer *out)
 {
   Buffer redacted = { 0 };
-  redact_secrets(hook, text, &redacted); // short ones too, which are masked in failures only
+  // Short ones too, which are masked in failures only.
+  endpoint_secrets_mask(hook->endpoint, text, &redacted);
   log_clean((Span){ text_of(&redacted), redacted.len }, most, out);
   buffer_free(&redacted);
 }
