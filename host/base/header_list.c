@@ -39,14 +39,6 @@ Span header_list_get(const HeaderList *list, const char *name)
   return (Span){ NULL, 0 };
 }
 
-uint32_t header_list_number(const HeaderList *list, const char *name)
-{
-  uint32_t i, number = 0;
-  for (i = 0; i < list->count; i++)
-    number += span_is_ignoring_case(header_list_name(list, i), name);
-  return number;
-}
-
 void header_list_clear(HeaderList *list)
 {
   buffer_clear(&list->bytes);

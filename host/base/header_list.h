@@ -22,8 +22,7 @@ Span header_list_name(const HeaderList *list, uint32_t i);
 Span header_list_value(const HeaderList *list, uint32_t i);
 // The first field of that name, ignoring case; `at` is NULL when there is none.
 Span header_list_get(const HeaderList *list, const char *name);
-uint32_t header_list_number(const HeaderList *list, const char *name); // how many of that name
-void header_list_clear(HeaderList *list);                              // memory kept
+void header_list_clear(HeaderList *list); // memory kept
 void header_list_free(HeaderList *list);
 void header_list_copy(HeaderList *to, const HeaderList *from);
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "file.h"
 #include "memory.h"
 #include "utf8.h"
 #include "yaml_tree.h"
@@ -324,22 +323,6 @@ YamlDoc *yaml_parse(const char *text, size_t len, Err *err)
     return NULL;
   doc = mem_zero(1, sizeof *doc);
   doc->root = root;
-  return doc;
-}
-
-YamlDoc *yaml_read(const char *path, Err *err)
-{
-  Buffer bytes = { 0 };
-  Err why = { 0 };
-  YamlDoc *doc;
-  if (file_read(path, MAX_BYTES + 4, &bytes, err) != 0) {
-    buffer_free(&bytes);
-    return NULL;
-  }
-  doc = yaml_parse(bytes.bytes, bytes.len, &why);
-  if (!doc)
-    err_set(err, why.code, "%s:%s", path, why.text);
-  buffer_free(&bytes);
   return doc;
 }
 

@@ -44,8 +44,6 @@ typedef struct YamlDoc YamlDoc;
 
 // Parses text. On failure returns NULL and err->text is "line:column: what" (no file name).
 YamlDoc *yaml_parse(const char *text, size_t len, Err *err);
-// Reads and parses a file; err->text is "path:line:column: what", or "path: what" when unreadable.
-YamlDoc *yaml_read(const char *path, Err *err);
 YamlNode *yaml_root(YamlDoc *doc); // never NULL; an empty document is YAML_NULL
 void yaml_doc_free(YamlDoc *doc);  // NULL is fine (libyaml has a yaml_free of its own)
 

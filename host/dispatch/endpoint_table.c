@@ -94,35 +94,18 @@ static Endpoint **place_of(const EndpointTable *table, Span hook_id)
   return &table->slots[i];
 }
 
-// Moves every endpoint that is kept into a table of `size` slots; frees the others.
-static void rebuild(EndpointTable *table, size_t size, bool keeps_all)
+// Moves every endpoint into a table of twice as many slots.
+static void grow(EndpointTable *table)
 {
   Endpoint **old = table->slots;
   size_t i, old_size = table->size;
-  table->size = size;
-  table->count = 0;
-  table->slots = mem_zero(size, sizeof *table->slots);
+  table->size = old_size * 2;
+  table->slots = mem_zero(table->size, sizeof *table->slots);
   for (i = 0; i < old_size; i++) {
-    if (!old[i])
-      continue;
-    if (keeps_all || old[i]->is_marked) {
+    if (old[i])
       *place_of(table, span_of(old[i]->hook_id)) = old[i];
-      table->count++;
-    } else {
-      endpoint_release(old[i]);
-    }
   }
   mem_free(old);
-}
-
-void endpoint_table_sweep(EndpointTable *table)
-{
-  size_t i;
-  rebuild(table, table->size, false);
-  for (i = 0; i < table->size; i++) {
-    if (table->slots[i])
-      table->slots[i]->is_marked = false;
-  }
 }
 
 void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
@@ -130,14 +113,13 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
 {
   Endpoint **place, *endpoint = mem_zero(1, sizeof *endpoint);
   if ((table->count + 1) * 2 > table->size)
-    rebuild(table, table->size * 2, true);
+    grow(table);
   endpoint->references = 1;
   endpoint->hook_id = mem_string(hook_id);
   endpoint->name = mem_string(name);
   endpoint->plugin = plugin;
   endpoint->settings_json = mem_string(settings_json);
   endpoint->is_enabled = is_enabled;
-  endpoint->is_marked = true;
   endpoint_secrets_hide(endpoint);
   place = place_of(table, span_of(hook_id));
   if (*place && strcmp((*place)->settings_json, settings_json) == 0)

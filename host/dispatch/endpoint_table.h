@@ -33,8 +33,7 @@ typedef struct {
   char *settings_json; // what handlers get, defaults filled in; "{}" when there are none
   bool is_enabled;
   uint32_t serial; // a new one whenever the settings change: decoded settings know theirs
-  bool is_marked;
-  char **secrets; // values of its secret settings, see endpoint_secrets.h
+  char **secrets;  // values of its secret settings, see endpoint_secrets.h
   uint32_t secret_count;
 } Endpoint;
 
@@ -50,12 +49,10 @@ PluginSlot *endpoint_table_plugin(EndpointTable *table, const char *name); // ma
 // Makes `generation` the live one (takes it); NULL removes the plugin.
 void plugin_slot_set(PluginSlot *plugin, Generation *generation);
 
-// Adds or replaces by hook id and marks it; copies its arguments. The same settings keep their
+// Adds or replaces by hook id; copies its arguments. The same settings keep their
 // serial.
 void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
                         PluginSlot *plugin, const char *settings_json, bool is_enabled);
-// Removes every endpoint that was not set since the last sweep, and takes the marks off.
-void endpoint_table_sweep(EndpointTable *table);
 void endpoint_table_remove(EndpointTable *table, Span hook_id); // no effect when it is not there
 void endpoint_table_clear(EndpointTable *table);                // of endpoints; plugins stay
 // Looks again which settings of the plugin's endpoints are secret: after plugin_slot_set.

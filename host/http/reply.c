@@ -176,11 +176,6 @@ void reply_abort(Request *request)
   conn_cork(conn);
 }
 
-bool reply_has_begun(const Request *request)
-{
-  return ((const Conn *)((const char *)request - offsetof(Conn, request)))->has_begun;
-}
-
 bool request_wants_more(Request *request)
 {
   Conn *conn = conn_of(request);

@@ -119,11 +119,6 @@ void request_parser_next(RequestParser *parser)
   llhttp_resume(&parser->http);
 }
 
-bool request_parser_has_begun(const RequestParser *parser)
-{
-  return parser->head_fed > 0;
-}
-
 void request_parser_trim(RequestParser *parser)
 {
   header_list_free(&parser->request->headers);

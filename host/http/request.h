@@ -55,7 +55,6 @@ void request_parser_init(RequestParser *parser, Request *request, const HttpLimi
 ParseStatus request_parser_feed(RequestParser *parser, const char *bytes, size_t len, size_t *used);
 // Ready for the next request: the Request is emptied, its memory kept if it is small.
 void request_parser_next(RequestParser *parser);
-bool request_parser_has_begun(const RequestParser *parser); // some byte of a request was seen
 void request_parser_trim(RequestParser *parser); // between requests: gives the memory back
 void request_parser_free(RequestParser *parser); // what the parser and the Request hold
 

@@ -100,7 +100,6 @@ void reply_end(Request *request);
 // Ends a begun reply without its last chunk, so that it never looks finished; flushes what was
 // written, then closes. Without a begun reply: closes the connection.
 void reply_abort(Request *request);
-bool reply_has_begun(const Request *request);
 // False when the client should drain first; then on_drain follows.
 bool request_wants_more(Request *request);
 

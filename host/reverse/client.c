@@ -85,11 +85,6 @@ void client_close(Client *client, void (*on_closed)(void *context), void *contex
   tls_close(client->net.tls, on_part_closed, client);
 }
 
-uint32_t client_open_sockets(const Client *client)
-{
-  return client->net.sockets;
-}
-
 Stream *client_open(Client *client, const ClientCall *call)
 {
   return exchange_new(client->net.loop, client->pool, &client->streams, call);

@@ -44,7 +44,6 @@ ClientTimes client_times_default(void);
 Client *client_new(Loop *loop, const ClientConfig *config, Err *err);
 // Closes pooled connections; every stream must have been closed. on_closed from the loop.
 void client_close(Client *client, void (*on_closed)(void *context), void *context);
-uint32_t client_open_sockets(const Client *client); // in use and pooled, for specs and metrics
 
 // Starts the exchange; never NULL. Nothing blocks; failures come as STREAM_ERROR with the codes
 // upstream_error, upstream_timeout, and more exact ones behind it in the message:

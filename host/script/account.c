@@ -53,15 +53,3 @@ void account_lift(Account *account)
   account->is_armed = false;
   account->watch = SIZE_MAX;
 }
-
-void account_charge(Account *account, size_t bytes)
-{
-  account->bytes += bytes;
-  account->charged += bytes;
-}
-
-void account_discharge(Account *account, size_t bytes)
-{
-  account->bytes -= bytes;
-  account->charged -= bytes;
-}

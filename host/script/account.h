@@ -1,6 +1,6 @@
-// The memory of one Lua state: what its allocator gave out, and what the host keeps outside of it
-// on its behalf (bodies, unsent pieces). The cap holds only while Lua code runs: the host's own
-// calls into the state never fail, and no error crosses a C function that owns something.
+// The memory of one Lua state: what its allocator gave out. The cap holds only while Lua code runs:
+// the host's own calls into the state never fail, and no error crosses a C function that owns
+// something.
 //
 // Near the cap LuaJIT's collector, which by default waits until the garbage is as large as what
 // lives, would leave a plugin half of its memory. So from a quarter of the cap on (the tight mark)
@@ -15,9 +15,8 @@
 
 // Zero-initialise; then account_set_cap.
 typedef struct Account {
-  size_t bytes;   // now
-  size_t charged; // of them: outside of the state
-  size_t watch;   // an allocation that would pass it is looked at; SIZE_MAX: none is
+  size_t bytes; // now
+  size_t watch; // an allocation that would pass it is looked at; SIZE_MAX: none is
   size_t tight, cap;
   bool is_armed;    // the cap holds
   bool is_tight;    // the collector works hard
@@ -33,8 +32,5 @@ void account_set_cap(Account *account, size_t cap);
 void *account_allocate(void *data, void *block, size_t old_size, size_t new_size);
 void account_arm(Account *account);
 void account_lift(Account *account);
-// What the host keeps on the state's behalf; never refused, but it leaves less for the state.
-void account_charge(Account *account, size_t bytes);
-void account_discharge(Account *account, size_t bytes);
 
 #endif

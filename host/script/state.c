@@ -459,16 +459,6 @@ size_t state_memory_bytes(const State *state)
   return state->account.bytes;
 }
 
-void state_charge(State *state, size_t bytes)
-{
-  account_charge(&state->account, bytes);
-}
-
-void state_discharge(State *state, size_t bytes)
-{
-  account_discharge(&state->account, bytes);
-}
-
 struct Account *state_account(State *state)
 {
   return &state->account;

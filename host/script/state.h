@@ -110,9 +110,6 @@ uint64_t state_storage_bytes(const State *state);
 uint32_t state_slice_ms(const State *state);
 size_t state_memory_cap(const State *state);
 size_t state_memory_bytes(const State *state); // that it uses now
-// What the host keeps on behalf of the state's code: a body, unsent pieces. It leaves less for Lua.
-void state_charge(State *state, size_t bytes);
-void state_discharge(State *state, size_t bytes);
 StateRole state_role(const State *state);
 // Whether some of its code was stopped for its time or memory: it could not clean up after itself,
 // so what the plugin keeps in variables may be half done.

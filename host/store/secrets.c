@@ -31,11 +31,6 @@ struct Secrets {
   uint32_t count; // at least 1
 };
 
-const char *secrets_version(void)
-{
-  return sodium_version_string();
-}
-
 // --- the file ------------------------------------------------------------------------------------
 
 static bool read_key(const char *line, size_t len, Key *key)
@@ -151,11 +146,6 @@ void secrets_close(Secrets *secrets)
   sodium_memzero(secrets->keys, sizeof secrets->keys);
   mem_free(secrets->path);
   mem_free(secrets);
-}
-
-const char *secrets_path(const Secrets *secrets)
-{
-  return secrets->path;
 }
 
 const char *secrets_key_id(const Secrets *secrets)

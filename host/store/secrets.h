@@ -16,14 +16,11 @@ typedef struct Secrets Secrets;
 
 enum { SECRET_KEY_ID_LEN = 8, SECRET_MAX_BYTES = 1024 * 1024 };
 
-const char *secrets_version(void); // of libsodium
-
 // Reads the key file. With may_make a file that is absent is made with a fresh key; else that is
 // UV_ENOENT. Refused with a text that names the file: others may read it, it is damaged.
 Secrets *secrets_open(const char *data_dir, bool may_make, Err *err);
 void secrets_close(Secrets *secrets); // wipes the keys; NULL is fine
 
-const char *secrets_path(const Secrets *secrets);
 const char *secrets_key_id(const Secrets *secrets); // of the key that seals
 
 // Appends the sealed form of `text` (at most SECRET_MAX_BYTES) to `out`.
