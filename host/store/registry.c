@@ -11,6 +11,7 @@
 
 #include "../base/buffer.h"
 #include "../base/memory.h"
+#include "statement.h"
 
 enum { SCHEMA = 1, BUSY_MS = 2000, MAX_TOMBSTONES = 1000 };
 
@@ -114,15 +115,9 @@ static bool keys_have(const Keys *keys, const char *key)
 
 // --- statements ----------------------------------------------------------------------------------
 
-static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
-{
-  sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
-}
-
 static int done(Registry *registry, sqlite3_stmt *stmt, int rc)
 {
-  sqlite3_reset(stmt);
-  sqlite3_clear_bindings(stmt);
+  statement_done(stmt);
   if (rc != SQLITE_DONE && rc != SQLITE_ROW && registry->failure.code == 0)
     err_set(&registry->failure, UV_EIO, "registry: %s", sqlite3_errmsg(registry->db));
   return rc;
@@ -145,7 +140,7 @@ static int64_t meta(Registry *registry, const char *name)
   sqlite3_stmt *stmt = registry->statements[READ_META];
   int64_t value = 0;
   int rc;
-  bind_text(stmt, 1, name);
+  bind_string(stmt, 1, name);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW)
     value = sqlite3_column_int64(stmt, 0);
@@ -156,7 +151,7 @@ static int64_t meta(Registry *registry, const char *name)
 static void set_meta(Registry *registry, const char *name, int64_t value)
 {
   sqlite3_stmt *stmt = registry->statements[WRITE_META];
-  bind_text(stmt, 1, name);
+  bind_string(stmt, 1, name);
   sqlite3_bind_int64(stmt, 2, value);
   done(registry, stmt, sqlite3_step(stmt));
 }
@@ -165,11 +160,9 @@ static void set_meta(Registry *registry, const char *name, int64_t value)
 
 void registry_close(Registry *registry)
 {
-  int i;
   if (!registry)
     return;
-  for (i = 0; i < STATEMENT_COUNT; i++)
-    sqlite3_finalize(registry->statements[i]);
+  statements_finalize(registry->statements, STATEMENT_COUNT);
   sqlite3_close(registry->db);
   keys_free(&registry->plugins);
   keys_free(&registry->endpoints);
@@ -190,7 +183,7 @@ static int user_version(sqlite3 *db)
 static Registry *open_file(const char *path, bool may_create, Err *err)
 {
   Registry *registry = mem_zero(1, sizeof *registry);
-  int i, rc = SQLITE_OK;
+  int rc = SQLITE_OK;
   if (may_create) { // before SQLite does, so that nobody else can ever read it
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0)
@@ -208,9 +201,8 @@ static Registry *open_file(const char *path, bool may_create, Err *err)
   }
   if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
     err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
-  for (i = 0; rc == SQLITE_OK && registry->failure.code == 0 && i < STATEMENT_COUNT; i++)
-    rc = sqlite3_prepare_v3(registry->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-                            &registry->statements[i], NULL);
+  if (rc == SQLITE_OK && registry->failure.code == 0)
+    rc = statements_prepare(registry->db, statements, registry->statements, STATEMENT_COUNT);
   if (rc == SQLITE_OK && registry->failure.code == 0)
     return registry;
   err_set(err, UV_EIO, "%s: %s", path,
@@ -277,11 +269,11 @@ void registry_put_plugin(Registry *registry, const RegistryPlugin *plugin)
 {
   sqlite3_stmt *stmt = registry->statements[PUT_PLUGIN];
   keys_add(&registry->plugins, plugin->id);
-  bind_text(stmt, 1, plugin->id);
+  bind_string(stmt, 1, plugin->id);
   sqlite3_bind_int64(stmt, 2, registry->version);
-  bind_text(stmt, 3, plugin->dir);
-  bind_text(stmt, 4, plugin->hash);
-  bind_text(stmt, 5, plugin->folder);
+  bind_string(stmt, 3, plugin->dir);
+  bind_string(stmt, 4, plugin->hash);
+  bind_string(stmt, 5, plugin->folder);
   run(registry, stmt);
 }
 
@@ -289,11 +281,11 @@ void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
 {
   sqlite3_stmt *stmt = registry->statements[PUT_ENDPOINT];
   keys_add(&registry->endpoints, endpoint->hook_id);
-  bind_text(stmt, 1, endpoint->hook_id);
+  bind_string(stmt, 1, endpoint->hook_id);
   sqlite3_bind_int64(stmt, 2, registry->version);
-  bind_text(stmt, 3, endpoint->name);
-  bind_text(stmt, 4, endpoint->plugin);
-  bind_text(stmt, 5, endpoint->settings);
+  bind_string(stmt, 3, endpoint->name);
+  bind_string(stmt, 4, endpoint->plugin);
+  bind_string(stmt, 5, endpoint->settings);
   sqlite3_bind_int(stmt, 6, endpoint->is_enabled);
   run(registry, stmt);
 }
@@ -301,7 +293,7 @@ void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
 static void drop(Registry *registry, StatementName name, const char *key)
 {
   sqlite3_stmt *stmt = registry->statements[name];
-  bind_text(stmt, 1, key);
+  bind_string(stmt, 1, key);
   sqlite3_bind_int64(stmt, 2, registry->version);
   run(registry, stmt);
 }
@@ -374,8 +366,8 @@ bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 {
   sqlite3_stmt *stmt = registry->statements[HAS_PLUGIN];
   int rc;
-  bind_text(stmt, 1, id);
-  bind_text(stmt, 2, hash);
+  bind_string(stmt, 1, id);
+  bind_string(stmt, 2, hash);
   rc = sqlite3_step(stmt);
   done(registry, stmt, rc);
   return rc == SQLITE_ROW;
@@ -386,7 +378,7 @@ void registry_find_folder(Registry *registry, const char *folder, char **dir, ch
   sqlite3_stmt *stmt = registry->statements[FIND_FOLDER];
   int rc;
   *dir = *hash = NULL;
-  bind_text(stmt, 1, folder);
+  bind_string(stmt, 1, folder);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
     *dir = mem_string((const char *)sqlite3_column_text(stmt, 0));
@@ -399,8 +391,8 @@ int registry_keep_suspects(Registry *registry, const char *json, Err *err)
 {
   sqlite3_stmt *stmt = registry->statements[WRITE_META];
   registry->failure.code = 0;
-  bind_text(stmt, 1, "suspects");
-  bind_text(stmt, 2, json);
+  bind_string(stmt, 1, "suspects");
+  bind_string(stmt, 2, json);
   done(registry, stmt, sqlite3_step(stmt));
   return registry->failure.code ? err_set(err, registry->failure.code, "%s", registry->failure.text)
                                 : 0;
@@ -411,7 +403,7 @@ char *registry_kept_suspects(Registry *registry)
   sqlite3_stmt *stmt = registry->statements[READ_META];
   char *json = NULL;
   int rc;
-  bind_text(stmt, 1, "suspects");
+  bind_string(stmt, 1, "suspects");
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
     json = mem_string((const char *)sqlite3_column_text(stmt, 0));

@@ -11,6 +11,7 @@
 #include "../base/random.h"
 #include "../base/scoreboard.h"
 #include "database.h"
+#include "statement.h"
 
 enum {
   CHECK_BYTES = 64 * 1024 * 1024, // larger files are not checked at start: that takes too long
@@ -111,7 +112,7 @@ static int check(Database *database, Err *err)
 static int set_up(Database *database, bool is_first, Err *err)
 {
   sqlite3 *db = database->db;
-  int i, rc;
+  int rc;
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_timeout(db, DATABASE_BUSY_MS);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -130,12 +131,9 @@ static int set_up(Database *database, bool is_first, Err *err)
   if ((is_first && (rc = check(database, err)) < 0) ||
       (rc = migrations_run(db, database->path, err)) < 0)
     return rc;
-  for (i = 0; i < STATEMENT_COUNT; i++) {
-    if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-                           &database->statements[i], NULL) != SQLITE_OK)
-      return err_set(err, UV_EIO, "%s: the schema is not as expected: %s", database->path,
-                     sqlite3_errmsg(db));
-  }
+  if (statements_prepare(db, statements, database->statements, STATEMENT_COUNT) != SQLITE_OK)
+    return err_set(err, UV_EIO, "%s: the schema is not as expected: %s", database->path,
+                   sqlite3_errmsg(db));
   database->storage = storage_open(db, err);
   if (!database->storage)
     return err->code;
@@ -165,13 +163,11 @@ Database *database_open(const char *path, bool is_first, Err *err)
 
 void database_close(Database *database)
 {
-  int i;
   if (!database)
     return;
   storage_close(database->storage);
   endpoint_rows_close(database->endpoints);
-  for (i = 0; i < STATEMENT_COUNT; i++)
-    sqlite3_finalize(database->statements[i]);
+  statements_finalize(database->statements, STATEMENT_COUNT);
   sqlite3_close(database->db);
   mem_free(database->path);
   mem_free(database);
@@ -187,17 +183,6 @@ static sqlite3_stmt *statement(Database *database, StatementName name)
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text, size_t len)
 {
   sqlite3_bind_text64(stmt, at, text, len, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static void bind_string(sqlite3_stmt *stmt, int at, const char *text)
-{
-  bind_text(stmt, at, text, strlen(text));
-}
-
-static void done(sqlite3_stmt *stmt)
-{
-  sqlite3_reset(stmt);
-  sqlite3_clear_bindings(stmt); // what was bound is borrowed
 }
 
 // SQLite's own way of waiting lets a process starve: they take turns at a lock of ours, and
@@ -283,7 +268,7 @@ int database_read(Database *database, const char *app_id, const char *id, const 
   rc = sqlite3_step(find);
   if (rc == SQLITE_ROW)
     sqlite3_bind_int64(read, 1, sqlite3_column_int64(find, 0));
-  done(find);
+  statement_done(find);
   if (rc == SQLITE_DONE)
     return err_set(err, UV_ENOENT, "no such conversation");
   if (rc != SQLITE_ROW)
@@ -296,7 +281,7 @@ int database_read(Database *database, const char *app_id, const char *id, const 
     }
     take_message(read, &result->messages[result->count++]);
   }
-  done(read);
+  statement_done(read);
   if (rc != SQLITE_DONE)
     return fail(database, "cannot read the conversation", err);
   reverse(result->messages, result->count);
@@ -313,7 +298,7 @@ static int put_message(Database *database, int64_t conversation, const char *rol
   bind_text(put, 3, content.at ? content.at : "", content.len);
   sqlite3_bind_int64(put, 4, now_ms);
   rc = sqlite3_step(put);
-  done(put);
+  statement_done(put);
   return rc;
 }
 
@@ -332,7 +317,7 @@ int database_append(Database *database, const char *app_id, const char *id, cons
     number = sqlite3_column_int64(put, 0);
     rc = sqlite3_step(put); // RETURNING: the statement is complete only now
   }
-  done(put);
+  statement_done(put);
   if (rc == SQLITE_DONE)
     rc = put_message(database, number, "user", question, now_ms);
   if (rc == SQLITE_DONE)
@@ -353,7 +338,7 @@ int database_hook_id(Database *database, const char *plugin, const char *name, c
   rc = sqlite3_step(find);
   if (rc == SQLITE_ROW)
     snprintf(id, size, "%s", (const char *)sqlite3_column_text(find, 0));
-  done(find);
+  statement_done(find);
   if (rc == SQLITE_ROW)
     return 0;
   if (rc != SQLITE_DONE)
@@ -364,7 +349,7 @@ int database_hook_id(Database *database, const char *plugin, const char *name, c
   bind_string(put, 3, fresh);
   sqlite3_bind_int64(put, 4, (int64_t)host_clock.wall_ms());
   rc = sqlite3_step(put);
-  done(put);
+  statement_done(put);
   if (rc != SQLITE_DONE)
     return fail(database, "cannot write a hook id", err);
   snprintf(id, size, "%s", fresh);

@@ -2,6 +2,7 @@
 #include "../base/memory.h"
 #include "database.h"
 #include "endpoints.h"
+#include "statement.h"
 
 typedef enum {
   READ_ALL,
@@ -36,43 +37,25 @@ struct EndpointRows {
 EndpointRows *endpoint_rows_open(sqlite3 *db, Err *err)
 {
   EndpointRows *rows = mem_zero(1, sizeof *rows);
-  int i;
   rows->db = db;
-  for (i = 0; i < STATEMENT_COUNT; i++) {
-    if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &rows->statements[i],
-                           NULL) != SQLITE_OK) {
-      err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
-      endpoint_rows_close(rows);
-      return NULL;
-    }
-  }
-  return rows;
+  if (statements_prepare(db, statements, rows->statements, STATEMENT_COUNT) == SQLITE_OK)
+    return rows;
+  err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
+  endpoint_rows_close(rows);
+  return NULL;
 }
 
 void endpoint_rows_close(EndpointRows *rows)
 {
-  int i;
   if (!rows)
     return;
-  for (i = 0; i < STATEMENT_COUNT; i++)
-    sqlite3_finalize(rows->statements[i]);
+  statements_finalize(rows->statements, STATEMENT_COUNT);
   mem_free(rows);
 }
 
 static int fail(const EndpointRows *rows, const char *what, Err *err)
 {
   return database_failure(rows->db, what, err);
-}
-
-static void done(sqlite3_stmt *stmt)
-{
-  sqlite3_reset(stmt);
-  sqlite3_clear_bindings(stmt); // what was bound is borrowed
-}
-
-static void bind_string(sqlite3_stmt *stmt, int at, const char *text)
-{
-  sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
 }
 
 // --- reading -------------------------------------------------------------------------------------
@@ -117,7 +100,7 @@ int endpoint_rows_read(EndpointRows *rows, StoredEndpoint **list, uint32_t *coun
     rc = fail(rows, "cannot read the endpoints", err);
   else
     rc = 0;
-  done(read);
+  statement_done(read);
   return rc;
 }
 
@@ -137,7 +120,7 @@ static int read_version(EndpointRows *rows, const char *id, uint64_t *version, E
     rc = fail(rows, "cannot read an endpoint", err);
   else
     rc = 0;
-  done(read);
+  statement_done(read);
   return rc;
 }
 
@@ -153,7 +136,7 @@ static int is_taken(EndpointRows *rows, const StoredEndpoint *endpoint, bool *is
     rc = fail(rows, "cannot read the hook ids", err);
   else
     rc = 0;
-  done(find);
+  statement_done(find);
   return rc;
 }
 
@@ -174,7 +157,7 @@ static int write_row(EndpointRows *rows, sqlite3_stmt *put, const StoredEndpoint
   sqlite3_bind_int64(put, 11, (int64_t)endpoint->created_ms);
   sqlite3_bind_int64(put, 12, (int64_t)endpoint->updated_ms);
   rc = sqlite3_step(put) == SQLITE_DONE ? 0 : fail(rows, "cannot write an endpoint", err);
-  done(put);
+  statement_done(put);
   return rc;
 }
 
@@ -212,6 +195,6 @@ int endpoint_rows_remove(EndpointRows *rows, const char *id, uint64_t version, i
   }
   bind_string(remove, 1, id);
   rc = sqlite3_step(remove) == SQLITE_DONE ? 0 : fail(rows, "cannot remove an endpoint", err);
-  done(remove);
+  statement_done(remove);
   return rc;
 }

@@ -40,26 +40,19 @@ static const char *const statements[STATEMENT_COUNT] = {
 Storage *storage_open(sqlite3 *db, Err *err)
 {
   Storage *storage = mem_zero(1, sizeof *storage);
-  int i;
   storage->db = db;
-  for (i = 0; i < STATEMENT_COUNT; i++) {
-    if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-                           &storage->statements[i], NULL) != SQLITE_OK) {
-      err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
-      storage_close(storage);
-      return NULL;
-    }
-  }
-  return storage;
+  if (statements_prepare(db, statements, storage->statements, STATEMENT_COUNT) == SQLITE_OK)
+    return storage;
+  err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
+  storage_close(storage);
+  return NULL;
 }
 
 void storage_close(Storage *storage)
 {
-  int i;
   if (!storage)
     return;
-  for (i = 0; i < STATEMENT_COUNT; i++)
-    sqlite3_finalize(storage->statements[i]);
+  statements_finalize(storage->statements, STATEMENT_COUNT);
   mem_free(storage);
 }
 
@@ -71,17 +64,6 @@ int storage_failure(Storage *storage, Err *err)
 void bind_bytes(sqlite3_stmt *stmt, int at, Span bytes)
 {
   sqlite3_bind_blob64(stmt, at, bytes.at ? bytes.at : "", bytes.len, SQLITE_STATIC);
-}
-
-void bind_plugin(sqlite3_stmt *stmt, int at, const char *plugin)
-{
-  sqlite3_bind_text(stmt, at, plugin, -1, SQLITE_STATIC);
-}
-
-void statement_done(sqlite3_stmt *stmt)
-{
-  sqlite3_reset(stmt);
-  sqlite3_clear_bindings(stmt); // what was bound is borrowed
 }
 
 Span column_bytes(sqlite3_stmt *stmt, int column)
@@ -125,7 +107,7 @@ static int read_item(Storage *storage, const StorageRequest *request, uint64_t n
   sqlite3_stmt *read = storage->statements[wants_value ? READ_ITEM : FIND_LIVE];
   int code;
   sqlite3_bind_int64(read, 1, (int64_t)now_ms);
-  bind_plugin(read, 2, request->plugin);
+  bind_string(read, 2, request->plugin);
   bind_bytes(read, 3, request->key);
   code = statement_step(storage, read, &result->found, err);
   if (code < 0)
@@ -176,7 +158,7 @@ static int list_keys(Storage *storage, const StorageRequest *request, uint64_t n
   }
   put_successor(&to, request->key);
   sqlite3_bind_int64(list, 1, (int64_t)now_ms);
-  bind_plugin(list, 2, request->plugin);
+  bind_string(list, 2, request->plugin);
   bind_bytes(list, 3, (Span){ from.bytes, from.len });
   bind_bytes(list, 4, (Span){ to.bytes, to.len });
   sqlite3_bind_int64(list, 5, (int64_t)request->limit + 1);

@@ -4,6 +4,7 @@
 #define MOONHOOK_STORE_STORAGE_PARTS_H
 
 #include "database.h"
+#include "statement.h"
 
 enum { KIND_ITEM = 0, KIND_ONCE = 1 };
 
@@ -38,10 +39,8 @@ typedef struct {
 
 int storage_failure(Storage *storage, Err *err);
 void bind_bytes(sqlite3_stmt *stmt, int at, Span bytes);
-void bind_plugin(sqlite3_stmt *stmt, int at, const char *plugin);
 Span column_bytes(sqlite3_stmt *stmt, int column);
 int compare_bytes(Span a, Span b); // as memcmp; the longer one is greater
-void statement_done(sqlite3_stmt *stmt);
 // Runs a statement that gives no row.
 int statement_run(Storage *storage, sqlite3_stmt *stmt, Err *err);
 // Steps a statement that gives at most one row. `*has_row`: its columns can be read until

@@ -32,7 +32,7 @@ static int find_space(Storage *storage, const char *plugin, Place *place, Err *e
   sqlite3_stmt *find = storage->statements[FIND_SPACE], *put = storage->statements[PUT_SPACE];
   bool has_row;
   int code;
-  bind_plugin(find, 1, plugin);
+  bind_string(find, 1, plugin);
   code = statement_step(storage, find, &has_row, err);
   if (code < 0)
     return code;
@@ -43,7 +43,7 @@ static int find_space(Storage *storage, const char *plugin, Place *place, Err *e
   statement_done(find);
   if (has_row)
     return 0;
-  bind_plugin(put, 1, plugin);
+  bind_string(put, 1, plugin);
   code = statement_run(storage, put, err);
   place->space = sqlite3_last_insert_rowid(storage->db);
   return code;

@@ -1,0 +1,30 @@
+// See statement.h.
+#include "statement.h"
+
+int statements_prepare(sqlite3 *db, const char *const *texts, sqlite3_stmt **statements,
+                       size_t count)
+{
+  size_t i;
+  int rc = SQLITE_OK;
+  for (i = 0; i < count && rc == SQLITE_OK; i++)
+    rc = sqlite3_prepare_v3(db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
+  return rc;
+}
+
+void statements_finalize(sqlite3_stmt **statements, size_t count)
+{
+  size_t i;
+  for (i = 0; i < count; i++)
+    sqlite3_finalize(statements[i]);
+}
+
+void bind_string(sqlite3_stmt *stmt, int at, const char *text)
+{
+  sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
+}
+
+void statement_done(sqlite3_stmt *stmt)
+{
+  sqlite3_reset(stmt);
+  sqlite3_clear_bindings(stmt); // what was bound is borrowed
+}
