@@ -16,6 +16,7 @@ int luaopen_host_reverse(lua_State *L);
 void bind_catalogue(lua_State *L); // adds its functions to the module at the top of the stack
 int luaopen_host_store(lua_State *L);
 int luaopen_host_storage(lua_State *L);
+void bind_storage_keys(lua_State *L, const StorageResult *result); // pushes a list of them
 int luaopen_host_web(lua_State *L);
 int luaopen_host_json(lua_State *L);
 int luaopen_host_bytes(lua_State *L);

@@ -54,20 +54,18 @@ static int push_problem(lua_State *co, const StorageResult *result)
   }
 }
 
-static int push_keys(lua_State *co, const StorageResult *result)
+void bind_storage_keys(lua_State *L, const StorageResult *result)
 {
   const char *at = result->keys.bytes;
   uint32_t i;
-  lua_createtable(co, (int)result->count, 0);
+  lua_createtable(L, (int)result->count, 0);
   for (i = 0; i < result->count; i++) {
     uint16_t len;
     memcpy(&len, at, sizeof len);
-    lua_pushlstring(co, at + sizeof len, len);
-    lua_rawseti(co, -2, (int)i + 1);
+    lua_pushlstring(L, at + sizeof len, len);
+    lua_rawseti(L, -2, (int)i + 1);
     at += sizeof len + len;
   }
-  lua_pushboolean(co, result->has_more);
-  return 2;
 }
 
 static int push_result(lua_State *co, StorageVerb verb, const StorageResult *result)
@@ -82,7 +80,9 @@ static int push_result(lua_State *co, StorageVerb verb, const StorageResult *res
       lua_pushnil(co);
     return 1;
   case STORAGE_LIST:
-    return push_keys(co, result);
+    bind_storage_keys(co, result);
+    lua_pushboolean(co, result->has_more);
+    return 2;
   case STORAGE_INCREMENT:
     lua_pushnumber(co, (lua_Number)result->number);
     return 1;

@@ -8,6 +8,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../script/bind.h"
 #include "client_socket.h"
 #include "subject.h"
 #include "upstream.h"
@@ -287,20 +288,6 @@ static bool is_stored(void *context)
   return ((Kept *)context)->is_done;
 }
 
-static void push_keys(lua_State *L, const StorageResult *result)
-{
-  const char *at = result->keys.bytes;
-  uint32_t i;
-  lua_createtable(L, (int)result->count, 0);
-  for (i = 0; i < result->count; i++) {
-    uint16_t len;
-    memcpy(&len, at, sizeof len);
-    lua_pushlstring(L, at + sizeof len, len);
-    lua_rawseti(L, -2, (int)i + 1);
-    at += sizeof len + len;
-  }
-}
-
 static int l_storage(lua_State *L)
 {
   static const char *const verbs[] = { "get", "set", "delete", "list", NULL };
@@ -327,7 +314,7 @@ static int l_storage(lua_State *L)
     return lua_error(L);
   }
   if (request.verb == STORAGE_LIST)
-    push_keys(L, &kept.result);
+    bind_storage_keys(L, &kept.result);
   else if (request.verb == STORAGE_GET && kept.result.found)
     lua_pushlstring(L, kept.result.value.len ? kept.result.value.bytes : "", kept.result.value.len);
   else if (request.verb == STORAGE_GET)
