@@ -320,11 +320,7 @@ static int start(Master *master, const Config *config, Err *err)
       rc = open_sockets(master, config, err);
   }
   if (rc == 0)
-    rc = scoreboard_open(err);
-  if (rc == 0)
-    rc = metrics_open(err);
-  if (rc == 0)
-    rc = scoreboard_put_config(config->text, config->text_len, err);
+    rc = run_open_shared(config, err);
   if (rc == 0)
     children_start_keeper(master);
   return rc;

@@ -207,6 +207,14 @@ int run_make_data_dir(const char *path, Err *err)
   return rc;
 }
 
+int run_open_shared(const Config *config, Err *err)
+{
+  int rc = scoreboard_open(err);
+  if (rc == 0)
+    rc = metrics_open(err);
+  return rc == 0 ? scoreboard_put_config(config->text, config->text_len, err) : rc;
+}
+
 // Everything that may fail, in order; what was made stays in `host` for close_down.
 static int start(Host *host, const ConfigSources *sources, Err *err)
 {
@@ -221,11 +229,7 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
                             .context = host };
   int rc = run_make_data_dir(config->data_dir, err);
   if (rc == 0)
-    rc = scoreboard_open(err);
-  if (rc == 0)
-    rc = metrics_open(err);
-  if (rc == 0)
-    rc = scoreboard_put_config(config->text, config->text_len, err);
+    rc = run_open_shared(config, err);
   if (rc < 0)
     return rc;
   scoreboard_sit_down(scoreboard_take_line(PROCESS_WORKER, 1));

@@ -23,6 +23,8 @@ typedef struct {
 } Sockets;
 
 int run_make_data_dir(const char *path, Err *err);
+// What the processes of a host share: the scoreboard with the configuration's text, the metrics.
+int run_open_shared(const Config *config, Err *err);
 // Opens both; in `dev` the next free port is taken for a default one that is in use.
 int run_open_sockets(const Config *config, bool is_dev, Sockets *sockets, Err *err);
 void run_log_listening(const Config *config, const Sockets *sockets);
