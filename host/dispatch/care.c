@@ -9,7 +9,8 @@ enum { CARE_US = 10000000, MAX_WAITING = 64 };
 
 static bool has_room(const PluginSlot *plugin)
 {
-  return plugin->running == 0 || host_clock.monotonic_us() >= plugin->care_until_us;
+  return plugin->running == 0 || plugin->care_until_us == 0 ||
+         host_clock.monotonic_us() >= plugin->care_until_us;
 }
 
 static void start(HookRequest *hook)

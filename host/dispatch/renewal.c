@@ -30,12 +30,11 @@ static Generation *load_again(Dispatch *dispatch, const PluginSlot *plugin, Err 
 bool renewal_look(Dispatch *dispatch, PluginSlot *plugin)
 {
   const State *state = generation_state(plugin->live);
-  uint64_t now = host_clock.monotonic_us();
   Generation *fresh;
   Err err = { 0 };
   if (!state_is_tainted(state) || state_role(state) != ROLE_PLUGIN)
     return true;
-  if (plugin->renewed_us != 0 && now - plugin->renewed_us < RENEWAL_US)
+  if (plugin->renewed_us != 0 && host_clock.monotonic_us() - plugin->renewed_us < RENEWAL_US)
     return !is_full(state);
   fresh = load_again(dispatch, plugin, &err);
   plugin->renewed_us = host_clock.monotonic_us();
