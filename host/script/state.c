@@ -1,215 +1,27 @@
-// See state.h. Two worlds live in one lua_State: the library, with its own globals and a `require`
-// that knows the C modules, and the plugin, with the trimmed globals that lua/moonhook/sandbox.lua
-// builds. The allocator's user data is the State, so that any thread finds it in one call.
+// See state.h. The allocator's user data is the State, so that any thread finds it in one call.
 #include "state.h"
 
 #include <luajit.h>
-#include <lualib.h>
 #include <string.h>
 
 #include "../base/clock.h"
 #include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
-#include "bind.h"
 #include "deadline.h"
-#include "library.h"
 #include "pattern.h"
-#include "slice.h"
+#include "state_parts.h"
 #include "task.h"
 
-enum { MAX_POOLED = 64, MAX_LOG_RECORDS = 100, MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
-
-typedef struct {
-  lua_State *co;
-  int ref;
-} Pooled;
-
-struct State {
-  Account account; // first: it is the allocator's user data
-  Slice slice;
-  Runtime *runtime;
-  lua_State *L;
-  StateRole role;
-  char *name, *id, *root;
-  uint32_t permissions;
-  char **hosts; // see StateConfig
-  uint64_t storage_bytes;
-  const HostModule *modules;
-  StateLimits limits;
-  uint32_t load_ms; // what is left of limits.load_ms
-  int entry_ref, load_ref, loaded_ref, globals_ref;
-  JobGroup group;
-  Job close_job;
-  bool is_released, is_tainted;
-  uint32_t tasks;
-  struct Task *current;
-  Pooled pool[MAX_POOLED];
-  uint32_t pooled;
-  uint64_t log_second;
-  uint32_t log_count, log_dropped; // records of that second
-};
+enum { MAX_LOG_RECORDS = 100 };
 
 static size_t leaked_bytes;
-
-static const HostModule host_modules[] = {
-  { "host.task", luaopen_host_task },
-  { "host.timer", luaopen_host_timer },
-  { "host.log", luaopen_host_log },
-  { "host.package", luaopen_host_package },
-  { "host.library", luaopen_host_library },
-  { "host.clock", luaopen_host_clock },
-  { "host.reverse", luaopen_host_reverse },
-  { "host.json", luaopen_host_json },
-  { "host.bytes", luaopen_host_bytes },
-  { "host.crypto", luaopen_host_crypto },
-  { "host.pattern", luaopen_host_pattern }, // what string.find and its like really are
-  { "host.storage", luaopen_host_storage },
-  { "host.web", luaopen_host_web },
-  { NULL, NULL },
-};
-
-static const HostModule local_modules[] = {
-  { "host.store", luaopen_host_store },
-  { NULL, NULL },
-};
 
 State *state_of(lua_State *L)
 {
   void *state;
   lua_getallocf(L, &state);
   return state;
-}
-
-// --- the library ---------------------------------------------------------------------------------
-
-static lua_CFunction find_module(const HostModule *modules, const char *name)
-{
-  for (; modules && modules->name; modules++) {
-    if (strcmp(modules->name, name) == 0)
-      return modules->open;
-  }
-  return NULL;
-}
-
-static lua_CFunction host_module(const State *state, const char *name)
-{
-  lua_CFunction open = find_module(host_modules, name);
-  if (!open)
-    open = find_module(state->modules, name);
-  if (!open && state->role == ROLE_LOCAL)
-    open = find_module(local_modules, name);
-  return open;
-}
-
-// Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
-static void load_library_chunk(lua_State *L, const State *state, const char *name)
-{
-  Span text;
-  char *copy = NULL;
-  int rc;
-  const char *chunk = lua_pushfstring(L, "=%s", name);
-  if (!library_module(state->runtime->library_path, name, &text, &copy)) {
-    luaL_error(L, "library module '%s' not found", name);
-    return;
-  }
-  rc = luaL_loadbuffer(L, text.at, text.len, chunk);
-  mem_free(copy);
-  if (rc != 0)
-    lua_error(L);
-  lua_remove(L, -2);
-}
-
-// The library's require(name). Stack: [name] -> [module]
-static int l_require(lua_State *L)
-{
-  State *state = state_of(L);
-  const char *name = luaL_checkstring(L, 1);
-  lua_CFunction open;
-  lua_settop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, state->loaded_ref);
-  lua_getfield(L, 2, name);
-  if (!lua_isnil(L, -1))
-    return 1;
-  lua_pop(L, 1);
-  if (strncmp(name, "host.", 5) == 0) {
-    open = host_module(state, name);
-    if (!open)
-      return luaL_error(L, "host module '%s' not found", name);
-    lua_pushcfunction(L, open);
-    lua_call(L, 0, 1);
-  } else {
-    load_library_chunk(L, state, name);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushboolean(L, 1);
-    }
-  }
-  lua_pushvalue(L, -1);
-  lua_setfield(L, 2, name);
-  return 1;
-}
-
-static void open_lib(lua_State *L, const char *name, lua_CFunction open)
-{
-  lua_pushcfunction(L, open);
-  lua_pushstring(L, name);
-  lua_call(L, 1, 0);
-}
-
-// Sets the compiler up, where it may be used; nobody gets to see its module. Stack: [] -> []
-static void open_compiler(lua_State *L)
-{
-  if (!deadline_reaches_compiled_code()) {
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    return;
-  }
-  open_lib(L, LUA_JITLIBNAME, luaopen_jit);
-  lua_getglobal(L, LUA_JITLIBNAME);
-  lua_getfield(L, -1, "opt");
-  lua_getfield(L, -1, "start");
-  lua_pushliteral(L, "maxmcode=1024"); // KiB of machine code for a state, not counted by its cap
-  lua_pushliteral(L, "maxtrace=1000");
-  lua_call(L, 2, 0);
-  lua_pop(L, 2);
-  lua_pushnil(L);
-  lua_setglobal(L, LUA_JITLIBNAME);
-  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
-}
-
-// Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []
-static int boot(lua_State *L)
-{
-  State *state = lua_touserdata(L, 1);
-  const StateConfig *config = lua_touserdata(L, 2);
-  lua_settop(L, 0);
-  open_lib(L, "", luaopen_base);
-  open_lib(L, LUA_STRLIBNAME, luaopen_string);
-  open_lib(L, LUA_TABLIBNAME, luaopen_table);
-  open_lib(L, LUA_MATHLIBNAME, luaopen_math);
-  open_lib(L, LUA_BITLIBNAME, luaopen_bit);
-  open_compiler(L);
-  lua_newtable(L);
-  state->loaded_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushcfunction(L, l_require);
-  lua_setglobal(L, "require");
-
-  lua_pushcfunction(L, l_require);
-  lua_pushliteral(L, "moonhook.sandbox");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "load_handler");
-  state->load_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pop(L, 1);
-
-  lua_pushcfunction(L, l_require);
-  lua_pushstring(L, config->entry);
-  lua_call(L, 1, 1);
-  if (!lua_isfunction(L, -1))
-    return luaL_error(L, "library module '%s' must return a function", config->entry);
-  state->entry_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
 }
 
 static void tell_dropped(State *state)
@@ -314,7 +126,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
     free_state(state);
     return NULL;
   }
-  lua_pushcfunction(state->L, boot);
+  lua_pushcfunction(state->L, state_boot);
   lua_pushlightuserdata(state->L, state);
   lua_pushlightuserdata(state->L, (void *)(uintptr_t)config);
   if (lua_pcall(state->L, 2, 0, 0) != 0) {
@@ -387,7 +199,7 @@ int state_load_library(State *state, const char *module, Err *err)
 {
   lua_State *L = state->L;
   int rc, top = lua_gettop(L);
-  lua_pushcfunction(L, l_require);
+  lua_pushcfunction(L, state_require);
   lua_pushstring(L, module);
   if (lua_pcall(L, 1, 1, 0) != 0)
     rc = err_set(err, UV_EINVAL, "%s", lua_tostring(L, -1));

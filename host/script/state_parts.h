@@ -1,0 +1,46 @@
+// How a State is spread over files: state.c has its life and what others ask of it, state_boot.c
+// fills a new one. For these two alone.
+#ifndef MOONHOOK_SCRIPT_STATE_PARTS_H
+#define MOONHOOK_SCRIPT_STATE_PARTS_H
+
+#include "account.h"
+#include "slice.h"
+#include "state.h"
+
+enum { MAX_POOLED = 64 };
+
+typedef struct {
+  lua_State *co;
+  int ref;
+} Pooled;
+
+struct State {
+  Account account; // first: it is the allocator's user data
+  Slice slice;
+  Runtime *runtime;
+  lua_State *L;
+  StateRole role;
+  char *name, *id, *root;
+  uint32_t permissions;
+  char **hosts; // see StateConfig
+  uint64_t storage_bytes;
+  const HostModule *modules;
+  StateLimits limits;
+  uint32_t load_ms; // what is left of limits.load_ms
+  int entry_ref, load_ref, loaded_ref, globals_ref;
+  JobGroup group;
+  Job close_job;
+  bool is_released, is_tainted;
+  uint32_t tasks;
+  struct Task *current;
+  Pooled pool[MAX_POOLED];
+  uint32_t pooled;
+  uint64_t log_second;
+  uint32_t log_count, log_dropped; // records of that second
+};
+
+// Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []
+int state_boot(lua_State *L);
+int state_require(lua_State *L); // the library's require(name). Stack: [name] -> [module]
+
+#endif
