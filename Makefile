@@ -72,6 +72,7 @@ check:
 	.ci/lint
 	$(MAKE) B=build/strict OPT='$(OPT) -Werror' build/strict/moonhook \
 	  build/strict/spec/interrupts $(SPEC_PARTS)
+	$(MAKE) LUAJIT=system OPT='$(OPT) -Werror' build/system/moonhook build/system/spec/interrupts
 	$(MAKE) fuzzers
 	$(MAKE) B=build/asan OPT='$(SANITIZE) -Werror' build/asan/moonhook build/asan/spec/interrupts
 	MOONHOOK_BIN=build/strict/moonhook spec/run
