@@ -20,7 +20,8 @@ void report_problem(Report *report, const char *dir, const Problem *problem);
 void report_warning(Report *report, const char *dir, const Problem *problem);
 // "file:line:column: what", as errors of the configuration are; other texts as they are.
 void report_text(Report *report, const char *text);
-// Ends the output. "checked WHAT: 2 problems, 1 warning" goes to stderr. Returns the exit code, 0 or 1.
+// Ends the output. "checked WHAT: 2 problems, 1 warning" goes to stderr. Returns the exit code, 0
+// or 1.
 int report_end(Report *report, const char *what);
 
 #endif
