@@ -32,7 +32,8 @@ typedef struct {
   char *options_json; // [{"value":"a","label":{...}}]; NULL when none
   char **options;     // their values
   uint32_t option_count;
-  char *file; // YAML it was declared in, relative
+  char *file; // YAML it was declared in, relative; with line and column for messages
+  int line, column;
   char *help_json, *placeholder_json, *url;
 } Setting;
 

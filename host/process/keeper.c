@@ -19,6 +19,14 @@ void keeper_log_problems(const Problems *problems, const char *folder)
               LOG_S("error", problems->items[i].text));
 }
 
+static void log_warnings(const Problems *problems, const char *folder)
+{
+  size_t i;
+  for (i = 0; i < problems->warning_count; i++)
+    log_event(LOG_WARN, "plugin warning", LOG_S("folder", folder),
+              LOG_S("warning", problems->warnings[i].text));
+}
+
 // --- plugins -------------------------------------------------------------------------------------
 
 static Served *find_folder(Keeper *keeper, const char *folder)
@@ -110,6 +118,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     served->dir = mem_string(dir);
     served->package = package;
     snprintf(served->hash, sizeof served->hash, "%s", hash);
+    log_warnings(&problems, served->folder);
     problems_free(&problems);
     return 0;
   }
