@@ -13,7 +13,8 @@ typedef struct {
   Package *package;
   Problems *problems;
   const char *file;
-  bool is_json; // values come from JSON, where a text is a text: a number is no string
+  bool is_unasked; // settings that nobody wrote: a missing one is missed where it is declared
+  bool is_json;    // values come from JSON, where a text is a text: a number is no string
 } Place;
 
 // "file:line:column: what: expected ..., got ..." at `at` (else at the file's start). `what` may be

@@ -49,6 +49,11 @@ bool setting_may_hold(const Setting *setting, const char *model_type)
   return !setting->scope || scope_type(setting->scope, model_type) != NULL;
 }
 
+const char *setting_model_type(const Setting *setting)
+{
+  return setting->scope ? scope_type(setting->scope, NULL) : NULL;
+}
+
 typedef enum { A_NAME, A_NUMBER } MemberKind;
 
 // YAML's 4 may be a model's name, and JSON's may not.
@@ -122,7 +127,7 @@ static bool check_parameters(const Place *place, const Setting *setting, const Y
 bool setting_model(const Place *place, const Setting *setting, const YamlNode *value,
                    const char *what, Buffer *out)
 {
-  const char *type = setting->scope ? scope_type(setting->scope, NULL) : NULL;
+  const char *type = setting_model_type(setting);
   const YamlNode *given = yaml_get(value, "model_type");
   bool is_good;
   size_t i, written = 0;
