@@ -1,6 +1,7 @@
 // Memory that is held on somebody's behalf, as part of a sum that somebody else watches: the bytes
 // kept for a plugin outside of its Lua state count as if they were in it. Whoever holds the memory
-// says how much it is whenever that changes; whoever may refuse looks at the sum beforehand.
+// says how much it is whenever that changes; whoever may refuse looks at the sum beforehand. See
+// docs/decisions/0013-memory-kept-outside.md.
 #ifndef MOONHOOK_BASE_CHARGE_H
 #define MOONHOOK_BASE_CHARGE_H
 
