@@ -47,6 +47,8 @@ struct Conn {
   uint64_t progress_ms; // when the client last sent body bytes, or took bytes of the reply
   uint64_t taken_bytes; // that the client had taken then
   uint64_t sent_bytes;  // given to the socket, the queue of libuv included
+  size_t told_bytes;    // that the handler was told to be unsent
+  size_t drain_bytes;   // unsent, when wants_drain is answered
   int64_t length_left;  // FRAMING_LENGTH: bytes that the reply still owes
   uint8_t phase;        // ConnPhase
   uint8_t framing;      // Framing
