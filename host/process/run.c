@@ -317,16 +317,18 @@ int run_check(const ConfigSources *sources, Config *config)
 
 int run_host(const ConfigSources *sources, const RunOptions *options)
 {
-  Err err = { 0 };
-  Config *config = config_read(sources, &err);
+  Problems problems = { 0 };
+  Config *config = config_read_all(sources, &problems);
   ConfigSources named = *sources;
   char *file;
   bool is_pretty;
+  size_t i;
   int rc;
-  if (!config) {
-    fprintf(stderr, "moonhook: %s\n", err.text);
+  for (i = 0; i < problems.count; i++)
+    fprintf(stderr, "moonhook: %s\n", problems.items[i].text);
+  problems_free(&problems);
+  if (!config)
     return 1;
-  }
   is_pretty = config->log_format == LOG_FORMAT_PRETTY ||
               (config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
   signal(SIGPIPE, SIG_IGN);
