@@ -6,6 +6,7 @@
 #include "../base/buffer.h"
 #include "../base/loop.h"
 #include "limits.h"
+#include "passing.h"
 #include "request.h"
 #include "server.h"
 
@@ -23,6 +24,7 @@ typedef enum {
   CONN_HEAD,    // some of its head
   CONN_BODY,    // on_head was called, the body is coming
   CONN_REPLY,   // the request is complete (or refused); the reply is made and sent
+  CONN_PASSING, // another process shall go on with it, and has no room yet; the socket is not read
   CONN_LINGER,  // our side is shut down; input is thrown away until the client closes too
   CONN_CLOSING, // uv_close was called
 } ConnPhase;
@@ -41,28 +43,30 @@ struct Conn {
   Buffer out;  // not yet given to the socket
   Buffer kept; // input behind the request at hand, from kept_at on
   size_t kept_at;
-  Hangup *hangup;       // while the socket is not read; else NULL
-  const char *ended_by; // for on_over; NULL: "reply"
-  uint64_t since_ms;    // when the phase began
-  uint64_t progress_ms; // when the client last sent body bytes, or took bytes of the reply
-  uint64_t taken_bytes; // that the client had taken then
-  uint64_t sent_bytes;  // given to the socket, the queue of libuv included
-  int64_t length_left;  // FRAMING_LENGTH: bytes that the reply still owes
-  uint8_t phase;        // ConnPhase
-  uint8_t framing;      // Framing
-  bool is_seen;         // on_head was called, on_over was not
-  bool has_begun;       // the reply's head was written
-  bool is_done;         // the reply is written to its end
-  bool is_aborted;      // ... or never will be
-  bool is_last;         // the connection ends with this reply
-  bool is_broken;       // the socket refused bytes
-  bool is_paused;       // the socket is not read: enough input is kept
-  bool is_watched;      // for a client that does not read
-  bool is_trimmed;      // while idle: spare memory was given back
-  bool ignores_input;   // nothing behind this request is ever parsed
-  bool wants_drain;     // request_wants_more said no
-  bool is_eof;          // the client will send no more
-  bool had_last_turn;   // the handler had a turn to reply since then
+  Hangup *hangup;            // while the socket is not read; else NULL
+  const char *ended_by;      // for on_over; NULL: "reply"
+  uint64_t since_ms;         // when the phase began
+  uint64_t progress_ms;      // when the client last sent body bytes, or took bytes of the reply
+  uint64_t passing_since_ms; // 0: it is not to be passed on
+  uint64_t taken_bytes;      // that the client had taken then
+  uint64_t sent_bytes;       // given to the socket, the queue of libuv included
+  int64_t length_left;       // FRAMING_LENGTH: bytes that the reply still owes
+  uint8_t phase;             // ConnPhase
+  uint8_t framing;           // Framing
+  bool is_seen;              // on_head was called, on_over was not
+  bool has_begun;            // the reply's head was written
+  bool is_done;              // the reply is written to its end
+  bool is_aborted;           // ... or never will be
+  bool is_last;              // the connection ends with this reply
+  bool is_broken;            // the socket refused bytes
+  bool is_passed_on;         // on_head wants it in another process
+  bool is_paused;            // the socket is not read: enough input is kept
+  bool is_watched;           // for a client that does not read
+  bool is_trimmed;           // while idle: spare memory was given back
+  bool ignores_input;        // nothing behind this request is ever parsed
+  bool wants_drain;          // request_wants_more said no
+  bool is_eof;               // the client will send no more
+  bool had_last_turn;        // the handler had a turn to reply since then
 };
 
 struct HttpServer {
@@ -77,7 +81,9 @@ struct HttpServer {
   bool is_retiring;   // takes no more connections, and none is kept after its next reply
   bool is_stopping;   // idle connections are closed, too
   bool (*may_accept)(const HttpServer *server);
-  _Atomic uint32_t *gauge; // NULL: nobody looks
+  _Atomic uint32_t *gauge;     // NULL: nobody looks
+  Passing *passing;            // NULL: there is no other process
+  _Atomic uint64_t *passed_on; // through it
   void (*on_closed)(void *context);
   void *closed_context;
   uint64_t id_seed[2], id_count; // request ids
@@ -87,9 +93,9 @@ struct HttpServer {
 
 // --- conn.c --------------------------------------------------------------------------------------
 
-// Takes the socket. `is_refused`: answers 503 and closes.
-void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
-              bool is_refused);
+// Takes the socket. `is_refused`: answers 503 and closes. It may be closing when this returns.
+Conn *conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
+               bool is_refused);
 // Breaks it now; on_over is told when a request is at hand.
 void conn_break(Conn *conn, const char *ended_by);
 void conn_stop(Conn *conn); // the server stops: closes it if idle, else after its reply
@@ -106,6 +112,13 @@ void conn_close(Conn *conn, bool is_reset);
 int conn_start_reading(Conn *conn);
 void conn_feed_kept(Conn *conn); // parses what was kept
 void conn_resume_reading(Conn *conn);
+
+// --- conn_pass.c ---------------------------------------------------------------------------------
+
+// Passes it on, from the head of the request at hand; `rest` was read behind that.
+void conn_pass(Conn *conn, const char *rest, size_t len);
+void conn_pass_again(Conn *conn);                      // in CONN_PASSING, after a while
+void conn_on_passed(void *server, PassedConn *passed); // one came from another process
 
 // --- conn_time.c ---------------------------------------------------------------------------------
 
