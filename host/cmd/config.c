@@ -6,6 +6,7 @@
 #include "../base/memory.h"
 #include "../process/config_show.h"
 #include "check.h"
+#include "check_names.h"
 #include "sources.h"
 
 // --- print ---------------------------------------------------------------------------------------
@@ -71,15 +72,13 @@ static void check_endpoint(Report *report, const Config *config, const ConfigEnd
 {
   Problems problems = { 0 };
   Buffer settings = { 0 };
-  size_t i;
   if (!package && are_whole)
     problems_add(&problems, config->file, endpoint->line, endpoint->column,
                  "endpoints.plugin: expected a plugin that is there, got \"%.100s\"",
                  endpoint->plugin);
   if (package)
     package_settings(package, endpoint->settings, &settings, &problems, config->file);
-  for (i = 0; i < problems.count; i++)
-    report_problem(report, NULL, &problems.items[i]);
+  check_report(report, NULL, &problems);
   problems_free(&problems);
   buffer_free(&settings);
 }
@@ -89,11 +88,11 @@ static void check_app_source(Report *report, const Config *config, const ConfigA
   Problems problems = { 0 };
   const char *slash = strrchr(source->path, '/');
   char *dir = slash ? mem_bytes(source->path, (size_t)(slash - source->path)) : mem_string(".");
-  size_t i;
+  const char *folder = *dir ? dir : "/", *file = slash ? slash + 1 : source->path;
   (void)config;
-  check_source(*dir ? dir : "/", slash ? slash + 1 : source->path, &problems);
-  for (i = 0; i < problems.count; i++)
-    report_problem(report, *dir ? dir : "/", &problems.items[i]);
+  check_source(folder, file, &problems);
+  check_app_names(folder, file, &problems);
+  check_report(report, folder, &problems);
   problems_free(&problems);
   mem_free(dir);
 }

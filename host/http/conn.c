@@ -165,6 +165,13 @@ static void on_flush(Cork *cork)
   settle(conn);
 }
 
+static void tell_unsent(Conn *conn, size_t bytes)
+{
+  conn->told_bytes = bytes;
+  if (conn->is_seen && conn->server->handler.on_unsent)
+    conn->server->handler.on_unsent(conn->server->context, &conn->request, bytes);
+}
+
 // Draws the conclusions from what was written, taken and heard.
 static void settle(Conn *conn)
 {
@@ -175,6 +182,8 @@ static void settle(Conn *conn)
   }
   unsent = conn_unsent_bytes(conn);
   conn_watch_reader(conn, unsent);
+  if (unsent != conn->told_bytes)
+    tell_unsent(conn, unsent);
   if (conn->phase != CONN_REPLY)
     return;
   if (conn->is_done) {
@@ -182,7 +191,7 @@ static void settle(Conn *conn)
       finish(conn);
     return;
   }
-  if (conn->wants_drain && unsent <= conn->server->limits.unsent_bytes / 2) {
+  if (conn->wants_drain && unsent <= conn->drain_bytes) {
     conn->wants_drain = false;
     conn->server->handler.on_drain(conn->server->context, &conn->request);
   }
@@ -238,6 +247,7 @@ void conn_over(Conn *conn, bool is_complete, const char *ended_by)
   if (!conn->is_seen)
     return;
   conn->is_seen = false;
+  conn->told_bytes = 0;
   conn->server->handler.on_over(conn->server->context, &conn->request, is_complete, ended_by);
 }
 

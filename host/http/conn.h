@@ -43,30 +43,32 @@ struct Conn {
   Buffer out;  // not yet given to the socket
   Buffer kept; // input behind the request at hand, from kept_at on
   size_t kept_at;
-  Hangup *hangup;            // while the socket is not read; else NULL
-  const char *ended_by;      // for on_over; NULL: "reply"
-  uint64_t since_ms;         // when the phase began
-  uint64_t progress_ms;      // when the client last sent body bytes, or took bytes of the reply
-  uint64_t passing_since_ms; // 0: it is not to be passed on
-  uint64_t taken_bytes;      // that the client had taken then
-  uint64_t sent_bytes;       // given to the socket, the queue of libuv included
-  int64_t length_left;       // FRAMING_LENGTH: bytes that the reply still owes
-  uint8_t phase;             // ConnPhase
-  uint8_t framing;           // Framing
-  bool is_seen;              // on_head was called, on_over was not
-  bool has_begun;            // the reply's head was written
-  bool is_done;              // the reply is written to its end
-  bool is_aborted;           // ... or never will be
-  bool is_last;              // the connection ends with this reply
-  bool is_broken;            // the socket refused bytes
-  bool is_passed_on;         // on_head wants it in another process
-  bool is_paused;            // the socket is not read: enough input is kept
-  bool is_watched;           // for a client that does not read
-  bool is_trimmed;           // while idle: spare memory was given back
-  bool ignores_input;        // nothing behind this request is ever parsed
-  bool wants_drain;          // request_wants_more said no
-  bool is_eof;               // the client will send no more
-  bool had_last_turn;        // the handler had a turn to reply since then
+  Hangup *hangup;       // while the socket is not read; else NULL
+  const char *ended_by; // for on_over; NULL: "reply"
+  uint64_t since_ms;    // when the phase began
+  uint64_t progress_ms; // when the client last sent body bytes, or took bytes of the reply
+  uint64_t passing_ms;  // since when it waits to be passed on; 0: it does not
+  uint64_t taken_bytes; // that the client had taken then
+  uint64_t sent_bytes;  // given to the socket, the queue of libuv included
+  size_t told_bytes;    // that the handler was told to be unsent
+  size_t drain_bytes;   // unsent, when wants_drain is answered
+  int64_t length_left;  // FRAMING_LENGTH: bytes that the reply still owes
+  uint8_t phase;        // ConnPhase
+  uint8_t framing;      // Framing
+  bool is_seen;         // on_head was called, on_over was not
+  bool has_begun;       // the reply's head was written
+  bool is_done;         // the reply is written to its end
+  bool is_aborted;      // ... or never will be
+  bool is_last;         // the connection ends with this reply
+  bool is_broken;       // the socket refused bytes
+  bool is_passed_on;    // on_head wants it in another process
+  bool is_paused;       // the socket is not read: enough input is kept
+  bool is_watched;      // for a client that does not read
+  bool is_trimmed;      // while idle: spare memory was given back
+  bool ignores_input;   // nothing behind this request is ever parsed
+  bool wants_drain;     // request_wants_more said no
+  bool is_eof;          // the client will send no more
+  bool had_last_turn;   // the handler had a turn to reply since then
 };
 
 struct HttpServer {

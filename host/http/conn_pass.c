@@ -52,8 +52,8 @@ static void send_away(Conn *conn)
   }
   uv_read_stop((uv_stream_t *)&conn->tcp);
   conn->phase = CONN_PASSING;
-  if (conn->passing_since_ms == 0)
-    conn->passing_since_ms = loop_now_ms(server->loop);
+  if (conn->passing_ms == 0)
+    conn->passing_ms = loop_now_ms(server->loop);
   timer_start(server->loop, &conn->timer, AGAIN_MS, conn_on_timer);
 }
 
@@ -61,9 +61,9 @@ void conn_pass_again(Conn *conn)
 {
   static const Refusal no_room = { 503, "overloaded", "no process has room for this, try again" };
   uint64_t started_us = conn->request.started_us;
-  bool is_over = loop_now_ms(conn->server->loop) - conn->passing_since_ms >= GIVE_UP_MS;
+  bool is_over = loop_now_ms(conn->server->loop) - conn->passing_ms >= GIVE_UP_MS;
   if (is_over) {
-    conn->passing_since_ms = 0;
+    conn->passing_ms = 0;
     reply_refusal(conn, &no_room);
     return;
   }
@@ -74,7 +74,7 @@ void conn_pass_again(Conn *conn)
   conn_feed_kept(conn);
   if (conn->phase == CONN_PASSING || conn->phase == CONN_CLOSING)
     return;
-  conn->passing_since_ms = 0;
+  conn->passing_ms = 0;
   if (!conn->is_paused)
     conn_resume_reading(conn);
   if (conn->is_eof && conn->phase == CONN_REPLY)

@@ -49,6 +49,9 @@ typedef struct {
   // Called exactly once for every request that on_head has seen. `ended_by`: "reply", "client",
   // "timeout", "server" (shutdown, abort).
   void (*on_over)(void *context, Request *request, bool is_complete, const char *ended_by);
+  // At the end of a turn: how many bytes of the reply wait for the client to read, when that
+  // changed since it was last told. Not told when the request is over: then none do. May be NULL.
+  void (*on_unsent)(void *context, Request *request, size_t bytes);
 } HttpHandler;
 
 enum { REQUEST_ID_SIZE = 65 };
@@ -104,8 +107,11 @@ void reply_abort(Request *request);
 // first, and on_over is not called here; on_head is called again if none took it at once. If none
 // takes it for some seconds the reply is a 503. False: there is no other process.
 bool request_pass_on(Request *request);
-// False when the client should drain first; then on_drain follows.
-bool request_wants_more(Request *request);
+// False when the client should drain first; then on_drain follows. `is_pressed`: all of it, as
+// there is no memory for more.
+bool request_wants_more(Request *request, bool is_pressed);
+// What on_unsent tells, at once; it counts as told.
+size_t request_unsent_bytes(Request *request);
 
 // RFC 9110: a token for the name; no control characters but tab in the value.
 bool header_is_valid(Span name, Span value);

@@ -28,6 +28,14 @@ int json_kind_of(lua_State *L, int index);
 // Stack: [] -> [metatable of that kind]
 void json_push_new_meta(lua_State *L, int kind);
 
+// What a state allows a text that is being made outside of it: `room` bytes; `refuse` raises, when
+// it needs more. NULL: nobody counts.
+typedef struct {
+  size_t (*room)(lua_State *L);
+  void (*refuse)(lua_State *L);
+} JsonMemory;
+extern JsonMemory json_memory;
+
 // These raise when Lua is out of memory; nothing is leaked then.
 // Stack: [] -> [text], or [message] and false
 bool json_push_encoded(lua_State *L, int index);

@@ -33,12 +33,12 @@ local function new_self_meta(handler)
   return meta
 end
 
-local function bad_response(message)
-  error(Error.new("plugin_bad_response", message), 0)
+local function bad_response(message, code)
+  error(Error.new(code or "plugin_bad_response", message), 0)
 end
 
-local function check(ok, message)
-  if not ok then bad_response(message) end
+local function check(ok, message, code)
+  if not ok then bad_response(message, code) end
 end
 
 local function send(handle, request, response)

@@ -250,9 +250,8 @@ describe("a plugin that killed a worker", function()
 
   it("is served by the next worker while the first ends in order", function()
     local server = start_suspect()
-    local stream = server:open { target = "/e/good-spec/count?to=100000" }
-    local streams = { stream }
-    for i = 2, 8 do streams[i] = server:open { target = "/e/good-spec/count?to=100000" } end
+    local streams = {} -- of both
+    for i = 1, 24 do streams[i] = server:open { target = "/e/good-spec/count?to=100000" } end
     for _, one in ipairs(streams) do one:next_piece(5) end
     local first = next((who(server, "suspect")))
     process.kill(server:pid(1), "TERM") -- its streams hold it
