@@ -41,7 +41,8 @@ describe("a handler's settings", function()
         ["plugins/plain/run.lua"] = RUN },
       config = { plugins = { "plugins" }, endpoints = {
         { plugin = "plain", hook_id = "plain", settings = { word = "hi", llm = LLM } },
-        { plugin = "plain", hook_id = "listed", name = "listed", settings = { word = "hi", llm = LISTED } },
+        { plugin = "plain", hook_id = "listed", name = "listed",
+          settings = { word = "hi", llm = LISTED } },
         { plugin = "plain", hook_id = "empty", name = "empty" },
       } },
     }
