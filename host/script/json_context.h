@@ -18,8 +18,8 @@ enum {
 };
 
 // What a value's metatable says about it. KIND_NULLS: the metatable's items are the names of the
-// members that were null. KIND_LAZY: see json_lazy.h.
-enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW, KIND_LAZY };
+// members that were null. KIND_LAZY, KIND_VIEW: see json_lazy.h, json_view.h.
+enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW, KIND_LAZY, KIND_VIEW };
 
 // Stack: [] -> [context]
 void json_push_context(lua_State *L);

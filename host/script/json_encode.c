@@ -11,6 +11,7 @@
 #include "../base/json.h"
 #include "json_context.h"
 #include "json_lazy.h"
+#include "json_view.h"
 
 enum {
   MAX_TABLES = 1000 * 1000,    // a small value can name one table very often
@@ -278,6 +279,9 @@ static bool write_table(Encoder *e)
   kind = json_kind_of(L, table);
   if (kind == KIND_LAZY) {
     json_fill(L, table);
+    kind = json_kind_of(L, table);
+  } else if (kind == KIND_VIEW) {
+    json_look_behind(L, table);
     kind = json_kind_of(L, table);
   }
   if (kind != KIND_NULLS)

@@ -135,13 +135,12 @@ describe("the verbs for endpoints", function()
   it("give each endpoint of a plugin a name of its own", function()
     added("--name", "once")
     added("--name", "twice")
+    local message = ": a field is not valid\n  name: another endpoint of this plugin has this name"
     for _, name in ipairs { "once", "from the file" } do
-      assert.equal("moonhook endpoint add: a field is not valid\n  name: another endpoint of this plugin has "
-        .. "this name",
+      assert.equal("moonhook endpoint add" .. message,
         failed(1, "endpoint", "add", "greet", "--secret", "api_key=@key.txt", "--name", name))
     end
-    assert.equal("moonhook endpoint set: a field is not valid\n  name: another endpoint of this plugin has "
-        .. "this name",
+    assert.equal("moonhook endpoint set" .. message,
       failed(1, "endpoint", "set", "twice", "--name", "once"))
     output("endpoint", "set", "once", "--name", "once", "--set", "greeting=Hi")
     output("endpoint", "remove", "once", "--yes")
