@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -16,7 +17,6 @@
 enum {
   DATE_SIZE = 30,
   LOG_FLUSH_MS = 100,
-  SHORT_JOBS_MS = 1, // a job that took longer does not go on while another of its group waits
 };
 
 struct Loop {
@@ -27,14 +27,11 @@ struct Loop {
   uv_timer_t alarm;     // the next occupied slot of the wheel
   uint64_t alarm_ms;    // UINT64_MAX: not set
   Wheel wheel;
-  JobGroup *first_group, *last_group; // that have work
-  JobGroup other_jobs;                // of jobs without a group
-  Cork corks;                         // head of a ring
+  RunQueue queue;
+  Cork corks; // head of a ring
   Timer log_timer;
   uint64_t date_until_ms;
   char date[DATE_SIZE];
-  uint64_t turn_started_ms, job_started_ms;
-  int turn_jobs;    // of this turn so far
   uint64_t held_ms; // the time that it is, while time is held; else 0
 };
 
@@ -45,9 +42,7 @@ static void on_alarm(uv_timer_t *alarm);
 static void flush_corks(Loop *loop);
 static void flush_log(Loop *loop);
 static void set_alarm(Loop *loop);
-static JobGroup *pop_group(Loop *loop);
-static void push_group(Loop *loop, JobGroup *group);
-static void remove_group(Loop *loop, JobGroup *group);
+static uint64_t update_ms(RunQueue *queue);
 
 Loop *loop_new(Err *err)
 {
@@ -67,6 +62,7 @@ Loop *loop_new(Err *err)
   uv_prepare_start(&loop->prepare, on_prepare);
   uv_timer_init(&loop->uv, &loop->alarm);
   loop->alarm_ms = UINT64_MAX;
+  loop->queue.update_ms = update_ms;
   loop->corks.prev = loop->corks.next = &loop->corks;
   wheel_init(&loop->wheel, uv_now(&loop->uv));
   return loop;
@@ -159,7 +155,7 @@ void loop_move_time(Loop *loop, uint64_t now_ms)
 
 bool loop_has_work(Loop *loop)
 {
-  return loop->first_group || loop->corks.next != &loop->corks;
+  return !run_queue_is_empty(&loop->queue) || loop->corks.next != &loop->corks;
 }
 
 const char *loop_http_date(Loop *loop)
@@ -185,61 +181,26 @@ const char *loop_http_date(Loop *loop)
 
 // --- run queue -----------------------------------------------------------------------------------
 
+static uint64_t update_ms(RunQueue *queue)
+{
+  Loop *loop = (Loop *)((char *)queue - offsetof(Loop, queue));
+  uv_update_time(&loop->uv);
+  return uv_now(&loop->uv);
+}
+
 void job_post(Loop *loop, Job *job)
 {
-  JobGroup *group;
-  if (job->is_queued)
-    return;
-  if (!job->group)
-    job->group = &loop->other_jobs;
-  group = job->group;
-  job->is_queued = true;
-  job->next = NULL;
-  if (group->last)
-    group->last->next = job;
-  else
-    group->first = job;
-  group->last = job;
-  if (!group->is_queued)
-    push_group(loop, group);
+  run_queue_post(&loop->queue, job);
 }
 
 void job_cancel(Loop *loop, Job *job)
 {
-  JobGroup *group = job->group;
-  Job *before = NULL, *at;
-  if (!job->is_queued)
-    return;
-  for (at = group->first; at != job; at = at->next)
-    before = at;
-  if (before)
-    before->next = job->next;
-  else
-    group->first = job->next;
-  if (group->last == job)
-    group->last = before;
-  job->next = NULL;
-  job->is_queued = false;
-  if (!group->first)
-    remove_group(loop, group); // its owner may free it now
-}
-
-static bool turn_goes_on(const Loop *loop)
-{
-  return loop->turn_jobs < TURN_JOBS && uv_now(&loop->uv) - loop->turn_started_ms < TURN_MS;
+  run_queue_cancel(&loop->queue, job);
 }
 
 bool job_goes_on(Loop *loop, const JobGroup *group)
 {
-  if (!fast_paths_are_on() || (loop->first_group && loop->first_group != group))
-    return false;
-  uv_update_time(&loop->uv);
-  if (!turn_goes_on(loop))
-    return false;
-  if (loop->first_group && uv_now(&loop->uv) - loop->job_started_ms > SHORT_JOBS_MS)
-    return false;
-  loop->turn_jobs++;
-  return true;
+  return fast_paths_are_on() && run_queue_goes_on(&loop->queue, group);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -251,67 +212,10 @@ static void on_idle(uv_idle_t *idle)
 static void on_check(uv_check_t *check)
 {
   Loop *loop = check->loop->data;
-  JobGroup *group = pop_group(loop);
-  if (!group)
+  if (run_queue_is_empty(&loop->queue))
     return;
-  loop->turn_started_ms = uv_now(&loop->uv);
-  loop->turn_jobs = 0;
   scoreboard_beat();
-  for (; group; group = turn_goes_on(loop) ? pop_group(loop) : NULL) {
-    Job *job = group->first;
-    loop->job_started_ms = uv_now(&loop->uv);
-    loop->turn_jobs++;
-    group->first = job->next;
-    if (!group->first)
-      group->last = NULL;
-    else
-      push_group(loop, group);
-    job->next = NULL;
-    job->is_queued = false;
-    job->run(job); // job and group may be gone when it returns
-    uv_update_time(&loop->uv);
-  }
-}
-
-static JobGroup *pop_group(Loop *loop)
-{
-  JobGroup *group = loop->first_group;
-  if (!group)
-    return NULL;
-  loop->first_group = group->next;
-  if (!group->next)
-    loop->last_group = NULL;
-  group->next = NULL;
-  group->is_queued = false;
-  return group;
-}
-
-static void push_group(Loop *loop, JobGroup *group)
-{
-  group->next = NULL;
-  group->is_queued = true;
-  if (loop->last_group)
-    loop->last_group->next = group;
-  else
-    loop->first_group = group;
-  loop->last_group = group;
-}
-
-static void remove_group(Loop *loop, JobGroup *group)
-{
-  JobGroup *before = NULL, *at;
-  for (at = loop->first_group; at && at != group; at = at->next)
-    before = at;
-  if (!at)
-    return;
-  if (before)
-    before->next = group->next;
-  else
-    loop->first_group = group->next;
-  if (loop->last_group == group)
-    loop->last_group = before;
-  group->next = NULL;
-  group->is_queued = false;
+  run_queue_turn(&loop->queue, uv_now(&loop->uv));
 }
 
 // --- corks ---------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 // One event loop: libuv, the run queue, the cork list and the one timer wheel.
 //
 // The order of a turn: libuv polls, and its callbacks put work into the run queue; the check phase
-// runs it (at most TURN_JOBS jobs or TURN_MS of it, round robin by group); timers fire; the prepare
-// phase flushes every cork. The next poll does not wait while the queue is not empty.
+// runs a turn of it; timers fire; the prepare phase flushes every cork. The next poll does not wait
+// while the queue is not empty.
 #ifndef MOONHOOK_BASE_LOOP_H
 #define MOONHOOK_BASE_LOOP_H
 
@@ -11,8 +11,7 @@
 #include <uv.h>
 
 #include "error.h"
-
-enum { TURN_JOBS = 16, TURN_MS = 5 };
+#include "run_queue.h"
 
 typedef struct Loop Loop;
 
@@ -33,29 +32,12 @@ void loop_move_time(Loop *loop, uint64_t now_ms); // fires what is due; never ba
 bool loop_has_work(Loop *loop);                   // jobs in the run queue, or output to be flushed
 const char *loop_http_date(Loop *loop); // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
 
-// --- run queue -----------------------------------------------------------------------------------
-
-typedef struct Job Job;
-
-// Jobs of one group (a plugin) take turns with the other groups'. Zero-initialise.
-typedef struct JobGroup {
-  Job *first, *last;
-  struct JobGroup *next; // in the ring of groups that have work
-  bool is_queued;
-} JobGroup;
-
-// A piece of work; lives inside its owner. Zero-initialise, then set group and run.
-struct Job {
-  Job *next;
-  JobGroup *group;
-  void (*run)(Job *job);
-  bool is_queued;
-};
+// --- run queue, see run_queue.h ------------------------------------------------------------------
 
 void job_post(Loop *loop, Job *job); // at the end of its group; no effect when queued already
 // Whether the running job may do a further job's work at once, instead of being posted again: the
-// turn has some left, no other group waits, and no other of its own group waits for long. What it
-// writes meanwhile leaves in one piece.
+// turn has some left, no other group waits, and it has not run for LONG_MS. What it writes
+// meanwhile leaves in one piece.
 bool job_goes_on(Loop *loop, const JobGroup *group);
 void job_cancel(Loop *loop, Job *job); // takes it out; no effect when not queued
 

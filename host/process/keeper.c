@@ -11,14 +11,6 @@
 #include "trial.h"
 #include "worker.h"
 
-void keeper_log_problems(const Problems *problems, const char *folder)
-{
-  size_t i;
-  for (i = 0; i < problems->count; i++)
-    log_event(LOG_ERROR, "plugin problem", LOG_S("folder", folder),
-              LOG_S("error", problems->items[i].text));
-}
-
 // --- plugins -------------------------------------------------------------------------------------
 
 static Served *find_folder(Keeper *keeper, const char *folder)
@@ -110,6 +102,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     served->dir = mem_string(dir);
     served->package = package;
     snprintf(served->hash, sizeof served->hash, "%s", hash);
+    keeper_log_warnings(&problems, served->folder);
     problems_free(&problems);
     return 0;
   }
@@ -180,21 +173,11 @@ static bool is_hash_used(void *context, const char *hash)
   return false;
 }
 
-// Looks at every plugin folder there is now. True when anything changed.
-static bool load_all(Keeper *keeper)
+// Forgets the folders that are gone. True when there was one.
+static bool drop_unseen(Keeper *keeper)
 {
-  uint32_t count, i;
-  char **folders = config_plugin_folders(keeper->config, &count);
   Served *served, **link;
   bool is_changed = false;
-  for (served = keeper->served; served; served = served->next)
-    served->is_seen = false;
-  for (i = 0; i < count; i++) {
-    served = find_folder(keeper, folders[i]);
-    served->is_seen = true;
-    is_changed |= load(keeper, served);
-  }
-  config_folders_free(folders);
   for (link = &keeper->served; (served = *link);) {
     if (served->is_seen) {
       link = &served->next;
@@ -211,6 +194,25 @@ static bool load_all(Keeper *keeper)
   return is_changed;
 }
 
+// Looks at every plugin folder there is now. True when anything changed. What is gone goes first:
+// a folder that has another name now holds the same plugin.
+static bool load_all(Keeper *keeper)
+{
+  uint32_t count, i;
+  char **folders = config_plugin_folders(keeper->config, &count);
+  Served *served;
+  bool is_changed;
+  for (served = keeper->served; served; served = served->next)
+    served->is_seen = false;
+  for (i = 0; i < count; i++)
+    find_folder(keeper, folders[i])->is_seen = true;
+  is_changed = drop_unseen(keeper);
+  for (i = 0; i < count; i++)
+    is_changed |= load(keeper, find_folder(keeper, folders[i]));
+  config_folders_free(folders);
+  return is_changed;
+}
+
 // --- changes -------------------------------------------------------------------------------------
 
 static void told(Keeper *keeper)
@@ -219,21 +221,10 @@ static void told(Keeper *keeper)
     keeper->on_change(keeper->context);
 }
 
-static void tell_news(Keeper *keeper)
-{
-  Served *served;
-  for (served = keeper->served; served; served = served->next) {
-    if (served->is_news)
-      log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
-                LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
-    served->is_news = false;
-  }
-}
-
 static void publish(Keeper *keeper)
 {
   keeper_apply_endpoints(keeper);
-  tell_news(keeper);
+  keeper_tell_news(keeper);
 }
 
 static void on_plugins_change(void *context)
