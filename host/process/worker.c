@@ -338,7 +338,7 @@ void worker_free(Worker *worker)
   timer_stop(&worker->break_off);
   timer_stop(&worker->retired);
   worker_unfollow(worker);
-  task_free_unused(&worker->runtime);
+  runtime_close(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);
   policy_release(worker->runtime.http_policy);
