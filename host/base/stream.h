@@ -6,6 +6,7 @@
 #define MOONHOOK_BASE_STREAM_H
 
 #include "buffer.h"
+#include "charge.h"
 
 typedef struct Stream Stream;
 
@@ -38,6 +39,9 @@ struct Stream {
   // callback: the owner must not resume a task in it. It must not close the stream in it either.
   void (*on_ready)(Stream *stream);
   void *owner; // for on_ready
+  // What the stream keeps in memory: told by its class, charged to whom the owner says, returned
+  // when it is closed.
+  Charge charge;
   StreamError error;
 };
 

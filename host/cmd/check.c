@@ -15,6 +15,7 @@
 #include "../plugin/snapshot.h"
 #include "../script/syntax.h"
 #include "arguments.h"
+#include "check_names.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
@@ -38,12 +39,43 @@ static bool is_lua(const char *path)
   return len > 4 && strcmp(path + len - 4, ".lua") == 0;
 }
 
-// Every Lua file, and the declared sources that are called otherwise.
+static bool has_file(char *const *files, const char *file)
+{
+  for (; *files; files++) {
+    if (strcmp(*files, file) == 0)
+      return true;
+  }
+  return false;
+}
+
+// Keeps the Lua files among them, and adds the declared sources that are called otherwise.
+static char **lua_files(char **files, const Package *package)
+{
+  size_t count = 0, i;
+  uint32_t number;
+  for (i = 0; files[i]; i++) {
+    if (is_lua(files[i]))
+      files[count++] = files[i];
+    else
+      mem_free(files[i]);
+  }
+  files[count] = NULL;
+  for (number = 0; package && number < package->declaration_count; number++) {
+    const char *source = package->declarations[number].source;
+    if (has_file(files, source))
+      continue;
+    files = mem_resize(files, (count + 2) * sizeof *files);
+    files[count++] = mem_string(source);
+    files[count] = NULL;
+  }
+  return files;
+}
+
 static void check_sources(const char *dir, const Package *package, Problems *problems)
 {
   Err why = { 0 };
   char **files = snapshot_files(dir, &why);
-  uint32_t i, j;
+  size_t i;
   if (!files) {
     const char *text = strstr(why.text, ": ");
     char *file = mem_bytes(why.text, text ? (size_t)(text - why.text) : 0);
@@ -51,26 +83,26 @@ static void check_sources(const char *dir, const Package *package, Problems *pro
     mem_free(file);
     return;
   }
-  for (i = 0; files[i]; i++) {
-    if (is_lua(files[i]))
-      check_source(dir, files[i], problems);
+  files = lua_files(files, package);
+  for (i = 0; files[i]; i++)
+    check_source(dir, files[i], problems);
+  check_names(dir, files, package, problems);
+  for (i = 0; files[i]; i++)
     mem_free(files[i]);
-  }
   mem_free(files);
-  for (i = 0; package && i < package->declaration_count; i++) {
-    const char *source = package->declarations[i].source;
-    for (j = 0; j < i && strcmp(source, package->declarations[j].source) != 0; j++)
-      ;
-    if (!is_lua(source) && j == i)
-      check_source(dir, source, problems);
-  }
 }
 
 // --- packages ------------------------------------------------------------------------------------
 
+// A problem or a warning.
+typedef struct {
+  const Problem *problem;
+  bool is_warning;
+} Finding;
+
 static int by_place(const void *a, const void *b)
 {
-  const Problem *left = a, *right = b;
+  const Problem *left = ((const Finding *)a)->problem, *right = ((const Finding *)b)->problem;
   int order = strcmp(left->file, right->file);
   if (order != 0)
     return order;
@@ -79,18 +111,32 @@ static int by_place(const void *a, const void *b)
   return left->column < right->column ? -1 : left->column > right->column;
 }
 
+void check_report(Report *report, const char *place, const Problems *problems)
+{
+  size_t count = problems->count + problems->warning_count, i;
+  Finding *all = mem_zero(count + 1, sizeof *all);
+  for (i = 0; i < problems->count; i++)
+    all[i] = (Finding){ &problems->items[i], false };
+  for (i = 0; i < problems->warning_count; i++)
+    all[problems->count + i] = (Finding){ &problems->warnings[i], true };
+  qsort(all, count, sizeof *all, by_place);
+  for (i = 0; i < count; i++) {
+    if (all[i].is_warning)
+      report_warning(report, place, all[i].problem);
+    else
+      report_problem(report, place, all[i].problem);
+  }
+  mem_free(all);
+}
+
 // Reads the package in `dir` and names it `place` in what it reports.
 static Package *check_folder_as(Report *report, const char *dir, const char *place)
 {
   Problems problems = { 0 };
   Package *package = package_read(dir, &problems);
-  size_t i;
   if (package_is_plugin(dir))
     check_sources(dir, package, &problems);
-  if (problems.count > 0)
-    qsort(problems.items, problems.count, sizeof *problems.items, by_place);
-  for (i = 0; i < problems.count; i++)
-    report_problem(report, place, &problems.items[i]);
+  check_report(report, place, &problems);
   problems_free(&problems);
   return package;
 }

@@ -11,5 +11,7 @@
 Package *check_package(Report *report, const char *place);
 // Compiles one Lua file, which is named relative to `dir`.
 void check_source(const char *dir, const char *file, Problems *problems);
+// Problems and warnings in the order of their places; files are relative to `dir` (or NULL).
+void check_report(Report *report, const char *dir, const Problems *problems);
 
 #endif

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../process/choices.h"
 #include "../process/config_show.h"
 #include "check.h"
+#include "check_names.h"
 #include "sources.h"
 
 // --- print ---------------------------------------------------------------------------------------
@@ -65,21 +67,44 @@ static const Package *find_package(Package **packages, uint32_t count, const cha
   return NULL;
 }
 
+// The name or id nearest to one that no plugin has, or NULL.
+static char *near_plugin(Package **packages, uint32_t count, const char *name)
+{
+  const char **names = mem_zero(count + 1, sizeof *names), *near;
+  char **ids = mem_zero(count + 1, sizeof *ids), *found;
+  uint32_t i, used = 0;
+  for (i = 0; i < count; i++) {
+    if (packages[i])
+      names[used++] = strchr(name, '/') ? (ids[i] = package_id(packages[i])) : packages[i]->name;
+  }
+  near = yaml_nearest(name, names);
+  found = near ? mem_string(near) : NULL;
+  for (i = 0; i < count; i++)
+    mem_free(ids[i]);
+  mem_free(ids);
+  mem_free(names);
+  return found;
+}
+
 // `are_whole`: every plugin could be read, so that one which is missing is not there.
 static void check_endpoint(Report *report, const Config *config, const ConfigEndpoint *endpoint,
-                           const Package *package, bool are_whole)
+                           Package **packages, uint32_t package_count, bool are_whole)
 {
+  const Package *package = find_package(packages, package_count, endpoint->plugin);
   Problems problems = { 0 };
   Buffer settings = { 0 };
-  size_t i;
-  if (!package && are_whole)
+  if (!package && are_whole) {
+    char *near = near_plugin(packages, package_count, endpoint->plugin);
     problems_add(&problems, config->file, endpoint->line, endpoint->column,
-                 "endpoints.plugin: expected a plugin that is there, got \"%.100s\"",
-                 endpoint->plugin);
-  if (package)
-    package_settings(package, endpoint->settings, &settings, &problems, config->file);
-  for (i = 0; i < problems.count; i++)
-    report_problem(report, NULL, &problems.items[i]);
+                 "endpoints.plugin: expected a plugin that is there, got \"%.100s\"%s%s%s",
+                 endpoint->plugin, near ? ", did you mean " : "", near ? near : "",
+                 near ? "?" : "");
+    mem_free(near);
+  }
+  if (package &&
+      package_settings(package, endpoint->settings, &settings, &problems, config->file) == 0)
+    choices_check(config, package, endpoint->settings, config->file, &problems);
+  check_report(report, NULL, &problems);
   problems_free(&problems);
   buffer_free(&settings);
 }
@@ -89,11 +114,11 @@ static void check_app_source(Report *report, const Config *config, const ConfigA
   Problems problems = { 0 };
   const char *slash = strrchr(source->path, '/');
   char *dir = slash ? mem_bytes(source->path, (size_t)(slash - source->path)) : mem_string(".");
-  size_t i;
+  const char *folder = *dir ? dir : "/", *file = slash ? slash + 1 : source->path;
   (void)config;
-  check_source(*dir ? dir : "/", slash ? slash + 1 : source->path, &problems);
-  for (i = 0; i < problems.count; i++)
-    report_problem(report, *dir ? dir : "/", &problems.items[i]);
+  check_source(folder, file, &problems);
+  check_app_names(folder, file, &problems);
+  check_report(report, folder, &problems);
   problems_free(&problems);
   mem_free(dir);
 }
@@ -109,8 +134,7 @@ static void check_whole(Report *report, const Config *config)
     are_whole &= packages[i] != NULL;
   }
   for (i = 0; i < config->endpoint_count; i++)
-    check_endpoint(report, config, &config->endpoints[i],
-                   find_package(packages, count, config->endpoints[i].plugin), are_whole);
+    check_endpoint(report, config, &config->endpoints[i], packages, count, are_whole);
   for (i = 0; i < config->app_source_count; i++)
     check_app_source(report, config, &config->app_sources[i]);
   for (i = 0; i < count; i++)

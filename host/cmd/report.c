@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_json(Report *report, Span file, int line, int column, const char *what)
+static void add_json(Report *report, const char *severity, Span file, int line, int column,
+                     const char *what)
 {
-  buffer_string(&report->json, report->problems > 0 ? ",\n{" : "{");
+  buffer_string(&report->json, report->json.len > 0 ? ",\n{" : "{");
   if (file.len > 0) {
     buffer_string(&report->json, "\"file\":");
     buffer_json_string(&report->json, file.at, file.len);
@@ -15,23 +16,37 @@ static void add_json(Report *report, Span file, int line, int column, const char
   }
   if (line > 0)
     buffer_printf(&report->json, "\"line\":%d,\"column\":%d,", line, column);
-  buffer_string(&report->json, "\"message\":");
+  buffer_printf(&report->json, "\"severity\":\"%s\",\"message\":", severity);
   buffer_json_string(&report->json, what, strlen(what));
   buffer_char(&report->json, '}');
 }
 
-void report_problem(Report *report, const char *dir, const Problem *problem)
+static void show(Report *report, const char *dir, const Problem *problem, bool is_warning)
 {
   Buffer file = { 0 };
   if (dir && strcmp(dir, ".") != 0)
     buffer_printf(&file, "%s/", dir);
   buffer_string(&file, problem->file);
   if (report->is_json)
-    add_json(report, (Span){ file.bytes, file.len }, problem->line, problem->column, problem->what);
+    add_json(report, is_warning ? "warning" : "error", (Span){ file.bytes, file.len },
+             problem->line, problem->column, problem->what);
   else
-    printf("%.*s%s\n", (int)(file.len - strlen(problem->file)), file.bytes, problem->text);
-  report->problems++;
+    printf("%.*s%.*s: %s%s\n", (int)(file.len - strlen(problem->file)), file.bytes,
+           (int)(strlen(problem->text) - strlen(problem->what) - 2), problem->text,
+           is_warning ? "warning: " : "", problem->what);
   buffer_free(&file);
+}
+
+void report_problem(Report *report, const char *dir, const Problem *problem)
+{
+  show(report, dir, problem, false);
+  report->problems++;
+}
+
+void report_warning(Report *report, const char *dir, const Problem *problem)
+{
+  show(report, dir, problem, true);
+  report->warnings++;
 }
 
 // Finds ":LINE:COLUMN: " in a text; *what is behind it. 0: there is none.
@@ -54,7 +69,7 @@ void report_text(Report *report, const char *text)
   const char *what = text;
   size_t len = find_place(text, &line, &column, &what);
   if (report->is_json)
-    add_json(report, (Span){ text, len }, len ? line : 0, column, what);
+    add_json(report, "error", (Span){ text, len }, len ? line : 0, column, what);
   else
     puts(text);
   report->problems++;
@@ -65,10 +80,13 @@ int report_end(Report *report, const char *what)
   if (report->is_json)
     printf("[%s]\n", report->json.bytes ? report->json.bytes : "");
   buffer_free(&report->json);
+  fprintf(stderr, "checked %s: ", what);
   if (report->problems == 0)
-    fprintf(stderr, "checked %s: no problem\n", what);
+    fputs("no problem", stderr);
   else
-    fprintf(stderr, "checked %s: %zu problem%s\n", what, report->problems,
-            report->problems == 1 ? "" : "s");
+    fprintf(stderr, "%zu problem%s", report->problems, report->problems == 1 ? "" : "s");
+  if (report->warnings > 0)
+    fprintf(stderr, ", %zu warning%s", report->warnings, report->warnings == 1 ? "" : "s");
+  fputc('\n', stderr);
   return report->problems == 0 ? 0 : 1;
 }

@@ -1,6 +1,8 @@
 // The replying half of host.http: a plugin's Response becomes the HTTP reply.
 #include "hook_task.h"
 
+enum { LARGE_BYTES = 16 * 1024 }; // of a body
+
 static int push_refusal(lua_State *L, const char *text)
 {
   lua_pushnil(L);
@@ -47,7 +49,23 @@ static const char *check_head(lua_State *L, HookRequest *hook, int status)
   return read_headers(L, 3, hook);
 }
 
-// reply(handle, status, headers, body)
+// Sends hook->headers and the body.
+static int send_whole(lua_State *L, HookRequest *hook, int status, const char *body, size_t len)
+{
+  if (!hook_request_has_room(hook, len)) { // until the client has read it
+    push_refusal(L, task_no_room);
+    lua_pushliteral(L, "plugin_memory_limit");
+    return 3;
+  }
+  hook->mode = REPLY_WHOLE;
+  reply_full(hook->request, status, &hook->headers, body, len);
+  if (len >= LARGE_BYTES) // of others on_unsent tells, at the end of the turn
+    hook_request_charge_unsent(hook, request_unsent_bytes(hook->request));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+// reply(handle, status, headers, body) -> true | nil, message, code?
 static int l_reply(lua_State *L)
 {
   HookRequest *hook = request_of_handle(L);
@@ -59,10 +77,7 @@ static int l_reply(lua_State *L)
   problem = check_head(L, hook, status);
   if (problem)
     return push_refusal(L, problem);
-  hook->mode = REPLY_WHOLE;
-  reply_full(hook->request, status, &hook->headers, body, len);
-  lua_pushboolean(L, 1);
-  return 1;
+  return send_whole(L, hook, status, body, len);
 }
 
 // reply_text(handle, body): what a string that a handler returns means
@@ -77,10 +92,7 @@ static int l_reply_text(lua_State *L)
     return push_refusal(L, "the request has its reply already");
   header_list_clear(&hook->headers);
   header_list_add(&hook->headers, span_of("Content-Type"), span_of("text/plain; charset=utf-8"));
-  hook->mode = REPLY_WHOLE;
-  reply_full(hook->request, 200, &hook->headers, body, len);
-  lua_pushboolean(L, 1);
-  return 1;
+  return send_whole(L, hook, 200, body, len);
 }
 
 // begin(handle, status, headers, mode, length?)

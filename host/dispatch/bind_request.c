@@ -109,8 +109,9 @@ static void count_settings(lua_State *L, const HookRequest *hook)
   lua_rawseti(L, -2, 1);
 }
 
-// Leaves the endpoint's settings as a table, or nil when there are none. Decoded once per state and
-// change: the registry holds { count, [hook id] = { serial, settings } }.
+// Leaves { serial, settings } of the endpoint, or nil when it has none. Decoded once per state and
+// change: the registry holds { count, [hook id] = { serial, settings } }. The rest of the table is
+// for lua/moonhook/settings.lua.
 static void push_settings(lua_State *L, const HookRequest *hook)
 {
   Err err;
@@ -123,9 +124,8 @@ static void push_settings(lua_State *L, const HookRequest *hook)
   if (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, 1);
     if ((uint32_t)lua_tonumber(L, -1) == hook->endpoint->serial) {
-      lua_rawgeti(L, -2, 2);
-      lua_replace(L, -4);
-      lua_pop(L, 2);
+      lua_pop(L, 1);
+      lua_replace(L, -2);
       return;
     }
     lua_pop(L, 2);
@@ -138,12 +138,11 @@ static void push_settings(lua_State *L, const HookRequest *hook)
   lua_rawseti(L, -2, 1);
   if (json_decode_plain(L, hook->endpoint->settings_json, strlen(hook->endpoint->settings_json),
                         &err) < 0)
-    lua_newtable(L);    // cannot be: they were checked and encoded by us
-  lua_pushvalue(L, -1); // [all, entry, settings, settings]
-  lua_rawseti(L, -3, 2);
-  lua_insert(L, -3); // [settings, all, entry]
-  lua_setfield(L, -2, hook->endpoint->hook_id);
-  lua_pop(L, 1);
+    lua_newtable(L); // cannot be: they were checked and encoded by us
+  lua_rawseti(L, -2, 2);
+  lua_pushvalue(L, -1); // [all, entry, entry]
+  lua_setfield(L, -3, hook->endpoint->hook_id);
+  lua_replace(L, -2);
 }
 
 // Leaves the path's variables as a table, or nil when the rule has none.
@@ -169,7 +168,7 @@ static void push_values(lua_State *L, const HookRequest *hook)
   }
 }
 
-// Stack of co: [...] -> [..., handler, handle, values, settings]
+// Stack of co: [...] -> [..., handler, handle, values, settings as push_settings has them]
 int hook_request_push(lua_State *co, void *owner)
 {
   HookRequest *hook = owner;

@@ -29,8 +29,10 @@ static void take_fresh_state(HookRequest *hook)
   if (strcmp(generation_hash(plugin->live), generation_hash(hook->generation)) != 0)
     return;
   generation_hold(plugin->live);
+  charge_set(&hook->body, 0);
   generation_release(hook->generation);
   hook->generation = plugin->live;
+  hook_request_charge_body(hook);
 }
 
 static void on_turn(Timer *timer)

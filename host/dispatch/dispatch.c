@@ -273,6 +273,15 @@ static Span look_behind_proxies(const Dispatch *dispatch, Request *request)
   return forwarded.host;
 }
 
+// A body that would not fit into the plugin's memory if nothing else was there is refused as too
+// large, one that does not fit now later.
+static void bound_body(const HookRequest *hook, Request *request)
+{
+  size_t most = state_memory_cap(generation_state(hook->generation));
+  if (request->body_limit > most)
+    request->body_limit = most;
+}
+
 static void on_head(void *context, Request *request)
 {
   Dispatch *dispatch = context;
@@ -294,8 +303,15 @@ static void on_head(void *context, Request *request)
     reply_error(request, 503, "plugin_unavailable", "the endpoint's plugin is not loaded", NULL);
     return;
   }
-  if (!quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
-                         &retry_after_s)) {
+  switch (quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
+                            &retry_after_s)) {
+  case ADMITTED:
+    break;
+  case ADMITTED_ELSEWHERE:
+    if (request_pass_on(request))
+      return;
+    break;
+  case ADMITTED_LATER:
     reply_later(request, "plugin_quarantined",
                 "the endpoint's plugin is out of service for a while", retry_after_s);
     return;
@@ -344,6 +360,7 @@ static void on_head(void *context, Request *request)
   hook->request = request;
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
+  bound_body(hook, request);
   request->user = hook;
   scoreboard_mine()->in_flight++;
 }
@@ -383,6 +400,13 @@ static void on_request(void *context, Request *request)
 {
   Dispatch *dispatch = context;
   HookRequest *hook = request->user;
+  if (request->body.len > 0) {
+    if (!hook_request_has_room(hook, request->body.len)) {
+      reply_later(request, "plugin_memory_limit", "the endpoint's plugin is out of memory", 1);
+      return;
+    }
+    hook_request_charge_body(hook);
+  }
   timer_start(dispatch->runtime->loop, &hook->deadline,
               generation_limits(hook->generation)->head_ms, on_deadline);
   if (!care_start(hook)) {
@@ -412,6 +436,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   scoreboard_mine()->in_flight--;
   care_leave(hook);
   hook->request = NULL;
+  hook_request_discharge(hook);
   hook_request_close_handle(hook);
   if (!hook->is_finished)
     timer_stop(&hook->deadline);
@@ -422,4 +447,11 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   hook_request_release(hook);
 }
 
-const HttpHandler dispatch_handler = { on_head, on_request, on_drain, on_over };
+static void on_unsent(void *context, Request *request, size_t bytes)
+{
+  (void)context;
+  if (request->user)
+    hook_request_charge_unsent(request->user, bytes);
+}
+
+const HttpHandler dispatch_handler = { on_head, on_request, on_drain, on_over, on_unsent };

@@ -3,33 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/yaml.h"
+#include "../script/names.h"
 #include "failure.h"
-
-// Lua's names for what plugins find, as base/yaml.h's yaml_nearest takes them.
-static const char *const globals[] = {
-  "assert",   "bit",     "coroutine", "error",        "getmetatable", "ipairs",   "load",
-  "math",     "next",    "pairs",     "pcall",        "print",        "rawequal", "rawget",
-  "rawset",   "require", "select",    "setmetatable", "string",       "table",    "tonumber",
-  "tostring", "type",    "unpack",    "xpcall",       NULL,
-};
-
-// What plugins do not have, and what they have instead.
-static const char *const others[][2] = {
-  { "os",
-    "plugins have no `os`: moonhook.time() tells the time, settings hold what is configured" },
-  { "io", "plugins have no `io`: moonhook.read(path) reads a file of the package, session.storage "
-          "keeps data" },
-  { "debug", "plugins have no `debug`" },
-  { "package", "plugins have no `package`: require finds the plugin's own files" },
-  { "ffi", "plugins have no `ffi`" },
-  { "json", "it is local json = require(\"moonhook\").json" },
-  { "moonhook", "it is local moonhook = require \"moonhook\"" },
-  { "Response", "it is require(\"moonhook\").Response" },
-  { "session", "it is self.session" },
-  { "settings", "it is the handler's fourth argument" },
-  { "request", "it is the handler's second argument" },
-};
 
 // The word between quotes behind `before` in the message; false when it is not there.
 static bool find_word(Span message, const char *before, char *word, size_t size)
@@ -49,16 +24,10 @@ static bool find_word(Span message, const char *before, char *word, size_t size)
 
 static void explain_global(const char *name, Buffer *text)
 {
-  const char *near;
-  size_t i;
-  for (i = 0; i < sizeof others / sizeof *others; i++) {
-    if (strcmp(others[i][0], name) == 0) {
-      buffer_printf(text, ": %s", others[i][1]);
-      return;
-    }
-  }
-  near = yaml_nearest(name, globals);
-  if (near)
+  const char *hint = names_hint(name), *near = hint ? NULL : names_nearest(name);
+  if (hint)
+    buffer_printf(text, ": %s", hint);
+  else if (near)
     buffer_printf(text, ", did you mean '%s'?", near);
 }
 

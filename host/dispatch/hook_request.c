@@ -1,8 +1,36 @@
-// What a request tells about its way here, judged by whether a proxy of ours says it (see
-// hook_request.h and forwarded.h).
+// What a request keeps in memory, and what it tells about its way here, judged by whether a proxy
+// of ours says it (see hook_request.h and forwarded.h).
 #include "hook_request.h"
 
 #include <string.h>
+
+bool hook_request_has_room(const HookRequest *hook, size_t bytes)
+{
+  return state_has_room(generation_state(hook->generation), bytes);
+}
+
+void hook_request_charge_unsent(HookRequest *hook, size_t bytes)
+{
+  State *state = generation_state(hook->generation);
+  *state_unsent(state) += bytes - hook->unsent.bytes;
+  charge_to(&hook->unsent, state_charges(state));
+  charge_set(&hook->unsent, bytes);
+}
+
+void hook_request_charge_body(HookRequest *hook)
+{
+  if (!hook->request || hook->request->body.len == 0)
+    return;
+  charge_to(&hook->body, state_charges(generation_state(hook->generation)));
+  charge_set(&hook->body, hook->request->body.len);
+}
+
+void hook_request_discharge(HookRequest *hook)
+{
+  charge_set(&hook->body, 0);
+  if (hook->unsent.bytes > 0)
+    hook_request_charge_unsent(hook, 0);
+}
 
 void hook_request_forwarded(const HookRequest *hook, Forwarded *out)
 {

@@ -39,6 +39,7 @@ struct HookRequest {
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
+  Charge body, unsent;       // to the state: what came, and what waits for the client
   Timer deadline;            // to the head, then between pieces
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
   HookRequest *next, **link; // in dispatch->hooks
@@ -55,6 +56,12 @@ HookRequest *request_of_handle(lua_State *L);   // of the first argument; NULL: 
 int request_push_closed(lua_State *L);          // nil, "closed"
 int l_declared(lua_State *L);                   // bind_declared.c
 void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
+
+// Whether the state has room to keep `bytes` more for the request.
+bool hook_request_has_room(const HookRequest *hook, size_t bytes);
+void hook_request_charge_unsent(HookRequest *hook, size_t bytes); // so much waits for the client
+void hook_request_charge_body(HookRequest *hook); // to the state of its generation, whichever it is
+void hook_request_discharge(HookRequest *hook);   // nothing is kept any more
 
 // What the proxies in front say about the request.
 void hook_request_forwarded(const HookRequest *hook, Forwarded *out);

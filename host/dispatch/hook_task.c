@@ -10,7 +10,12 @@
 #include "endpoint_secrets.h"
 #include "failure.h"
 
-enum { AFTER_MS = 60000, MAX_MESSAGE_BYTES = 2048, MAX_TRACEBACK_BYTES = 3000 };
+enum {
+  AFTER_MS = 60000,
+  MAX_MESSAGE_BYTES = 2048,
+  MAX_TRACEBACK_BYTES = 3000,
+  LARGE_BYTES = 16 * 1024, // of a piece
+};
 
 static void begin(HookRequest *hook)
 {
@@ -27,13 +32,32 @@ static void restart_clock(HookRequest *hook)
               generation_limits(hook->generation)->idle_ms, hook->deadline.on_due);
 }
 
+// Whether more than a quarter of the plugin's memory is what clients have not read.
+static bool is_pressed(const HookRequest *hook)
+{
+  State *state = generation_state(hook->generation);
+  return *state_unsent(state) > state_memory_cap(state) / 4;
+}
+
 static bool has_room(HookRequest *hook)
 {
   if (!hook->request) // it broke while we wrote: on_over has cancelled the task
     return true;
   restart_clock(hook);
-  hook->is_waiting = !request_wants_more(hook->request);
+  hook->is_waiting = !request_wants_more(hook->request, is_pressed(hook));
   return !hook->is_waiting;
+}
+
+// Sends a piece. False: there is no memory to keep it until the client reads.
+static bool send_piece(HookRequest *hook, const char *bytes, size_t len)
+{
+  if (!hook_request_has_room(hook, len))
+    return false;
+  begin(hook);
+  reply_piece(hook->request, bytes, len);
+  if (len >= LARGE_BYTES) // of others on_unsent tells, at the end of the turn
+    hook_request_charge_unsent(hook, request_unsent_bytes(hook->request));
+  return true;
 }
 
 // --- server-sent events --------------------------------------------------------------------------
@@ -54,13 +78,15 @@ static void append_data(Buffer *frame, Span data)
   }
 }
 
-static void send_event(HookRequest *hook, Span data)
+static bool send_event(HookRequest *hook, Span data)
 {
   Buffer frame = { 0 };
+  bool is_sent;
   append_data(&frame, data);
   buffer_char(&frame, '\n');
-  reply_piece(hook->request, frame.bytes, frame.len);
+  is_sent = send_piece(hook, frame.bytes, frame.len);
   buffer_free(&frame);
+  return is_sent;
 }
 
 // Appends "NAME: VALUE\n" of the table at the top of L when the field is set. False: not one line.
@@ -115,10 +141,10 @@ static bool on_event(Task *task, lua_State *L, const char **refusal)
       *refusal = "coroutine.yield: an event's `data` must be a string or a table";
   }
   if (!*refusal && hook->request) {
-    begin(hook);
     append_data(&frame, (Span){ data.bytes ? data.bytes : "", data.len });
     buffer_char(&frame, '\n');
-    reply_piece(hook->request, frame.bytes, frame.len);
+    if (!send_piece(hook, frame.bytes, frame.len))
+      *refusal = task_no_room;
   }
   lua_pop(L, 1);
 done:
@@ -138,11 +164,10 @@ static bool on_piece(Task *task, Span piece, const char **refusal)
     *refusal = "coroutine.yield: expected to be called in the function that is a Response's body";
     return true;
   }
-  begin(hook);
-  if (hook->mode == REPLY_SSE)
-    send_event(hook, piece);
-  else
-    reply_piece(hook->request, piece.at, piece.len);
+  if (hook->mode == REPLY_SSE ? !send_event(hook, piece) : !send_piece(hook, piece.at, piece.len)) {
+    *refusal = task_no_room;
+    return true;
+  }
   return has_room(hook);
 }
 

@@ -35,8 +35,8 @@ static void finish(Conn *conn);
 static void next_request(Conn *conn);
 static void linger(Conn *conn);
 
-void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
-              bool is_refused)
+Conn *conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
+               bool is_refused)
 {
   static const Refusal too_many = { 503, "overloaded", "too many connections, try again" };
   Conn *conn = mem_zero(1, sizeof *conn);
@@ -55,16 +55,14 @@ void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remo
   if (uv_tcp_open(&conn->tcp, fd) != 0) {
     close(fd);
     conn_close(conn, false);
-    return;
-  }
-  if (conn_start_reading(conn) != 0) {
+  } else if (conn_start_reading(conn) != 0) {
     conn_close(conn, false);
-    return;
-  }
-  if (is_refused)
+  } else if (is_refused) {
     reply_refusal(conn, &too_many);
-  else
+  } else {
     conn_wait_idle(conn);
+  }
+  return conn;
 }
 
 void conn_break(Conn *conn, const char *ended_by)
@@ -167,6 +165,13 @@ static void on_flush(Cork *cork)
   settle(conn);
 }
 
+static void tell_unsent(Conn *conn, size_t bytes)
+{
+  conn->told_bytes = bytes;
+  if (conn->is_seen && conn->server->handler.on_unsent)
+    conn->server->handler.on_unsent(conn->server->context, &conn->request, bytes);
+}
+
 // Draws the conclusions from what was written, taken and heard.
 static void settle(Conn *conn)
 {
@@ -177,6 +182,8 @@ static void settle(Conn *conn)
   }
   unsent = conn_unsent_bytes(conn);
   conn_watch_reader(conn, unsent);
+  if (unsent != conn->told_bytes)
+    tell_unsent(conn, unsent);
   if (conn->phase != CONN_REPLY)
     return;
   if (conn->is_done) {
@@ -184,7 +191,7 @@ static void settle(Conn *conn)
       finish(conn);
     return;
   }
-  if (conn->wants_drain && unsent <= conn->server->limits.unsent_bytes / 2) {
+  if (conn->wants_drain && unsent <= conn->drain_bytes) {
     conn->wants_drain = false;
     conn->server->handler.on_drain(conn->server->context, &conn->request);
   }
@@ -240,6 +247,7 @@ void conn_over(Conn *conn, bool is_complete, const char *ended_by)
   if (!conn->is_seen)
     return;
   conn->is_seen = false;
+  conn->told_bytes = 0;
   conn->server->handler.on_over(conn->server->context, &conn->request, is_complete, ended_by);
 }
 

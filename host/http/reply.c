@@ -176,13 +176,22 @@ void reply_abort(Request *request)
   conn_cork(conn);
 }
 
-bool request_wants_more(Request *request)
+bool request_wants_more(Request *request, bool is_pressed)
 {
   Conn *conn = conn_of(request);
-  if (conn_unsent_bytes(conn) < conn->server->limits.unsent_bytes)
+  size_t unsent = conn_unsent_bytes(conn), most = conn->server->limits.unsent_bytes;
+  if (unsent < most && (!is_pressed || unsent == 0))
     return true;
   conn->wants_drain = true;
+  conn->drain_bytes = is_pressed ? 0 : most / 2;
   return false;
+}
+
+size_t request_unsent_bytes(Request *request)
+{
+  Conn *conn = conn_of(request);
+  conn->told_bytes = conn_unsent_bytes(conn);
+  return conn->told_bytes;
 }
 
 // The server refuses what it was sent, or how; the handler may never have heard of it.

@@ -8,7 +8,6 @@
 
 #include "../base/file.h"
 #include "../base/memory.h"
-#include "../reverse/backend.h"
 #include "package_read.h"
 #include "snapshot.h"
 
@@ -161,103 +160,29 @@ static bool is_version(const char *text)
          strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+!-_") == len;
 }
 
-// A required scalar of the manifest; a copy, or NULL after a problem.
-// The key of the map that is meant for `key`; manifests may hold keys that nobody here knows.
-static const YamlNode *misspelt(const YamlNode *map, const char *key)
+// Whether a key of the map is meant for `key`: it was told of as a slip of the pen.
+static bool is_misspelt(const YamlNode *map, const char *key)
 {
   const char *names[] = { key, NULL };
   size_t i;
   for (i = 0; map->type == YAML_MAP && i < map->count; i++) {
     if (map->pairs[i].key->text && yaml_nearest(map->pairs[i].key->text, names) &&
         strcmp(map->pairs[i].key->text, key) != 0)
-      return map->pairs[i].key;
+      return true;
   }
-  return NULL;
+  return false;
 }
 
+// A required scalar of the manifest; a copy, or NULL after a problem.
 static char *read_required(const Place *place, const YamlNode *root, const char *key,
                            bool (*is_good)(const char *text), const char *expected)
 {
-  const YamlNode *node = yaml_get(root, key), *near;
+  const YamlNode *node = yaml_get(root, key);
   if (node && node->text && node->type != YAML_NULL && is_good(node->text))
     return mem_string(node->text);
-  if (!node && (near = misspelt(root, key)))
-    problems_add(place->problems, place->file, near->line, near->column,
-                 "%s: unknown key, did you mean %s?", near->text, key);
-  else
+  if (node || !is_misspelt(root, key))
     place_expected(place, node ? node : root, key, expected, node);
   return NULL;
-}
-
-// resource.permission.SECTION.KEY; absent is false.
-static bool is_permitted(const Place *place, const YamlNode *permission, const char *section,
-                         const char *key)
-{
-  const YamlNode *node = yaml_get(yaml_get(permission, section), key);
-  char what[96];
-  bool value = false;
-  if (!node || node->type == YAML_NULL)
-    return false;
-  if (!place_bool(node, &value)) {
-    snprintf(what, sizeof what, "resource.permission.%s.%s", section, key);
-    place_expected(place, node, what, "true or false", node);
-  }
-  return value;
-}
-
-static uint64_t read_storage_size(const Place *place, const YamlNode *permission)
-{
-  const YamlNode *node = yaml_get(yaml_get(permission, "storage"), "size");
-  if (!node || node->type == YAML_NULL)
-    return 1024 * 1024;
-  if (node->type == YAML_INTEGER && node->integer >= 1024 && node->integer <= 1024 * 1024 * 1024)
-    return (uint64_t)node->integer;
-  place_expected(place, node, "resource.permission.storage.size",
-                 "a number of bytes from 1024 to 1073741824", node);
-  return 0;
-}
-
-static void read_permissions(const Place *place, const YamlNode *permission)
-{
-  static const struct {
-    const char *section, *key;
-    uint32_t bit;
-  } table[] = {
-    { "app", "enabled", PERMIT_APP },
-    { "tool", "enabled", PERMIT_TOOL },
-    { "node", "enabled", PERMIT_NODE },
-    { "storage", "enabled", PERMIT_STORAGE },
-    { "model", "llm", PERMIT_LLM },
-    { "model", "text_embedding", PERMIT_TEXT_EMBEDDING },
-    { "model", "rerank", PERMIT_RERANK },
-    { "model", "tts", PERMIT_TTS },
-    { "model", "speech2text", PERMIT_SPEECH2TEXT },
-    { "model", "moderation", PERMIT_MODERATION },
-  };
-  static const char *const sections[] = { "tool",     "model",   "node",    "app",
-                                          "endpoint", "storage", "network", NULL };
-  static const char *const models[] = { "enabled", "llm",         "text_embedding", "rerank",
-                                        "tts",     "speech2text", "moderation",     NULL };
-  const YamlNode *model = yaml_get(permission, "model");
-  bool has_models = is_permitted(place, permission, "model", "enabled");
-  uint32_t bits = 0;
-  size_t i;
-  if (permission && permission->type != YAML_MAP && permission->type != YAML_NULL)
-    place_expected(place, permission, "resource.permission", "a map", permission);
-  else if (permission)
-    place_check_slips(place, permission, "resource.permission", sections);
-  if (model && model->type == YAML_MAP)
-    place_check_slips(place, model, "resource.permission.model", models);
-  for (i = 0; i < sizeof table / sizeof *table; i++) {
-    if (is_permitted(place, permission, table[i].section, table[i].key) &&
-        (has_models || strcmp(table[i].section, "model") != 0))
-      bits |= table[i].bit;
-  }
-  if (network_read(place, yaml_get(permission, "network")))
-    bits |= PERMIT_NETWORK;
-  if (bits & PERMIT_STORAGE)
-    place->package->storage_bytes = read_storage_size(place, permission);
-  place->package->permissions = bits;
 }
 
 static void read_group_file(const Place *place, const YamlNode *name)
@@ -284,9 +209,15 @@ static void read_group(const Place *place, const YamlNode *node)
 
 static void read_groups(const Place *place, const YamlNode *root)
 {
+  static const char *const known[] = { "endpoints",   "tools",    "models", "agent_strategies",
+                                       "datasources", "triggers", NULL };
   const YamlNode *plugins = yaml_get(root, "plugins");
   const YamlNode *groups = yaml_get(plugins, "endpoints");
   size_t i, before = place->problems->count;
+  if (plugins && plugins->type == YAML_MAP)
+    place_check_slips(place, plugins, "plugins", known);
+  if (!groups && (plugins ? is_misspelt(plugins, "endpoints") : is_misspelt(root, "plugins")))
+    return;
   if (!groups || groups->type == YAML_NULL || (groups->type == YAML_LIST && groups->count == 0)) {
     place_expected(place,
                    groups    ? groups
@@ -307,11 +238,17 @@ static void read_groups(const Place *place, const YamlNode *root)
 
 static void read_manifest(const Place *place, const YamlNode *root)
 {
+  static const char *const known[] = { "version",    "type",        "author",  "name",
+                                       "label",      "description", "icon",    "icon_dark",
+                                       "created_at", "privacy",     "repo",    "tags",
+                                       "meta",       "resource",    "plugins", "verified",
+                                       "limits",     NULL };
   Package *package = place->package;
   if (root->type != YAML_MAP) {
     place_expected(place, root, NULL, "a map with version, type, author, name and plugins", root);
     return;
   }
+  place_check_slips(place, root, NULL, known);
   package->version = read_required(place, root, "version", is_version, "a version such as 0.1.0");
   mem_free(read_required(place, root, "type", is_plugin_word, "the word plugin"));
   package->author =
@@ -319,9 +256,10 @@ static void read_manifest(const Place *place, const YamlNode *root)
   package->name = read_required(place, root, "name", is_name,
                                 "1 to 128 lower-case letters, digits, '_' or '-'");
   package->label_json = place_words(place, yaml_get(root, "label"), "label");
-  read_permissions(place, yaml_get(yaml_get(root, "resource"), "permission"));
+  permissions_read(place, yaml_get(root, "resource"));
   limits_read(place, yaml_get(root, "limits"));
   read_groups(place, root);
+  permissions_check_settings(place);
 }
 
 // --- packages ------------------------------------------------------------------------------------

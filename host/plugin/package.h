@@ -32,7 +32,8 @@ typedef struct {
   char *options_json; // [{"value":"a","label":{...}}]; NULL when none
   char **options;     // their values
   uint32_t option_count;
-  char *file; // YAML it was declared in, relative
+  char *file; // YAML it was declared in, relative; with line and column for messages
+  int line, column;
   char *help_json, *placeholder_json, *url;
 } Setting;
 
@@ -77,12 +78,14 @@ bool package_is_plugin(const char *dir);  // has a manifest.yaml
 // Appends the JSON object to hand to handlers to `out`. All problems are reported, each
 // "settings.NAME: expected ..., got ...". Returns 0 or UV_EINVAL; `out` is unchanged then.
 struct YamlNode;
-// From moonhook.yaml, where 12 may be meant as text.
+// From moonhook.yaml, where 12 may be meant as text. `file` NULL: nobody wrote them.
 int package_settings(const Package *package, const struct YamlNode *settings, Buffer *out,
                      Problems *problems, const char *file);
 // From JSON (yaml_from_json): a value is of its declared type or refused.
 int package_settings_json(const Package *package, const struct YamlNode *settings, Buffer *out,
                           Problems *problems);
+// The one model type that a model-selector's scope leaves ("llm"), or NULL.
+const char *setting_model_type(const Setting *setting);
 const char *setting_type_name(SettingType type);                          // "text-input"
 const Setting *package_setting(const Package *package, const char *name); // or NULL
 

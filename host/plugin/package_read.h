@@ -13,7 +13,8 @@ typedef struct {
   Package *package;
   Problems *problems;
   const char *file;
-  bool is_json; // values come from JSON, where a text is a text: a number is no string
+  bool is_unasked; // settings that nobody wrote: a missing one is missed where it is declared
+  bool is_json;    // values come from JSON, where a text is a text: a number is no string
 } Place;
 
 // "file:line:column: what: expected ..., got ..." at `at` (else at the file's start). `what` may be
@@ -34,6 +35,10 @@ YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what);
 // is none.
 char *place_words(const Place *place, const YamlNode *node, const char *what);
 
+// The section `resource` (NULL is fine): the package's permissions. And, when the settings have
+// been read, warnings of those that no permission goes with.
+void permissions_read(const Place *place, const YamlNode *resource);
+void permissions_check_settings(const Place *place);
 // resource.permission.network: whether calls are permitted, and the hosts they may name.
 bool network_read(const Place *place, const YamlNode *node);
 void network_free(Package *package);
@@ -48,6 +53,8 @@ void declaration_free(Declaration *declaration);
 void setting_read(const Place *place, const YamlNode *node, const YamlNode *name);
 void setting_free(Setting *setting);
 
+// Whether a model-selector's scope leaves models of this type.
+bool setting_may_hold(const Setting *setting, const char *model_type);
 // A value of a model-selector and of an app-selector, as setting_value.
 bool setting_model(const Place *place, const Setting *setting, const YamlNode *value,
                    const char *what, Buffer *out);

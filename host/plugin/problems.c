@@ -2,6 +2,7 @@
 #include "problems.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "../base/buffer.h"
@@ -10,44 +11,75 @@
 // A person reads them; after so many the first are what matters.
 enum { MAX_PROBLEMS = 100 };
 
+static void add(Problem **list, size_t *count, const Problem *at, const char *format, va_list args)
+{
+  char what[1024];
+  Buffer text = { 0 };
+  Problem problem = *at;
+  if (*count > MAX_PROBLEMS)
+    return;
+  vsnprintf(what, sizeof what, format, args);
+  if (*count == MAX_PROBLEMS) {
+    problem.line = 0;
+    snprintf(what, sizeof what, "there are more problems, which are not shown");
+  }
+  if (problem.line > 0)
+    buffer_printf(&text, "%s:%d:%d: %s", at->file, problem.line, problem.column, what);
+  else
+    buffer_printf(&text, "%s: %s", at->file, what);
+  problem.column = problem.line > 0 ? problem.column : 0;
+  problem.text = buffer_take(&text);
+  problem.file = mem_string(at->file);
+  problem.what = mem_string(what);
+  problem.field = mem_string(at->field);
+  *list = mem_resize(*list, (*count + 1) * sizeof **list);
+  (*list)[(*count)++] = problem;
+}
+
+// `file` and `field` are copied.
+static Problem place(const Problems *problems, const char *file, int line, int column)
+{
+  return (Problem){ .file = (char *)(uintptr_t)file,
+                    .field = (char *)(uintptr_t)problems->field,
+                    .line = line,
+                    .column = column };
+}
+
 void problems_add(Problems *problems, const char *file, int line, int column, const char *format,
                   ...)
 {
-  char what[1024];
+  const Problem at = place(problems, file, line, column);
   va_list args;
-  Buffer text = { 0 };
-  Problem *problem;
-  if (problems->count > MAX_PROBLEMS)
-    return;
   va_start(args, format);
-  vsnprintf(what, sizeof what, format, args);
+  add(&problems->items, &problems->count, &at, format, args);
   va_end(args);
-  if (problems->count == MAX_PROBLEMS) {
-    line = 0;
-    snprintf(what, sizeof what, "there are more problems, which are not shown");
+}
+
+void problems_warn(Problems *problems, const char *file, int line, int column, const char *format,
+                   ...)
+{
+  const Problem at = place(problems, file, line, column);
+  va_list args;
+  va_start(args, format);
+  add(&problems->warnings, &problems->warning_count, &at, format, args);
+  va_end(args);
+}
+
+static void free_list(Problem *list, size_t count)
+{
+  size_t i;
+  for (i = 0; i < count; i++) {
+    mem_free(list[i].text);
+    mem_free(list[i].file);
+    mem_free(list[i].what);
+    mem_free(list[i].field);
   }
-  if (line > 0)
-    buffer_printf(&text, "%s:%d:%d: %s", file, line, column, what);
-  else
-    buffer_printf(&text, "%s: %s", file, what);
-  problems->items = mem_resize(problems->items, (problems->count + 1) * sizeof *problems->items);
-  problem = &problems->items[problems->count++];
-  *problem = (Problem){ .line = line, .column = line > 0 ? column : 0 };
-  problem->text = buffer_take(&text);
-  problem->file = mem_string(file);
-  problem->what = mem_string(what);
-  problem->field = mem_string(problems->field);
+  mem_free(list);
 }
 
 void problems_free(Problems *problems)
 {
-  size_t i;
-  for (i = 0; i < problems->count; i++) {
-    mem_free(problems->items[i].text);
-    mem_free(problems->items[i].file);
-    mem_free(problems->items[i].what);
-    mem_free(problems->items[i].field);
-  }
-  mem_free(problems->items);
+  free_list(problems->items, problems->count);
+  free_list(problems->warnings, problems->warning_count);
   *problems = (Problems){ 0 };
 }

@@ -1,4 +1,5 @@
-// What is wrong with a package, place by place: "file:line:column: what: expected X, got Y".
+// What is wrong with a package, place by place: "file:line:column: what: expected X, got Y". And
+// what looks wrong, though the package loads: its warnings.
 #ifndef MOONHOOK_PLUGIN_PROBLEMS_H
 #define MOONHOOK_PLUGIN_PROBLEMS_H
 
@@ -15,12 +16,16 @@ typedef struct {
 typedef struct {
   Problem *items;
   size_t count;
+  Problem *warnings;
+  size_t warning_count;
   const char *field; // of what is added from now on; borrowed
 } Problems;          // start with { 0 }
 
 // line 0: no place in the file is known (only "file: text").
 void problems_add(Problems *problems, const char *file, int line, int column, const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
+void problems_warn(Problems *problems, const char *file, int line, int column, const char *format,
+                   ...) __attribute__((format(printf, 5, 6)));
 void problems_free(Problems *problems);
 
 #endif

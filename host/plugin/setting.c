@@ -214,6 +214,8 @@ void setting_read(const Place *place, const YamlNode *node, const YamlNode *key)
     return;
   setting.name = mem_string(name->text);
   setting.file = mem_string(place->file);
+  setting.line = name->line;
+  setting.column = name->column;
   snprintf(what, sizeof what, "settings.%.100s", setting.name);
   place_check_slips(place, node, what, known + (key ? 1 : 0));
   if (!read_type(place, node, &setting)) {

@@ -44,6 +44,16 @@ static const char *scope_type(const char *scope, const char *wanted)
   return wanted ? NULL : only;
 }
 
+bool setting_may_hold(const Setting *setting, const char *model_type)
+{
+  return !setting->scope || scope_type(setting->scope, model_type) != NULL;
+}
+
+const char *setting_model_type(const Setting *setting)
+{
+  return setting->scope ? scope_type(setting->scope, NULL) : NULL;
+}
+
 typedef enum { A_NAME, A_NUMBER } MemberKind;
 
 // YAML's 4 may be a model's name, and JSON's may not.
@@ -90,7 +100,7 @@ static bool check_model_type(const Place *place, const Setting *setting, const Y
   char name[256], expected[160];
   if (!type || type->type == YAML_NULL)
     return true;
-  if (type->type == YAML_STRING && (!setting->scope || scope_type(setting->scope, type->text)))
+  if (type->type == YAML_STRING && setting_may_hold(setting, type->text))
     return true;
   snprintf(name, sizeof name, "%s.model_type", what);
   snprintf(expected, sizeof expected, "a model type of the scope %.100s",
@@ -117,7 +127,7 @@ static bool check_parameters(const Place *place, const Setting *setting, const Y
 bool setting_model(const Place *place, const Setting *setting, const YamlNode *value,
                    const char *what, Buffer *out)
 {
-  const char *type = setting->scope ? scope_type(setting->scope, NULL) : NULL;
+  const char *type = setting_model_type(setting);
   const YamlNode *given = yaml_get(value, "model_type");
   bool is_good;
   size_t i, written = 0;

@@ -163,7 +163,12 @@ static void add_setting(const Place *place, const Setting *setting, const YamlNo
   const YamlNode *value = yaml_get(settings, setting->name);
   size_t start = out->len;
   if ((!value && !setting->default_json) || (value && value->type == YAML_NULL)) {
-    if (setting->is_required)
+    if (setting->is_required && place->is_unasked)
+      problems_add(place->problems, setting->file, setting->line, setting->column,
+                   "%s: it is required, and nobody sets it: in moonhook.yaml, endpoints: [ { "
+                   "plugin: %s, settings: { %.100s: ... } } ]",
+                   what, place->package->name, setting->name);
+    else if (setting->is_required)
       place_expected(place, value ? value : settings, what, "a value (it is required)", value);
     return;
   }
@@ -228,7 +233,10 @@ static Package *borrowed(const Package *package)
 int package_settings(const Package *package, const YamlNode *settings, Buffer *out,
                      Problems *problems, const char *file)
 {
-  Place place = { .package = borrowed(package), .problems = problems, .file = file };
+  Place place = { .package = borrowed(package),
+                  .problems = problems,
+                  .file = file ? file : "settings",
+                  .is_unasked = !file };
   return check_all(&place, settings, out);
 }
 

@@ -175,7 +175,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
     admin_dispatch_over(admin->dispatch, request, is_complete, ended_by);
 }
 
-static const HttpHandler handler = { on_head, on_request, on_drain, on_over };
+static const HttpHandler handler = { on_head, on_request, on_drain, on_over, NULL };
 
 // --- what the API asks ---------------------------------------------------------------------------
 

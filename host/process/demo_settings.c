@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-// The built-in model of a selector's scope, or NULL.
-static const char *model_of(const char *scope)
+const char *demo_model(const char *scope)
 {
   static const char *const models[][2] = { { "llm", "demo" },
                                            { "text-embedding", "demo-embedding" },
@@ -40,9 +39,10 @@ YamlDoc *demo_settings(const Package *package, bool has_app)
     if (setting->type == SETTING_APP && has_app && takes_chat) {
       append_name(&json, setting);
       buffer_string(&json, ":{\"app_id\":\"demo\"}");
-    } else if (setting->type == SETTING_MODEL && model_of(setting->scope)) {
+    } else if (setting->type == SETTING_MODEL && demo_model(setting->scope)) {
       append_name(&json, setting);
-      buffer_printf(&json, ":{\"provider\":\"local\",\"model\":\"%s\"}", model_of(setting->scope));
+      buffer_printf(&json, ":{\"provider\":\"local\",\"model\":\"%s\"}",
+                    demo_model(setting->scope));
     }
   }
   buffer_char(&json, '}');

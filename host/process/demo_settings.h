@@ -15,5 +15,7 @@
 
 // A map for package_settings. `has_app`: DEMO_APPS hold. The caller frees the document.
 YamlDoc *demo_settings(const Package *package, bool has_app);
+// The built-in model of a type, or of a selector's scope (NULL: any); NULL: there is none.
+const char *demo_model(const char *scope);
 
 #endif

@@ -6,6 +6,7 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/random.h"
+#include "choices.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
@@ -156,6 +157,17 @@ static YamlNode *read_part(const char *json, AdminResult *result, const char *fi
   return node;
 }
 
+// Tells of apps and models that are chosen and that nobody has.
+static void doubt(const Keeper *keeper, const Package *package, const char *name,
+                  const YamlNode *patch)
+{
+  Problems problems = { 0 };
+  if (patch)
+    choices_check(keeper->config, package, patch, "settings", &problems);
+  keeper_log_doubts(&problems, package->name, name);
+  problems_free(&problems);
+}
+
 // Makes the settings of the row; asked: the operator wants them changed, so they must fit.
 static bool make_settings(AdminPending *pending, AdminResult *result, const char *old_hook_id)
 {
@@ -177,6 +189,7 @@ static bool make_settings(AdminPending *pending, AdminResult *result, const char
   } else if (served &&
              book_compute(book, row, served->package, served->hash, patch, unset, &problems) == 0) {
     replace(&pending->problem, NULL);
+    doubt(book->keeper, served->package, row->name, patch);
   } else if (served && is_asked) {
     fail(result, UV_EINVAL, "the settings are not valid");
     book_fields_json(&problems, &result->fields);
@@ -193,7 +206,11 @@ static bool find_plugin(AdminPending *pending, AdminResult *result)
 {
   const Served *served = keeper_find_plugin(pending->book->keeper, pending->plugin);
   if (!served) {
-    fail_field(result, "plugin", "there is no plugin of this name");
+    const char *near = keeper_nearest_plugin(pending->book->keeper, pending->plugin);
+    char what[200];
+    snprintf(what, sizeof what, "there is no plugin of this name%s%.100s%s",
+             near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+    fail_field(result, "plugin", what);
     return false;
   }
   pending->row = (StoredEndpoint){

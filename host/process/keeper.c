@@ -11,14 +11,6 @@
 #include "trial.h"
 #include "worker.h"
 
-void keeper_log_problems(const Problems *problems, const char *folder)
-{
-  size_t i;
-  for (i = 0; i < problems->count; i++)
-    log_event(LOG_ERROR, "plugin problem", LOG_S("folder", folder),
-              LOG_S("error", problems->items[i].text));
-}
-
 // --- plugins -------------------------------------------------------------------------------------
 
 static Served *find_folder(Keeper *keeper, const char *folder)
@@ -110,6 +102,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     served->dir = mem_string(dir);
     served->package = package;
     snprintf(served->hash, sizeof served->hash, "%s", hash);
+    keeper_log_warnings(&problems, served->folder);
     problems_free(&problems);
     return 0;
   }
@@ -219,21 +212,10 @@ static void told(Keeper *keeper)
     keeper->on_change(keeper->context);
 }
 
-static void tell_news(Keeper *keeper)
-{
-  Served *served;
-  for (served = keeper->served; served; served = served->next) {
-    if (served->is_news)
-      log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
-                LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
-    served->is_news = false;
-  }
-}
-
 static void publish(Keeper *keeper)
 {
   keeper_apply_endpoints(keeper);
-  tell_news(keeper);
+  keeper_tell_news(keeper);
 }
 
 static void on_plugins_change(void *context)

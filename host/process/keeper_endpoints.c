@@ -7,6 +7,7 @@
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
 #include "../dispatch/hook_url.h"
+#include "choices.h"
 #include "demo_settings.h"
 #include "endpoint_book_parts.h"
 
@@ -21,6 +22,7 @@ static void kept_free(Kept *kept)
   mem_free(kept->settings_json);
   mem_free(kept->shown_json);
   mem_free(kept->problem);
+  mem_free(kept->doubts);
 }
 
 static const Kept *find_kept(const Keeper *keeper, const char *plugin, const char *name)
@@ -133,23 +135,40 @@ static char *id_of(const char *plugin, const char *name)
   return mem_string(id);
 }
 
+// What the settings choose and nobody has, told when it is news.
+static void doubt(const Keeper *keeper, const ConfigEndpoint *endpoint, const Package *package,
+                  const Kept *before, Kept *kept)
+{
+  Problems problems = { 0 };
+  Buffer all = { 0 };
+  size_t i;
+  choices_check(keeper->config, package, endpoint->settings, keeper->config->file, &problems);
+  for (i = 0; i < problems.count; i++)
+    buffer_printf(&all, "%s\n", problems.items[i].text);
+  for (i = 0; i < problems.warning_count; i++)
+    buffer_printf(&all, "%s\n", problems.warnings[i].text);
+  if (all.len > 0 && (!before || !before->doubts || strcmp(before->doubts, all.bytes) != 0))
+    keeper_log_doubts(&problems, package->name, endpoint->name);
+  kept->doubts = all.len > 0 ? buffer_take(&all) : NULL;
+  problems_free(&problems);
+}
+
 // The settings that handlers get; the last good ones, with a log record, when the written ones do
 // not fit the plugin. NULL: there are none to serve with.
 static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
                          const Package *package, const Kept *before, char **problem)
 {
-  const char *file = keeper->config->file ? keeper->config->file : "moonhook.yaml";
   Problems problems = { 0 };
   Buffer json = { 0 };
   char *result;
   if (!package) {
-    log_event(LOG_WARN, "endpoint without plugin", LOG_S("endpoint", endpoint->name),
-              LOG_S("plugin", endpoint->plugin));
+    keeper_tell_missing(keeper, endpoint->plugin, endpoint->name);
     *problem = book_problem_json(&problems, "the plugin is not loaded");
     return mem_string(before && before->settings_json ? before->settings_json
                                                       : "{}"); // answered with 503
   }
-  if (package_settings(package, endpoint->settings, &json, &problems, file) == 0) {
+  if (package_settings(package, endpoint->settings, &json, &problems,
+                       endpoint->line ? keeper->config->file : NULL) == 0) {
     result = json.len ? buffer_take(&json) : mem_string("{}");
   } else {
     bool has_old = before && before->settings_json;
@@ -213,6 +232,8 @@ static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *
                   .hook_id = mem_string(hook_id),
                   .shown_json = buffer_take(&shown),
                   .is_enabled = endpoint->is_enabled };
+  if (served)
+    doubt(keeper, endpoint, served->package, before, kept);
   kept->settings_json =
       settings_of(keeper, endpoint, served ? served->package : NULL, before, &kept->problem);
   if (kept->settings_json)

@@ -33,6 +33,7 @@ typedef struct {
   char *settings_json; // what handlers get; NULL: it is not served, `problem` says why
   char *shown_json;    // as they are written, secrets masked
   char *problem;       // {"message":...,"fields":[...]}, or NULL
+  char *doubts;        // what was told of apps and models that nobody has; or NULL
   bool is_enabled;
 } Kept;
 
@@ -63,7 +64,18 @@ struct Keeper {
 };
 
 const Served *keeper_find_plugin(const Keeper *keeper, const char *name); // "name", "author/name"
+
+// --- keeper_tell.c
+
+const char *keeper_nearest_plugin(const Keeper *keeper, const char *name); // or NULL; borrowed
+void keeper_tell_missing(const Keeper *keeper, const char *plugin, const char *endpoint);
+void keeper_tell_news(Keeper *keeper); // plugins that were loaded since the last time
+void keeper_log_warnings(const Problems *problems, const char *folder); // of a package that loads
 void keeper_log_problems(const Problems *problems, const char *folder);
+// What choices_check found, as warnings.
+void keeper_log_doubts(const Problems *problems, const char *plugin, const char *endpoint);
+
+// --- keeper_endpoints.c
 
 // Publishes every plugin and endpoint there is now, takes back those that are gone, and raises the
 // generation if that changed anything.

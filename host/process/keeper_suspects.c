@@ -83,6 +83,7 @@ void keeper_restore_suspects(Keeper *keeper)
     suspect->rounds = rounds;
     suspect->until_ms = until_ms;
     suspect->kills_ms[0] = kill_ms;
+    suspect->is_watched = until_ms == 0 && host_clock.wall_ms() <= kill_ms + SUSPECT_MS;
     suspect->is_used = 1;
     i++;
   }

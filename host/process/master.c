@@ -309,6 +309,15 @@ static int open_sockets(Master *master, const Config *config, Err *err)
   return rc;
 }
 
+// Open here all the time: what is on its way to a worker that dies waits for the next.
+static int open_passing(Master *master, Err *err)
+{
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, master->passing_fds) != 0)
+    return err_set(err, uv_translate_sys_error(errno), "cannot make a pair of sockets: %s",
+                   strerror(errno));
+  return 0;
+}
+
 static int start(Master *master, const Config *config, Err *err)
 {
   int rc = 0;
@@ -322,6 +331,8 @@ static int start(Master *master, const Config *config, Err *err)
   if (rc == 0)
     rc = run_open_shared(config, err);
   if (rc == 0)
+    rc = open_passing(master, err);
+  if (rc == 0)
     children_start_keeper(master);
   return rc;
 }
@@ -331,10 +342,11 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   Master *master = mem_zero(1, sizeof *master);
   sigset_t while_polling;
   Err err = { 0 };
-  int code;
+  int code, i;
   master->sources = sources;
   master->options = options;
   master->sockets = (Sockets){ -1, -1 };
+  master->passing_fds[0] = master->passing_fds[1] = -1;
   master->lock_fd = -1;
   master->workers = config->workers;
   master->drain_ms = config->drain_ms;
@@ -356,6 +368,10 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
     close(master->sockets.public_fd);
   if (master->sockets.admin_fd >= 0)
     close(master->sockets.admin_fd);
+  for (i = 0; i < 2; i++) {
+    if (master->passing_fds[i] >= 0)
+      close(master->passing_fds[i]);
+  }
   if (master->lock_fd >= 0 && master->is_up && ftruncate(master->lock_fd, 0) != 0)
     log_write(LOG_WARN, "the lock still tells our pid", NULL);
   if (master->lock_fd >= 0)

@@ -16,6 +16,16 @@ void decoder_free(Decoder *decoder)
   buffer_free(&decoder->whole);
 }
 
+size_t decoder_held_bytes(const Decoder *decoder)
+{
+  size_t bytes = decoder->whole.len;
+  if (decoder->kind == BODY_SSE)
+    bytes += decoder->sse.line.len + decoder->sse.data.len;
+  else if (decoder->kind == BODY_FRAMES)
+    bytes += decoder->frame.data.len;
+  return bytes;
+}
+
 static DecodeStatus feed_events(Decoder *decoder, Span *body, Span *piece, const char **problem)
 {
   size_t used = 0;

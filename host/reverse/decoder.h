@@ -21,6 +21,7 @@ typedef enum { DECODE_MORE, DECODE_PIECE, DECODE_BAD } DecodeStatus;
 
 void decoder_init(Decoder *decoder, BodyDecoder kind, size_t max_bytes);
 void decoder_free(Decoder *decoder);
+size_t decoder_held_bytes(const Decoder *decoder); // of memory
 // Takes what it needs off the front of `body`. DECODE_PIECE: `piece` is borrowed, from the body or
 // from the decoder, until the next call. DECODE_BAD: `*problem` says what was wrong, its exact code
 // first.

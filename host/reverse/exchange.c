@@ -71,9 +71,8 @@ static StreamStatus decode_end(Exchange *exchange, Span *piece)
   }
 }
 
-static StreamStatus stream_read(Stream *stream, Span *piece)
+static StreamStatus read_piece(Exchange *exchange, Span *piece)
 {
-  Exchange *exchange = exchange_of(stream);
   StreamStatus status = STREAM_WAIT;
   while (exchange->state == EXCHANGE_ANSWERING && status == STREAM_WAIT) {
     if (exchange_ready_bytes(exchange) <= EXCHANGE_MAX_READY_BYTES / 2)
@@ -102,6 +101,13 @@ static StreamStatus stream_read(Stream *stream, Span *piece)
   if (exchange->state == EXCHANGE_DONE)
     return decode_end(exchange, piece);
   return exchange->state == EXCHANGE_FAILED ? STREAM_ERROR : wait(exchange);
+}
+
+static StreamStatus stream_read(Stream *stream, Span *piece)
+{
+  StreamStatus status = read_piece(exchange_of(stream), piece);
+  exchange_weigh(exchange_of(stream));
+  return status;
 }
 
 static void count(const Exchange *exchange)
@@ -139,6 +145,7 @@ static void stream_close(Stream *stream)
   exchange_forget_request(exchange);
   inlet_free(&exchange->inlet);
   decoder_free(&exchange->decoder);
+  charge_set(&stream->charge, 0);
   --*exchange->streams;
   mem_free(exchange);
 }
@@ -188,6 +195,7 @@ Stream *exchange_new(Loop *loop, Pool *pool, uint32_t *streams, const ClientCall
   if (call->times.total_ms)
     exchange->total_due_ms = loop_now_ms(loop) + call->times.total_ms;
   exchange_attempt(exchange);
+  exchange_weigh(exchange);
   return &exchange->stream;
 }
 

@@ -142,6 +142,7 @@ void exchange_forget_request(Exchange *exchange)
   if (exchange->request.bytes)
     explicit_bzero(exchange->request.bytes, exchange->request.len); // a key is in it
   buffer_free(&exchange->request);
+  exchange_weigh(exchange);
 }
 
 void exchange_forget_reply(Exchange *exchange)
@@ -242,6 +243,13 @@ size_t exchange_ready_bytes(const Exchange *exchange)
   return exchange->body.len + inlet_ready_bytes(&exchange->inlet);
 }
 
+void exchange_weigh(Exchange *exchange)
+{
+  charge_set(&exchange->stream.charge, exchange->request.len + inlet_held_bytes(&exchange->inlet) +
+                                           decoder_held_bytes(&exchange->decoder) +
+                                           (exchange->wire ? wire_unsent(exchange->wire) : 0));
+}
+
 StreamStatus exchange_fail_bad(Exchange *exchange)
 {
   char text[160];
@@ -301,6 +309,7 @@ static void on_bytes(Wire *wire, const char *bytes, size_t len)
 {
   Exchange *exchange = wire_owner(wire);
   inlet_put(&exchange->inlet, bytes, len);
+  exchange_weigh(exchange);
   if (exchange->state == EXCHANGE_ASKING) {
     look_for_head(exchange);
     if (exchange->wire != wire)

@@ -63,6 +63,7 @@ void exchange_forget_reply(Exchange *exchange);
 // Runs for `delay_ms`, or to the total limit if that comes first.
 void exchange_start_timer(Exchange *exchange, uint64_t delay_ms);
 size_t exchange_ready_bytes(const Exchange *exchange); // arrived, and not given to anybody
+void exchange_weigh(Exchange *exchange);               // tells the stream's charge what is kept now
 
 // exchange_send.c
 void exchange_on_drain(Wire *wire);

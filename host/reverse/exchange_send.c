@@ -7,10 +7,12 @@ static void send_bytes(Exchange *exchange, const char *bytes, size_t len)
   int rc;
   if (exchange->state < EXCHANGE_ASKING) {
     buffer_append(&exchange->request, bytes, len);
+    exchange_weigh(exchange);
     return;
   }
   rc = wire_write(exchange->wire, bytes, len);
   exchange->unsent = wire_unsent(exchange->wire);
+  exchange_weigh(exchange);
   // A peer that does not want the rest answers and closes: what it said is still to be read, and
   // the reading side tells how the connection ended.
   if (rc < 0)
@@ -64,6 +66,7 @@ void exchange_send_end(Stream *stream)
 void exchange_on_drain(Wire *wire)
 {
   Exchange *exchange = wire_owner(wire);
+  exchange_weigh(exchange);
   if (!exchange->is_sending)
     return;
   if (exchange->state == EXCHANGE_ASKING) {

@@ -72,6 +72,11 @@ size_t inlet_ready_bytes(const Inlet *inlet)
   return inlet->inbox.len - inlet->at + inlet->arrived.len;
 }
 
+size_t inlet_held_bytes(const Inlet *inlet)
+{
+  return inlet->inbox.len + inlet->arrived.len;
+}
+
 void inlet_problem(const Inlet *inlet, char *text, size_t size)
 {
   if (inlet->has_ended && inlet_ready_bytes(inlet) == 0)

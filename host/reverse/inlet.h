@@ -25,6 +25,7 @@ void inlet_end(Inlet *inlet, int code, const char *text);
 // what arrived ends too early: RESPONSE_BAD, and inlet_problem says how it ended.
 ResponseStep inlet_step(Inlet *inlet);
 size_t inlet_ready_bytes(const Inlet *inlet); // arrived and not parsed
+size_t inlet_held_bytes(const Inlet *inlet);  // of memory
 // After RESPONSE_BAD: a text beginning with upstream_protocol or upstream_truncated.
 void inlet_problem(const Inlet *inlet, char *text, size_t size);
 

@@ -42,6 +42,11 @@ void *account_allocate(void *data, void *block, size_t old_size, size_t new_size
   return moved;
 }
 
+bool account_has_room(const Account *account, size_t bytes)
+{
+  return bytes <= account->cap && account->bytes <= account->cap - bytes;
+}
+
 void account_arm(Account *account)
 {
   account->is_armed = true;

@@ -1,6 +1,6 @@
-// The memory of one Lua state: what its allocator gave out. The cap holds only while Lua code runs:
-// the host's own calls into the state never fail, and no error crosses a C function that owns
-// something.
+// The memory of one Lua state: what its allocator gave out, and what is kept for its code outside
+// of it (base/charge.h adds that to `bytes`). The cap holds only while Lua code runs: the host's
+// own calls into the state never fail, and no error crosses a C function that owns something.
 //
 // Near the cap LuaJIT's collector, which by default waits until the garbage is as large as what
 // lives, would leave a plugin half of its memory. So from a quarter of the cap on (the tight mark)
@@ -15,8 +15,9 @@
 
 // Zero-initialise; then account_set_cap.
 typedef struct Account {
-  size_t bytes; // now
-  size_t watch; // an allocation that would pass it is looked at; SIZE_MAX: none is
+  size_t bytes;  // now
+  size_t unsent; // of them: of replies that their clients have not read
+  size_t watch;  // an allocation that would pass it is looked at; SIZE_MAX: none is
   size_t tight, cap;
   bool is_armed;    // the cap holds
   bool is_tight;    // the collector works hard
@@ -28,6 +29,7 @@ typedef struct Account {
 } Account;
 
 void account_set_cap(Account *account, size_t cap);
+bool account_has_room(const Account *account, size_t bytes); // for `bytes` more below the cap
 // Lua's allocator: as lua_Alloc, `data` is the Account.
 void *account_allocate(void *data, void *block, size_t old_size, size_t new_size);
 void account_arm(Account *account);

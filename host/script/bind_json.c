@@ -7,6 +7,7 @@
 #include "../base/json.h"
 #include "json_context.h"
 #include "json_lazy.h"
+#include "json_view.h"
 
 static char context_key, kind_key; // their addresses are keys
 
@@ -166,6 +167,7 @@ static int l_json_array(lua_State *L)
   }
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
+  luaL_argcheck(L, !json_is_view(L, 1), 1, "settings are read-only");
   json_fill(L, 1);
   json_push_context(L);
   lua_rawgeti(L, 2, ARRAY_META);
@@ -250,7 +252,8 @@ int luaopen_host_json(lua_State *L)
     { "decode", l_json_decode }, { "decode_plain", l_json_decode_plain },
     { "array", l_json_array },   { "is_array", l_json_is_array },
     { "raw", l_json_raw },       { "text_like", json_l_text_like },
-    { "copy", l_json_copy },     { NULL, NULL },
+    { "copy", l_json_copy },     { "view", json_l_view },
+    { "behind", json_l_behind }, { NULL, NULL },
   };
   lua_pushlightuserdata(L, &context_key);
   lua_createtable(L, FIRST_NULL_META + NULL_METAS, 0);

@@ -6,6 +6,7 @@
 #include "../base/mask.h"
 #include "bind.h"
 #include "json_lazy.h"
+#include "json_view.h"
 #include "task.h"
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
@@ -22,6 +23,7 @@ static int read_fields(lua_State *L, LogField *fields, Buffer *texts)
 {
   int count = 0;
   json_fill(L, 3);
+  json_look_behind(L, 3);
   lua_pushnil(L);
   while (count < MAX_FIELDS && lua_next(L, 3)) {
     LogField *field = &fields[count];

@@ -199,6 +199,9 @@ static int l_open(lua_State *L)
   if (!task_has_room(task, L))
     return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
 
+  if (!state_has_room(state, body.len))
+    return push_no_room(L);
+
   handle = push_handle(L, runtime, backend);
   if (backend->type == BACKEND_LOCAL) {
     handle->stream = runtime->local_open(runtime->local_context, kind_name, body);
@@ -211,6 +214,7 @@ static int l_open(lua_State *L)
     backend_call_free(&prepared);
   }
   handle->task = task;
+  charge_to(&handle->stream->charge, state_charges(state));
   handle->stream->owner = handle;
   handle->stream->on_ready = on_ready;
   handle->owned.release = on_release;
@@ -301,6 +305,11 @@ static int push_result(lua_State *L, Handle *handle)
     status = stream->class->head ? stream->class->head(stream, &http_status) : STREAM_PIECE;
   else
     status = stream->class->read(stream, &piece);
+  if ((status == STREAM_WAIT || status == STREAM_PIECE) &&
+      !state_has_room(state_of(L), piece.len)) {
+    handle_close(handle);
+    return push_no_room(L);
+  }
   switch (status) {
   case STREAM_WAIT:
     return -1;

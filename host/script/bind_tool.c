@@ -20,6 +20,7 @@
 #include "../base/yaml.h"
 #include "../reverse/address.h"
 #include "../reverse/client.h"
+#include "names.h"
 
 enum { MAX_NAMES = 4096, MAX_LINE = 4096 };
 
@@ -333,6 +334,12 @@ static int l_nearest(lua_State *L)
   return 1;
 }
 
+static int l_hint(lua_State *L)
+{
+  lua_pushstring(L, names_hint(luaL_checkstring(L, 1)));
+  return 1;
+}
+
 int luaopen_host_tool(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -346,6 +353,7 @@ int luaopen_host_tool(lua_State *L)
     { "open_files", l_open_files },
     { "wall_ms", l_wall_ms },
     { "nearest", l_nearest },
+    { "hint", l_hint },
     { NULL, NULL },
   };
   const luaL_Reg *function;

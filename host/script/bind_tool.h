@@ -12,6 +12,7 @@
 //   open_files()                -> soft limit, hard limit; -1: none
 //   wall_ms()                   -> milliseconds since 1970
 //   nearest(word, list)         -> the closest of the list | nil
+//   hint(name)                  -> what plugins have instead of a global they do not have | nil
 #ifndef MOONHOOK_SCRIPT_BIND_TOOL_H
 #define MOONHOOK_SCRIPT_BIND_TOOL_H
 

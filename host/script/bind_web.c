@@ -176,6 +176,9 @@ static int l_open(lua_State *L)
   if (!task_has_room(task, L))
     return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
 
+  if (!state_has_room(state, out.body_len))
+    return push_no_room(L);
+
   call = new_call(L);
   slice_lift(L, MAX_HEADERS * 2 * NUMBER_BYTES); // numbers become strings, the list is ours
   has_headers = take_headers(L, 3, &headers);
@@ -192,6 +195,7 @@ static int l_open(lua_State *L)
   out.headers = &headers;
   call->stream = client_open(runtime->client, &out);
   header_list_free(&headers);
+  charge_to(&call->stream->charge, state_charges(state));
   call->stream->owner = call;
   call->stream->on_ready = on_ready;
   call->owned.release = on_release;
@@ -230,6 +234,11 @@ static int push_result(lua_State *L, Call *call)
   }
   status = call->want == WANT_HEAD ? stream->class->head(stream, &http_status)
                                    : stream->class->read(stream, &piece);
+  if ((status == STREAM_WAIT || status == STREAM_PIECE) &&
+      !state_has_room(state_of(L), piece.len)) {
+    call_close(call);
+    return push_no_room(L);
+  }
   switch (status) {
   case STREAM_WAIT:
     return -1;
@@ -291,6 +300,8 @@ static int l_send(lua_State *L)
   Call *call = luaL_checkudata(L, 1, CALL_TYPE);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
+  if (!state_has_room(state_of(L), len))
+    return push_no_room(L);
   if (call->stream)
     client_send(call->stream, bytes, len);
   return now_or_wait(L, call, WANT_ROOM);

@@ -28,6 +28,11 @@ static void channel_free(Channel *channel)
   mem_free(channel);
 }
 
+static void weigh(Channel *channel)
+{
+  charge_set(&channel->stream.charge, channel->body.len + channel->piece.len + channel->given.len);
+}
+
 static void wake_owner(Channel *channel)
 {
   if (!channel->is_waiting || channel->is_closed)
@@ -44,6 +49,7 @@ static int push_arguments(lua_State *co, void *owner)
   lua_pushstring(co, channel->kind);
   lua_pushlstring(co, channel->body.bytes, channel->body.len);
   buffer_free(&channel->body);
+  weigh(channel);
   return 2;
 }
 
@@ -54,6 +60,7 @@ static bool on_piece(Task *task, Span piece, const char **refusal)
   buffer_clear(&channel->piece);
   buffer_append(&channel->piece, piece.at, piece.len);
   channel->has_piece = true;
+  weigh(channel);
   wake_owner(channel);
   return false; // one at a time: the reader asks for the next
 }
@@ -104,6 +111,7 @@ static void channel_close(Stream *stream)
 {
   Channel *channel = (Channel *)stream;
   channel->is_closed = true;
+  charge_to(&stream->charge, NULL);
   if (channel->task)
     task_cancel(channel->task, "cancelled", "the caller left", CANCEL_GRACE_MS);
   else
@@ -119,6 +127,7 @@ Stream *channel_open(State *state, const char *kind, Span body)
   channel->stream.error.retry_after_s = -1;
   channel->kind = mem_string(kind);
   buffer_append(&channel->body, body.at, body.len);
+  weigh(channel);
   channel->task = task_start(state, &events, channel, push_arguments);
   return &channel->stream;
 }

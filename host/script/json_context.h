@@ -18,8 +18,8 @@ enum {
 };
 
 // What a value's metatable says about it. KIND_NULLS: the metatable's items are the names of the
-// members that were null. KIND_LAZY: see json_lazy.h.
-enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW, KIND_LAZY };
+// members that were null. KIND_LAZY, KIND_VIEW: see json_lazy.h, json_view.h.
+enum { KIND_NONE, KIND_ARRAY, KIND_NULLS, KIND_RAW, KIND_LAZY, KIND_VIEW };
 
 // Stack: [] -> [context]
 void json_push_context(lua_State *L);
@@ -27,6 +27,14 @@ void json_push_context(lua_State *L);
 int json_kind_of(lua_State *L, int index);
 // Stack: [] -> [metatable of that kind]
 void json_push_new_meta(lua_State *L, int kind);
+
+// What a state allows a text that is being made outside of it: `room` bytes; `refuse` raises, when
+// it needs more. NULL: nobody counts.
+typedef struct {
+  size_t (*room)(lua_State *L);
+  void (*refuse)(lua_State *L);
+} JsonMemory;
+extern JsonMemory json_memory;
 
 // These raise when Lua is out of memory; nothing is leaked then.
 // Stack: [] -> [text], or [message] and false

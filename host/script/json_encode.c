@@ -1,8 +1,9 @@
 // The encoder of bind_json.h: one walk that writes as it goes, and names the place of what JSON
 // cannot say. It calls no Lua function, so it is never entered twice.
 //
-// The text grows in one buffer outside of any state. All else belongs to the Lua state, so an error
-// may jump through.
+// The text grows in one buffer outside of any state, as far as the state has memory left for it; it
+// is given back before the string is made, or right after. All else belongs to the Lua state, so an
+// error may jump through.
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "../base/json.h"
 #include "json_context.h"
 #include "json_lazy.h"
+#include "json_view.h"
 
 enum {
   MAX_TABLES = 1000 * 1000,    // a small value can name one table very often
@@ -20,12 +22,14 @@ enum {
 typedef struct {
   lua_State *L;
   size_t tables;
+  size_t most; // bytes
   int depth;
   int keys[JSON_MAX_DEPTH + 1]; // [depth]: stack index of the key being visited
   char error[ERROR_BYTES];
 } Encoder;
 
 static Buffer out;
+JsonMemory json_memory;
 
 // --- refusals ------------------------------------------------------------------------------------
 
@@ -76,21 +80,25 @@ static bool write_value(Encoder *e);
 
 static bool check_size(Encoder *e)
 {
-  if (out.len <= JSON_MAX_BYTES)
+  if (out.len <= e->most)
     return true;
   snprintf(e->error, sizeof e->error, "cannot encode more than %d bytes as JSON", JSON_MAX_BYTES);
   return false;
+}
+
+static bool fits(const Encoder *e, size_t len)
+{
+  return len <= e->most && out.len <= e->most - len;
 }
 
 static bool write_string(Encoder *e, int index)
 {
   size_t len;
   const char *text = lua_tolstring(e->L, index, &len);
-  if (len <= JSON_MAX_BYTES) {
+  if (!fits(e, len)) // escaped it is longer still
+    out.len = e->most + 1;
+  else
     buffer_json_string(&out, text, len);
-    return check_size(e);
-  }
-  out.len = JSON_MAX_BYTES + 1;
   return check_size(e);
 }
 
@@ -109,7 +117,10 @@ static bool write_raw(Encoder *e)
   size_t len = lua_objlen(e->L, -1);
   if (json_kind_of(e->L, -1) != KIND_RAW)
     return refuse(e, "userdata");
-  buffer_append(&out, lua_touserdata(e->L, -1), len);
+  if (!fits(e, len))
+    out.len = e->most + 1;
+  else
+    buffer_append(&out, lua_touserdata(e->L, -1), len);
   return check_size(e);
 }
 
@@ -269,6 +280,9 @@ static bool write_table(Encoder *e)
   if (kind == KIND_LAZY) {
     json_fill(L, table);
     kind = json_kind_of(L, table);
+  } else if (kind == KIND_VIEW) {
+    json_look_behind(L, table);
+    kind = json_kind_of(L, table);
   }
   if (kind != KIND_NULLS)
     lua_pushnil(L);
@@ -321,16 +335,23 @@ static bool write_value(Encoder *e)
 
 bool json_push_encoded(lua_State *L, int index)
 {
-  Encoder e = { .L = L };
+  Encoder e = { .L = L, .most = JSON_MAX_BYTES };
   int top = lua_gettop(L);
   bool is_written;
+  size_t room = json_memory.room ? json_memory.room(L) : JSON_MAX_BYTES;
   if (lua_istable(L, index) && json_kind_of(L, index) == KIND_LAZY && json_push_lazy_text(L, index))
     return true;
   lua_settop(L, top);
   out.len = 0;
+  if (room < e.most)
+    e.most = room;
   lua_pushvalue(L, index);
   is_written = write_value(&e);
   lua_settop(L, top);
+  if (!is_written && out.len > e.most && e.most < JSON_MAX_BYTES) {
+    buffer_free(&out);
+    json_memory.refuse(L);
+  }
   if (is_written)
     lua_pushlstring(L, out.bytes, out.len);
   else

@@ -156,15 +156,18 @@ void slice_pause(lua_State *L)
   luaL_error(L, "stopped");
 }
 
-static bool has_left(const Account *account, size_t bytes)
-{
-  return bytes <= account->cap && account->bytes <= account->cap - bytes;
-}
-
-static void refuse_memory(lua_State *L)
+void slice_refuse_memory(lua_State *L)
 {
   slice_kill(state_of(L), KILL_MEMORY);
   luaL_error(L, "not enough memory");
+}
+
+size_t slice_room(lua_State *L)
+{
+  const Account *account = state_account(state_of(L));
+  if (!account->is_armed)
+    return SIZE_MAX;
+  return account->bytes < account->cap ? account->cap - account->bytes : 0;
 }
 
 void slice_lift(lua_State *L, size_t bytes)
@@ -172,8 +175,8 @@ void slice_lift(lua_State *L, size_t bytes)
   Account *account = state_account(state_of(L));
   if (!account->is_armed)
     return;
-  if (!has_left(account, bytes))
-    refuse_memory(L);
+  if (!account_has_room(account, bytes))
+    slice_refuse_memory(L);
   account->watch = SIZE_MAX;
 }
 
@@ -191,9 +194,9 @@ void slice_settle(lua_State *L)
 void slice_push_buffer(lua_State *L, Buffer *text)
 {
   Account *account = state_account(state_of(L));
-  if (account->is_armed && !has_left(account, text->len)) {
+  if (account->is_armed && !account_has_room(account, text->len)) {
     buffer_free(text);
-    refuse_memory(L);
+    slice_refuse_memory(L);
   }
   slice_lift(L, text->len);
   lua_pushlstring(L, text->bytes ? text->bytes : "", text->len);

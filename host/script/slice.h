@@ -44,6 +44,10 @@ void slice_pause(lua_State *L);
 void slice_lift(lua_State *L, size_t bytes);
 void slice_settle(lua_State *L);
 
+size_t slice_room(lua_State *L); // bytes left below the cap; SIZE_MAX while it does not hold
+void slice_refuse_memory(
+    lua_State *L); // stops the code as if an allocation had been refused; raises
+
 // Pushes the text as a string and frees it, whether there is memory for the string or not.
 // Stack: [] -> [string]
 void slice_push_buffer(lua_State *L, Buffer *text);

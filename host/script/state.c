@@ -9,11 +9,12 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "deadline.h"
+#include "json_context.h"
 #include "pattern.h"
 #include "state_parts.h"
 #include "task.h"
 
-enum { MAX_LOG_RECORDS = 100 };
+enum { MAX_LOG_RECORDS = 100, COLLECT_US = 100000 };
 
 static size_t leaked_bytes;
 
@@ -126,6 +127,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->load_ms = state->limits.load_ms;
   account_set_cap(&state->account, state->limits.memory_bytes);
   pattern_on_pause = slice_pause;
+  json_memory = (JsonMemory){ slice_room, slice_refuse_memory };
   state->L = lua_newstate(account_allocate, state);
   if (!state->L) {
     err_set(err, UV_ENOMEM, "cannot create a Lua state");
@@ -275,6 +277,30 @@ size_t state_memory_cap(const State *state)
 size_t state_memory_bytes(const State *state)
 {
   return state->account.bytes;
+}
+
+size_t *state_charges(State *state)
+{
+  return state->role == ROLE_PLUGIN ? &state->account.bytes : NULL;
+}
+
+size_t *state_unsent(State *state)
+{
+  return &state->account.unsent;
+}
+
+bool state_has_room(State *state, size_t bytes)
+{
+  uint64_t now_us;
+  if (account_has_room(&state->account, bytes) || state->role != ROLE_PLUGIN)
+    return true;
+  now_us = host_clock.monotonic_us();
+  if (bytes > state->account.cap ||
+      (state->collected_us != 0 && now_us - state->collected_us < COLLECT_US))
+    return false;
+  lua_gc(state->L, LUA_GCCOLLECT, 0);
+  state->collected_us = host_clock.monotonic_us();
+  return account_has_room(&state->account, bytes);
 }
 
 struct Account *state_account(State *state)

@@ -113,7 +113,15 @@ bool state_may_reach(const State *state, const char *host); // by its manifest
 uint64_t state_storage_bytes(const State *state);
 uint32_t state_slice_ms(const State *state);
 size_t state_memory_cap(const State *state);
-size_t state_memory_bytes(const State *state); // that it uses now
+size_t state_memory_bytes(const State *state); // that it uses now, with what is charged to it
+// What memory outside of the state that is kept for its code is charged to; NULL: the state belongs
+// to the host, nobody counts.
+size_t *state_charges(State *state);
+// The part of that which waits for clients to read.
+size_t *state_unsent(State *state);
+// Whether `bytes` more may be kept for the state's code. Its garbage is collected before the answer
+// is no, though not at every call. Not from the allocator.
+bool state_has_room(State *state, size_t bytes);
 StateRole state_role(const State *state);
 // Whether some of its code was stopped for its time or memory: it could not clean up after itself,
 // so what the plugin keeps in variables may be half done.

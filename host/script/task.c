@@ -12,6 +12,8 @@
 #include "slice.h"
 #include "task_failure.h"
 
+const char task_no_room[] = "it does not fit into the plugin's memory";
+
 // Identities; their addresses are what Lua sees as light userdata.
 static char mark_wait, mark_done, mark_bad;
 
@@ -326,7 +328,7 @@ static bool step(Task *task)
       nargs = 3;
     } else if (task->refusal) {
       lua_pushlightuserdata(co, &mark_bad);
-      lua_pushnil(co);
+      lua_pushstring(co, task->refusal == task_no_room ? "plugin_memory_limit" : NULL);
       lua_pushstring(co, task->refusal);
       nargs = 3;
     }
@@ -432,6 +434,11 @@ int push_failure(lua_State *L, const char *code, const char *message)
   lua_pushstring(L, code);
   lua_pushstring(L, message);
   return 3;
+}
+
+int push_no_room(lua_State *L)
+{
+  return push_failure(L, "plugin_memory_limit", task_no_room);
 }
 
 // What a cancelled task gets for a call. One that catches this and asks again without end, not

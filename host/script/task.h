@@ -20,7 +20,8 @@ typedef struct {
 
 typedef struct {
   // The task yielded a piece. False: no room; task_continue must follow. The bytes are borrowed.
-  // A text in *refusal (static) makes the yield raise it at the plugin's line.
+  // A text in *refusal (static) makes the yield raise it at the plugin's line; task_no_room raises
+  // an Error with the code "plugin_memory_limit".
   bool (*on_piece)(Task *task, Span piece, const char **refusal);
   // A yielded table (Response.sse events); NULL: only strings may be yielded. Works on the value at
   // the top of `L` and pops nothing; returns as on_piece.
@@ -28,6 +29,8 @@ typedef struct {
   // The task is over and freed after this returns. `failure` is NULL when it ended well.
   void (*on_end)(Task *task, const TaskFailure *failure);
 } TaskEvents;
+
+extern const char task_no_room[];
 
 // Starts a task in the run queue: `push` puts the entry function's arguments on `co` and returns
 // their number; it runs when the task's turn comes.
@@ -94,6 +97,8 @@ void task_set_place(Task *task, const char *endpoint, const char *version);
 void task_cancel_all(Runtime *runtime, const char *code, const char *message, uint32_t grace_ms);
 
 int push_failure(lua_State *L, const char *code, const char *message); // nil, code, message
+// The same for what cannot be kept for the plugin: its memory is full.
+int push_no_room(lua_State *L);
 int luaopen_host_task(lua_State *L); // WAIT, DONE, BAD, is_cancelled, note, spawn, join, key
 
 #endif

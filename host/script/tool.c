@@ -5,6 +5,7 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "../base/memory.h"
 #include "bind.h"
@@ -41,7 +42,7 @@ static int l_find_module(lua_State *L)
   return rc == 0 ? 1 : lua_error(L);
 }
 
-// Stack: [entry, input] -> [exit code]
+// Stack: [entry, input] -> [result]
 static int run(lua_State *L)
 {
   size_t len;
@@ -65,24 +66,46 @@ static int run(lua_State *L)
   return 1;
 }
 
-int tool_run(const char *entry, Span input)
+// Calls the entry; its result is on top of the stack of the new state. NULL after an error, told.
+static lua_State *call(const char *entry, Span input)
 {
   lua_State *L = luaL_newstate();
-  int code = 1;
+  const char *text;
   if (!L) {
     fputs("moonhook: no memory\n", stderr);
-    return 1;
+    return NULL;
   }
   lua_pushcfunction(L, run);
   lua_pushstring(L, entry);
   lua_pushlstring(L, input.at, input.len);
-  if (lua_pcall(L, 2, 1, 0) == 0) {
-    code = (int)lua_tointeger(L, -1);
-  } else {
-    const char *text = lua_tostring(L, -1);
-    fprintf(stderr, "moonhook: %s\n", text ? text : "an error without text");
-  }
+  if (lua_pcall(L, 2, 1, 0) == 0)
+    return L;
+  text = lua_tostring(L, -1);
+  fprintf(stderr, "moonhook: %s\n", text ? text : "an error without text");
   lua_close(L);
+  return NULL;
+}
+
+int tool_run(const char *entry, Span input)
+{
+  lua_State *L = call(entry, input);
+  int code = 1;
+  if (L) {
+    code = (int)lua_tointeger(L, -1);
+    lua_close(L);
+  }
   fflush(stdout);
   return code;
+}
+
+int tool_ask(const char *entry, Span input, Buffer *answer)
+{
+  lua_State *L = call(entry, input);
+  Span text = { NULL, 0 };
+  if (!L)
+    return UV_EINVAL;
+  text.at = lua_tolstring(L, -1, &text.len);
+  buffer_append(answer, text.at ? text.at : "", text.len);
+  lua_close(L);
+  return 0;
 }

@@ -10,5 +10,8 @@
 // Runs the function that library module `entry` returns with the decoded JSON `input`. Returns the
 // exit code that it gives; 1 after an error, which is told on stderr.
 int tool_run(const char *entry, Span input);
+// The same of a function that returns a text, which is appended to `answer`. 0, or a negative code
+// after an error, which is told on stderr.
+int tool_ask(const char *entry, Span input, Buffer *answer);
 
 #endif

@@ -46,7 +46,7 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   mem_free(call);
 }
 
-const HttpHandler upstream_handler = { on_head, on_request, on_drain, on_over };
+const HttpHandler upstream_handler = { on_head, on_request, on_drain, on_over, NULL };
 
 Call *upstream_find(const Bed *bed, uint32_t id)
 {

@@ -1,27 +1,71 @@
 --- The globals that look into tables without asking metatables, made to fill an event first that
---- nobody has looked at (host/script/json_lazy.h). Gives what plugins see; the library's own
---- `pairs` and `next` are replaced at once, before any module has taken them.
+--- nobody has looked at (host/script/json_lazy.h), and to look behind a view (json_view.h). Gives
+--- what plugins see; the library's own `pairs` and `next` are replaced at once, before any module
+--- has taken them.
 
 local host = require "host.json"
 local metatable_of = getmetatable
-local LAZY, fill = host.lazy, host.fill
+local LAZY, fill, behind = host.lazy, host.fill, host.behind -- LAZY: nil when nothing is
 
 local lazy = { table = {} }
 
-if not LAZY then return lazy end -- nothing is
-
 local function filling(fn)
   return function(value, ...)
-    if metatable_of(value) == LAZY then fill(value) end
+    local meta = metatable_of(value)
+    if meta ~= nil and meta == LAZY then fill(value) end
     return fn(value, ...)
   end
 end
 
-for name in ("getmetatable next pairs rawget rawset setmetatable"):gmatch "%a+" do
-  lazy[name] = filling(_G[name])
+-- A view shows no metatable but `false`.
+local function looking(fn)
+  return function(value, ...)
+    local meta = metatable_of(value)
+    if meta ~= nil then
+      if meta == LAZY then
+        fill(value)
+      elseif meta == false then
+        value = behind(value) or value
+      end
+    end
+    return fn(value, ...)
+  end
 end
+
+local function writing(fn, is_name_given)
+  return function(value, name, ...)
+    local meta = metatable_of(value)
+    if meta ~= nil then
+      if meta == LAZY then
+        fill(value)
+      elseif meta == false and behind(value) then
+        value[is_name_given and name or 1] = true -- raises
+      end
+    end
+    return fn(value, name, ...)
+  end
+end
+
+lazy.getmetatable, lazy.setmetatable = filling(getmetatable), filling(setmetatable)
+lazy.next, lazy.rawget, lazy.rawset = looking(next), looking(rawget), writing(rawset, true)
+
+local next, pairs = lazy.next, pairs
+
+-- The object itself stays behind its view.
+function lazy.pairs(value)
+  local meta = metatable_of(value)
+  if meta ~= nil then
+    if meta == LAZY then
+      fill(value)
+    elseif meta == false and behind(value) then
+      return next, value, nil
+    end
+  end
+  return pairs(value)
+end
+
 -- An event has no items: the functions for lists see none, filled or not, but `insert` adds one.
-for name in ("foreach insert"):gmatch "%a+" do lazy.table[name] = filling(table[name]) end
+lazy.table.foreach, lazy.table.insert = looking(table.foreach), writing(table.insert)
 
 _G.pairs, _G.next = lazy.pairs, lazy.next
 

@@ -4,6 +4,7 @@
 local lazy = require "moonhook.lazy" -- before anything takes pairs and next
 local package = require "host.package"
 local log = require "host.log"
+local names = require "moonhook.names"
 local load_text, select, tostring, type = load, select, tostring, type
 
 -- For the library as well: what it looks through comes from clients and upstreams.
@@ -12,37 +13,29 @@ for name, bounded in pairs(require "moonhook.pattern") do
 end
 rawset(string, "format", require("host.task").format)
 
-local PUBLIC = { -- library modules that plugins may require
-  ["moonhook"] = true, ["moonhook.json"] = true, ["moonhook.template"] = true,
-  ["moonhook.crypto"] = true, ["moonhook.verify"] = true,
-}
+local PUBLIC = names.public
 
 local globals = {}
 
-local function copy(from, names)
+local function copy(library)
   local to = {}
-  for name in names:gmatch "%S+" do to[name] = from[name] end
+  for name in names.libraries[library]:gmatch "%S+" do to[name] = _G[library][name] end
   return to
 end
 
-for name in ([[assert error getmetatable ipairs next pairs pcall rawequal rawget rawlen rawset
-    select setmetatable tonumber tostring type unpack xpcall _VERSION]]):gmatch "%S+" do
+for name in names.base:gmatch "%S+" do
   globals[name] = lazy[name] or _G[name]
 end
-local STRING = "byte char find format gmatch gsub len lower match rep reverse sub upper"
-globals.string = copy(string, STRING)
-globals.table = copy(table, [[concat foreach foreachi getn insert maxn move pack remove sort
-    unpack]])
+for _, library in ipairs { "string", "table", "math", "bit" } do
+  globals[library] = copy(library)
+end
 for name, fn in pairs(lazy.table) do globals.table[name] = fn end
-globals.math = copy(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge
-    ldexp log log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]])
-globals.bit = copy(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
 globals.coroutine = require("moonhook.coroutines").public
 globals._G = globals
 
 -- The string metatable is shared by everything in the state, the library included.
 local string_meta = getmetatable ""
-string_meta.__index = copy(string, STRING)
+string_meta.__index = copy "string"
 string_meta.__metatable = false
 
 local function handled(handler, ok, ...)

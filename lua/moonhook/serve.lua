@@ -6,13 +6,13 @@ local http = require "host.http"
 local Request = require "moonhook.request"
 local Response = require "moonhook.response"
 local session = require "moonhook.session"
+local read_only = require("moonhook.settings").read_only
 local Error = require "moonhook.error"
 
 local yield, type, rawget, setmetatable = coroutine.yield, type, rawget, setmetatable
 local new_request = Request.new
 local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
-local copy = require("host.json").copy
 local DONE = task.DONE
 
 local settings_meta, values_meta -- made with the first request: the group is the state's own
@@ -33,12 +33,12 @@ local function new_self_meta(handler)
   return meta
 end
 
-local function bad_response(message)
-  error(Error.new("plugin_bad_response", message), 0)
+local function bad_response(message, code)
+  error(Error.new(code or "plugin_bad_response", message), 0)
 end
 
-local function check(ok, message)
-  if not ok then bad_response(message) end
+local function check(ok, message, code)
+  if not ok then bad_response(message, code) end
 end
 
 local function send(handle, request, response)
@@ -79,8 +79,7 @@ local function serve(handler, handle, values, settings)
   local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
   local request = new_request(handle)
   if not settings_meta then declare(handle) end
-  -- A copy: a handler may change what it was given.
-  settings = setmetatable(settings and copy(settings) or {}, settings_meta)
+  settings = read_only(settings, settings_meta)
   values = setmetatable(values or {}, values_meta)
   send(handle, request, handler.invoke(self, request, values, settings))
   if rawget(session, "_has_after") then run_after(handle) end

@@ -390,7 +390,7 @@ plugins:
     assert.equal(1, result.code)
     assert.same({ {
       file = "p/manifest.yaml", line = 7, column = 15,
-      message = "path: expected a path starting with '/', got \"a\"",
+      severity = "error", message = "path: expected a path starting with '/', got \"a\"",
     } }, cjson.decode(result.stdout))
     assert.equal("[]\n", host.run({ "check", "--json", "p", files = dify_package() }).stdout)
   end)

@@ -180,6 +180,7 @@ endpoints:
     local code, out = checked("log: { level: loud }", FILES, "--json")
     assert.equal(1, code)
     assert.same({ { file = "moonhook.yaml", line = 1, column = 15,
+      severity = "error",
       message = 'log.level: expected one of debug, info, warn, error, got "loud"' } },
       cjson.decode(out))
     code, out = checked(CONFIG, FILES, "--json")

@@ -24,6 +24,10 @@ local function replace(from, to)
   return MANIFEST:sub(1, start - 1) .. to .. MANIFEST:sub(stop + 1)
 end
 
+local function with_resource(resource)
+  return replace("plugins:\n", "resource: " .. resource .. "\nplugins:\n")
+end
+
 -- ---- found by moonhook check --------------------------------------------------------------------
 
 local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
@@ -58,6 +62,17 @@ local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
       .. "integer" },
   { "a path without its slash", replace("path: /a", "path: a"), A,
     "manifest.yaml:11:19: path: expected a path starting with '/', got \"a\"" },
+  { "a misspelt `plugins`", replace("plugins:", "plugin:"), A,
+    "manifest.yaml:5:1: plugin: unknown key, did you mean plugins?" },
+  { "a misspelt `endpoints`", replace("  endpoints:\n    -", "  endpoint:\n    -"), A,
+    "manifest.yaml:6:3: plugins.endpoint: unknown key, did you mean endpoints?" },
+  { "a misspelt `permission`", with_resource "{ permision: { app: { enabled: true } } }", A,
+    "manifest.yaml:5:13: resource.permision: unknown key, did you mean permission?" },
+  { "a misspelt `enabled`", with_resource "{ permission: { app: { enable: true } } }", A,
+    "manifest.yaml:5:34: resource.permission.app.enable: unknown key, did you mean enabled?" },
+  { "a permission without a map", with_resource "{ permission: { app: true } }", A,
+    "manifest.yaml:5:32: resource.permission.app: expected a map such as { enabled: true }, got "
+      .. "true" },
   { "an `end` that is missing", MANIFEST, "return function()\n  if true then\n    return 1\nend\n",
     "a.lua:5:1: syntax: expected 'end' (to close 'function' at line 1), got '<eof>'" },
   { "a comma that is missing", MANIFEST, "local t = {\n  a = 1\n  b = 2\n}\n" .. A,
@@ -73,6 +88,41 @@ describe("moonhook check finds", function()
       assert.is_truthy(result.stdout:find(case[4], 1, true), result.stdout)
     end)
   end
+end)
+
+local WARNED = {
+  { "an app-selector without the permission", MANIFEST,
+    "manifest.yaml:9:19: warning: settings.app: the plugin may not call what is chosen here: the "
+      .. "manifest lacks resource: { permission: { app: { enabled: true } } }" },
+  { "a model-selector without the permission for its scope",
+    replace("app, type: app-selector, scope: chat", "m, type: model-selector, scope: llm"),
+    "manifest.yaml:9:19: warning: settings.m: the plugin may not call what is chosen here: the "
+      .. "manifest lacks resource: { permission: { model: { enabled: true, llm: true } } }" },
+  { "tools without the permission", replace("app, type: app-selector, scope: chat",
+    'tools, type: "array[tools]"'), "permission: { tool: { enabled: true } } }" },
+  { "models that are not enabled", with_resource "{ permission: { model: { llm: true } } }",
+    "manifest.yaml:5:34: warning: resource.permission.model: no model may be called without "
+      .. "enabled: true beside the kinds" },
+  { "a permission that nobody knows", with_resource "{ permission: { trigger: { enabled: on } } }",
+    "manifest.yaml:5:27: warning: resource.permission.trigger: unknown key, it is ignored; known "
+      .. "are network, tool, model, node, app, endpoint, storage" },
+}
+
+describe("moonhook check warns of", function()
+  for _, case in ipairs(WARNED) do
+    it(case[1], function()
+      local dir = host.folder { files = { ["manifest.yaml"] = case[2], ["a.lua"] = A } }
+      local result = host.run { dir = dir, "check", "." }
+      assert.equal(0, result.code)
+      assert.is_truthy(result.stdout:find(case[3], 1, true), result.stdout)
+    end)
+  end
+
+  it("nothing where the permissions fit", function()
+    local dir = host.folder { files = { ["a.lua"] = A,
+      ["manifest.yaml"] = with_resource "{ permission: { app: { enabled: true } } }" } }
+    assert.equal("", host.run({ dir = dir, "check", "." }).stdout)
+  end)
 end)
 
 -- ---- found when a request is served -------------------------------------------------------------

@@ -53,9 +53,10 @@ describe("a plugin", function()
     assert.equal("7", stage:result "rawset(_G, 'meant', 6) meant = 7 return meant")
   end)
 
-  it("finds its settings as they are, whatever it did to them before (L24)", function()
-    stage:result "a.settings.x = 1 return 1"
-    assert.equal("nil", stage:result "return rawget(a.settings, 'x')")
+  it("cannot change the library for others (L30)", function()
+    stage:result "json.raw = nil moonhook.hex = nil return 1"
+    assert.equal("7 61", stage:result(
+      "return json.encode(json.raw '7') .. ' ' .. moonhook.hex 'a'", "calm"))
   end)
 
   it("may raise anything, and its client is told nothing of it (L10 to L13)", function()

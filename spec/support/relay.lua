@@ -73,7 +73,7 @@ local relay = {}
 local Relay = {}
 Relay.__index = Relay
 
---- options: backends, client (their sections of the configuration), files, env.
+--- options: backends, client, limits (their sections of the configuration), files, env.
 function relay.start(options)
   local files = {}
   for path, text in pairs(FILES) do files[path] = text end
@@ -82,6 +82,7 @@ function relay.start(options)
     plugins = { "plugins" },
     backends = options.backends,
     client = options.client,
+    limits = options.limits,
     endpoints = { { plugin = "relay", hook_id = "relay" } },
   }
   local started = host.start { config = config, files = files, env = options.env }

@@ -9,7 +9,7 @@ local Handler = {}
 --- Answers a request.
 ---@param request Request
 ---@param values table<string, string|number>  what the path's <name>s caught
----@param settings table  the endpoint's, typed as the group declares them; a copy
+---@param settings table  the endpoint's, typed as the group declares them; read-only
 ---@return Response|string
 function Handler:invoke(request, values, settings) end
 

@@ -1,0 +1,83 @@
+// See check_names.h.
+#include "check_names.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "../base/yaml.h"
+#include "../script/tool.h"
+
+static void append_text(Buffer *json, const char *text)
+{
+  buffer_json_string(json, text, strlen(text));
+}
+
+static void append_files(Buffer *json, char *const *files)
+{
+  size_t i;
+  for (i = 0; files[i]; i++) {
+    buffer_string(json, i > 0 ? "," : "");
+    append_text(json, files[i]);
+  }
+}
+
+static int number(const YamlNode *problem, const char *key)
+{
+  const YamlNode *node = yaml_get(problem, key);
+  return node ? (int)node->integer : 0;
+}
+
+static void add(Problems *problems, const YamlNode *problem)
+{
+  const YamlNode *is_warning = yaml_get(problem, "is_warning");
+  const char *file = yaml_get(problem, "file")->text;
+  const char *message = yaml_get(problem, "message")->text;
+  int line = number(problem, "line"), column = number(problem, "column");
+  if (is_warning && is_warning->integer)
+    problems_warn(problems, file, line, column, "%s", message);
+  else
+    problems_add(problems, file, line, column, "%s", message);
+}
+
+static void ask(Buffer *input, Problems *problems)
+{
+  Buffer answer = { 0 };
+  YamlNode *list = NULL;
+  Err err;
+  size_t i;
+  if (tool_ask("moonhook.cli.names", (Span){ input->bytes, input->len }, &answer) == 0)
+    list = yaml_from_json(answer.bytes, answer.len, &err);
+  for (i = 0; list && list->type == YAML_LIST && i < list->count; i++)
+    add(problems, list->items[i]);
+  yaml_node_free(list);
+  buffer_free(&answer);
+  buffer_free(input);
+}
+
+void check_names(const char *dir, char *const *files, const Package *package, Problems *problems)
+{
+  Buffer input = { 0 };
+  uint32_t i;
+  buffer_string(&input, "{\"dir\":");
+  append_text(&input, dir);
+  buffer_string(&input, ",\"files\":[");
+  append_files(&input, files);
+  buffer_string(&input, "],\"sources\":[");
+  for (i = 0; package && i < package->declaration_count; i++) {
+    buffer_string(&input, i > 0 ? "," : "");
+    append_text(&input, package->declarations[i].source);
+  }
+  buffer_string(&input, "],\"is_app\":false}");
+  ask(&input, problems);
+}
+
+void check_app_names(const char *dir, const char *file, Problems *problems)
+{
+  Buffer input = { 0 };
+  buffer_string(&input, "{\"dir\":");
+  append_text(&input, dir);
+  buffer_string(&input, ",\"files\":[");
+  append_text(&input, file);
+  buffer_string(&input, "],\"sources\":[],\"is_app\":true}");
+  ask(&input, problems);
+}

@@ -1,0 +1,177 @@
+-- moonhook check, without running anything: names in Lua code that are not there. What it says must
+-- be so in production, and what runs in production it must leave alone.
+local host = require "spec.support.host"
+
+local MANIFEST = [[
+version: 0.1.0
+type: plugin
+author: me
+name: p
+plugins:
+  endpoints:
+    - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
+]]
+
+-- What check prints of a plugin whose a.lua is `code`, and its exit code.
+local function check(code, files)
+  local all = { ["p/manifest.yaml"] = MANIFEST, ["p/a.lua"] = code }
+  for path, text in pairs(files or {}) do all["p/" .. path] = text end
+  local result = host.run { "check", "p", files = all }
+  return result.stdout, result.code, result.stderr
+end
+
+local function in_handler(lines)
+  return 'local moonhook = require "moonhook"\nreturn function(self, request, values, settings)\n'
+    .. lines .. '\nreturn moonhook.Response "fine"\nend\n'
+end
+
+local WRONG = { -- what is wrong, the lines from line 3 on, what is said
+  { "a typo that is indexed", "local q = reqest.args.q",
+    "p/a.lua:3:11: the global 'reqest' is not declared, did you mean 'request'?" },
+  { "a typo whose method is called", "local q = reqest:get_data()",
+    "p/a.lua:3:11: the global 'reqest' is not declared, did you mean 'request'?" },
+  { "a typo that is called", "local text = ('x'):rep(2) .. tostirng(5)",
+    "p/a.lua:3:30: the global 'tostirng' is not declared, did you mean 'tostring'?" },
+  { "a typo that is written into", "reqest.seen = true",
+    "p/a.lua:3:1: the global 'reqest' is not declared, did you mean 'request'?" },
+  { "a typo in an inner function",
+    "local function f()\n  return function() return jsno.encode {} end\nend\nf()",
+    "p/a.lua:4:28: the global 'jsno' is not declared" },
+  { "a name behind the same word as a field", "local q = values.nam or nam.x",
+    "p/a.lua:3:25: the global 'nam' is not declared" },
+  { "a module of the library without its require", "local text = json.encode {}",
+    'p/a.lua:3:14: the global \'json\' is not declared: it is local json = '
+      .. 'require("moonhook").json' },
+  { "a library that plugins do not have", "local now = os.time()",
+    "p/a.lua:3:13: the global 'os' is not declared: plugins have no `os`" },
+  { "a function that a library does not have", "local t = table.copy(values)",
+    "p/a.lua:3:11: plugins have no function 'table.copy'" },
+  { "a misspelt function of a library", "local t = string.fromat('x')",
+    "p/a.lua:3:11: plugins have no function 'string.fromat', did you mean 'string.format'?" },
+  { "a local that is declared further down",
+    "helper.run()\nlocal helper = {}\nhelper.x = 1",
+    "p/a.lua:3:1: the global 'helper' is not declared; a local of this name is in another block "
+      .. "or further down" },
+  { "a forgotten `local`", "count = 1",
+    "p/a.lua:3:1: write to the undeclared global 'count': write 'local count', or "
+      .. "rawset(_G, 'count', ...)" },
+  { "a write to _G", "_G.count = 1", "write to the undeclared global 'count'" },
+  { "a misspelt module", 'local m = require "moonhok"',
+    "p/a.lua:3:11: module 'moonhok' not found: the package has no moonhok.lua and no "
+      .. "moonhok/init.lua, did you mean 'moonhook'?" },
+  { "a misspelt module of the library", 'local m = require "moonhook.jsn"',
+    "p/a.lua:3:11: module 'moonhook.jsn' is not for plugins, did you mean 'moonhook.json'?" },
+  { "a missing module of its own", 'local m = require "lib.helprs"',
+    "p/a.lua:3:11: module 'lib.helprs' not found: the package has no lib/helprs.lua and no "
+      .. "lib/helprs/init.lua, did you mean 'lib.helpers'?" },
+  { "a missing module, by path", 'local m = require("lib/other.lua")',
+    "p/a.lua:3:11: module 'lib/other.lua' not found: the package has no lib/other.lua and no" },
+}
+
+local RUNS = { -- code that runs in production
+  { "every global that plugins have", in_handler [[
+      local all = { assert, error, getmetatable, ipairs, next, pairs, pcall, rawequal, rawget,
+        rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall, _VERSION, _G, load,
+        loadstring, print, require, string, table, math, bit, coroutine }
+      print(#all, string.byte "a", table.concat {}, math.floor(1.5), bit.band(1, 2),
+        coroutine.running())]] },
+  { "names that it asks for first", [[
+      local unpack = table.unpack or unpack
+      local pack = table.pack or function(...) return { n = select("#", ...), ... } end
+      local is_jit = type(jit) == "table" and jit.os == "Linux"
+      if setfenv then setfenv(1, {}) end
+      local now = os and os.time()
+      if utf8 ~= nil then utf8.char(65) end
+      local bits = not bit32 and bit or bit32.band
+      local jit, io, ngx = jit, io, ngx
+      return function() return tostring({ unpack, pack, is_jit, now, bits, jit, io, ngx }) end]] },
+  { "modules of its own, in every spelling", in_handler [[
+      print(require "lib.helpers", require "lib/helpers", require("lib/helpers.lua"),
+        require "more", require "moonhook.json")]] },
+  { "a module that it can do without", in_handler [[
+      local is_there, cjson = pcall(require, "cjson")
+      local ok = pcall(function() return require "lfs" end)
+      print(is_there, cjson, ok)]] },
+  { "a global that it declares", [[
+      rawset(_G, "shared", { count = 0 })
+      return function() shared.count = shared.count + 1 return tostring(shared.count) end]] },
+  { "globals that only running declares", [[
+      local G = _G
+      for _, name in ipairs { "one", "two" } do rawset(G, name, name) end
+      return function() return one:upper() .. two:upper() end]] },
+  { "a global of a library under another name", [[
+      local format, _G = string.format, _G
+      return function() return format("%s", _G.print) end]] },
+}
+
+describe("moonhook check finds", function()
+  for _, case in ipairs(WRONG) do
+    it(case[1], function()
+      local said, code = check(in_handler(case[2]), { ["lib/helpers.lua"] = "return {}" })
+      assert.is_truthy(said:find(case[3], 1, true), said)
+      assert.equal(1, code)
+    end)
+  end
+
+  it("a function without `local`, at the place of its name", function()
+    assert.equal("p/a.lua:2:10: write to the undeclared global 'helper': write 'local helper', or "
+      .. "rawset(_G, 'helper', ...)\n", (check "\nfunction helper() end return helper\n"))
+  end)
+
+  it("what is wrong in the modules that a source leads to", function()
+    local said, code = check('return function() return require("b").text() end',
+      { ["b.lua"] = 'return require "lib.c"', ["lib/c.lua"] = "return { text = nme.x }" })
+    assert.equal("p/lib/c.lua:1:17: the global 'nme' is not declared\n", said)
+    assert.equal(1, code)
+  end)
+end)
+
+describe("moonhook check warns", function()
+  it("of a global that is nil wherever it goes, and exits with 0", function()
+    local said, code, summary = check(in_handler "print(answr)")
+    assert.equal("p/a.lua:3:7: warning: the global 'answr' is not declared\n", said)
+    assert.equal("checked 1 plugin: no problem, 1 warning\n", summary)
+    assert.equal(0, code)
+  end)
+
+  it("of a typo within pcall, which nobody would hear of", function()
+    local said, code = check(in_handler "print(pcall(function() return reqest.args end))")
+    assert.matches("warning: the global 'reqest' is not declared, did you mean 'request'", said)
+    assert.equal(0, code)
+  end)
+end)
+
+describe("moonhook check leaves alone", function()
+  for _, case in ipairs(RUNS) do
+    it(case[1], function()
+      local files = { ["lib/helpers.lua"] = "return {}", ["more/init.lua"] = "return {}" }
+      local said, code = check(case[2], files)
+      assert.equal("", said)
+      assert.equal(0, code)
+    end)
+
+    it(case[1] .. ", and it runs", function()
+      local result = host.run { "test", "p", files = {
+        ["p/manifest.yaml"] = MANIFEST, ["p/a.lua"] = case[2],
+        ["p/lib/helpers.lua"] = "return {}", ["p/more/init.lua"] = "return {}",
+        ["p/spec/a_spec.lua"] = [[
+          it("runs", function()
+            assert.equal(200, require("moonhook.testing").load():get("/a").status)
+          end)]],
+      } }
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+    end)
+  end
+
+  it("files that no endpoint leads to", function()
+    assert.equal("", (check("return function() return 'a' end",
+      { ["tools/make.lua"] = "os.exit(io.open(arg[1]) and 0 or 1)" })))
+  end)
+
+  it("files that only running leads to, if they are right", function()
+    local code = 'return function(_, r) return require("lib." .. r.args.name) end'
+    assert.equal("", (check(code, { ["lib/x.lua"] = "return 'x'" })))
+    assert.matches("^p/lib/x.lua:1:8: the global 'y' is not declared\n$",
+      (check(code, { ["lib/x.lua"] = "return y.z" })))
+  end)
+end)
