@@ -173,21 +173,11 @@ static bool is_hash_used(void *context, const char *hash)
   return false;
 }
 
-// Looks at every plugin folder there is now. True when anything changed.
-static bool load_all(Keeper *keeper)
+// Forgets the folders that are gone. True when there was one.
+static bool drop_unseen(Keeper *keeper)
 {
-  uint32_t count, i;
-  char **folders = config_plugin_folders(keeper->config, &count);
   Served *served, **link;
   bool is_changed = false;
-  for (served = keeper->served; served; served = served->next)
-    served->is_seen = false;
-  for (i = 0; i < count; i++) {
-    served = find_folder(keeper, folders[i]);
-    served->is_seen = true;
-    is_changed |= load(keeper, served);
-  }
-  config_folders_free(folders);
   for (link = &keeper->served; (served = *link);) {
     if (served->is_seen) {
       link = &served->next;
@@ -201,6 +191,25 @@ static bool load_all(Keeper *keeper)
     mem_free(served);
     is_changed = true;
   }
+  return is_changed;
+}
+
+// Looks at every plugin folder there is now. True when anything changed. What is gone goes first:
+// a folder that has another name now holds the same plugin.
+static bool load_all(Keeper *keeper)
+{
+  uint32_t count, i;
+  char **folders = config_plugin_folders(keeper->config, &count);
+  Served *served;
+  bool is_changed;
+  for (served = keeper->served; served; served = served->next)
+    served->is_seen = false;
+  for (i = 0; i < count; i++)
+    find_folder(keeper, folders[i])->is_seen = true;
+  is_changed = drop_unseen(keeper);
+  for (i = 0; i < count; i++)
+    is_changed |= load(keeper, find_folder(keeper, folders[i]));
+  config_folders_free(folders);
   return is_changed;
 }
 

@@ -55,6 +55,17 @@ bool keeper_has_hook(const Keeper *keeper, const char *hook_id)
   return false;
 }
 
+bool keeper_has_name(const Keeper *keeper, const char *plugin, const char *name)
+{
+  uint32_t i;
+  for (i = 0; i < keeper->kept_count; i++) {
+    const Served *served = keeper_find_plugin(keeper, keeper->kept[i].plugin);
+    if (strcmp(keeper->kept[i].name, name) == 0 && served && strcmp(served->id, plugin) == 0)
+      return true;
+  }
+  return false;
+}
+
 // --- publishing ----------------------------------------------------------------------------------
 
 static void begin(Keeper *keeper)

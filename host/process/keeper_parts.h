@@ -94,7 +94,9 @@ void keeper_watch_suspects(Keeper *keeper);
 // From now on as if it had killed nobody. `plugin`: "author/name".
 void keeper_release_suspects(Keeper *keeper, const char *plugin);
 void keeper_try_suspects(void); // the operator says so: with the next request, not only in time
-const Kept *keeper_find_kept(const Keeper *keeper, Span id);     // NULL: none
+const Kept *keeper_find_kept(const Keeper *keeper, Span id); // NULL: none
+// Whether an endpoint of the configuration has this name; `plugin` is an id.
+bool keeper_has_name(const Keeper *keeper, const char *plugin, const char *name);
 bool keeper_has_hook(const Keeper *keeper, const char *hook_id); // an endpoint of the configuration
 // The public URL of a hook id, no final slash.
 void keeper_append_url(const Keeper *keeper, const char *hook_id, Buffer *url);
