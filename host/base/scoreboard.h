@@ -111,6 +111,12 @@ ScoreWishes scoreboard_wishes(void);
 void scoreboard_set_stopping(void);
 bool scoreboard_is_stopping(void);
 
+// --- the machine ---------------------------------------------------------------------------------
+
+// What one process found out for all: whether compiled code can be interrupted. False: nobody has.
+bool scoreboard_compiles(bool *answer);
+void scoreboard_set_compiles(bool answer);
+
 // --- suspects ------------------------------------------------------------------------------------
 
 bool scoreboard_has_suspects(void);

@@ -51,7 +51,8 @@ struct Keeper {
   bool watches;
   bool is_publishing;       // a transaction of the registry is open
   Timer republish;          // what could not be published is tried again
-  bool is_first;            // nobody has proven anything yet
+  bool needs_trials;        // what is served already, too
+  char *trial_terms;        // under which that was tried; "": not under one kind
   Timer suspects;           // until the next look at them
   uint32_t suspect_changes; // that were kept
   bool is_url_told;         // that endpoints' URLs lead nowhere
@@ -86,6 +87,12 @@ void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *na
                              const char *plugin, const char *settings, bool is_enabled);
 void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
 void keeper_free_endpoints(Keeper *keeper);
+
+// --- keeper_trials.c: what was tried before need not be tried again, in the same program
+
+void keeper_begin_trials(Keeper *keeper, bool is_first);
+void keeper_end_trials(Keeper *keeper);   // what is published has passed
+void keeper_doubt_trials(Keeper *keeper); // the configuration is another
 
 // --- keeper_suspects.c: what the scoreboard has of them outlives a restart
 
