@@ -18,6 +18,7 @@ typedef struct {
   _Atomic uint32_t suspect_count;
   _Atomic uint32_t workers, drain_ms, stuck_ms; // ScoreWishes
   _Atomic bool is_stopping;
+  _Atomic uint32_t compiles;       // 0: not known; 1: no; 2: yes
   _Atomic uint64_t config_version; // odd while it is written
   _Atomic size_t config_len;
   pthread_mutex_t next, store; // see scoreboard_lock_store
@@ -238,6 +239,21 @@ void scoreboard_set_stopping(void)
 bool scoreboard_is_stopping(void)
 {
   return board && board->is_stopping;
+}
+
+// --- the machine ---------------------------------------------------------------------------------
+
+bool scoreboard_compiles(bool *answer)
+{
+  uint32_t known = board ? board->compiles : 0;
+  *answer = known == 2;
+  return known != 0;
+}
+
+void scoreboard_set_compiles(bool answer)
+{
+  if (board)
+    board->compiles = answer ? 2 : 1;
 }
 
 // --- suspects ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ enum {
   SCOREBOARD_LINES =
       520, // twice the most workers, the old ones of an upgrade included, and keepers
   SCOREBOARD_SUSPECTS = 64,
+  SUSPECT_MS = 60000, // that a plugin is suspect after it killed a worker
   SCOREBOARD_CONFIG_BYTES = 1024 * 1024,
 };
 
@@ -41,16 +42,18 @@ typedef struct {
   _Atomic uint32_t in_flight; // requests to plugins
   // Since it started.
   _Atomic uint64_t accepted, requests, log_dropped, reloads;
-  char plugin[136];    // "author/name"
-  char version[72];    // its content hash
-  char endpoint[72];   // "" while it loads
-  char request_id[68]; // of the request
+  _Atomic uint64_t passed_on; // connections, to the worker that serves what is suspect
+  char plugin[136];           // "author/name"
+  char version[72];           // its content hash
+  char endpoint[72];          // "" while it loads
+  char request_id[68];        // of the request
 } ScoreLine;
 
-// A plugin that killed workers. Written by the master alone (and by the keeper before there are
-// workers); workers claim `probe` and `owner`.
+// A plugin that killed workers. Written by the master (and by the keeper before there are workers,
+// and when the operator says so); workers claim `probe_pid`.
 typedef struct {
   _Atomic uint32_t is_used;
+  _Atomic bool is_watched;      // served by one worker alone
   _Atomic uint32_t rounds;      // of quarantine, each twice as long as the one before
   _Atomic uint64_t until_ms;    // wall clock: in quarantine until then; 0: only suspected
   _Atomic uint64_t kills_ms[3]; // wall clock: when it last killed, newest first
@@ -106,6 +109,12 @@ void scoreboard_set_wishes(const ScoreWishes *wishes);
 ScoreWishes scoreboard_wishes(void);
 void scoreboard_set_stopping(void);
 bool scoreboard_is_stopping(void);
+
+// --- the machine ---------------------------------------------------------------------------------
+
+// What one process found out for all: whether compiled code can be interrupted. False: nobody has.
+bool scoreboard_compiles(bool *answer);
+void scoreboard_set_compiles(bool answer);
 
 // --- suspects ------------------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ typedef struct {
 static int by_place(const void *a, const void *b)
 {
   const Problem *left = ((const Finding *)a)->problem, *right = ((const Finding *)b)->problem;
-  int order = strcmp(left->file, right->file);
+  int order = strcmp(left->file ? left->file : "", right->file ? right->file : "");
   if (order != 0)
     return order;
   if (left->line != right->line)

@@ -147,17 +147,17 @@ int cmd_config_check(const Arguments *arguments)
 {
   Report report = { .is_json = arguments_have(arguments, "--json") };
   ConfigSources sources;
+  Problems problems = { 0 };
   Config *config;
   char what[300];
-  Err err;
   int rc;
   sources_read(&sources, arguments);
-  config = config_read(&sources, &err);
+  config = config_read_all(&sources, &problems);
   sources_free(&sources);
   if (config)
     check_whole(&report, config);
-  else
-    report_text(&report, err.text);
+  check_report(&report, NULL, &problems);
+  problems_free(&problems);
   snprintf(what, sizeof what, "%.280s",
            config && config->file ? config->file : "the configuration");
   rc = report_end(&report, what);

@@ -21,19 +21,26 @@ static void add_json(Report *report, const char *severity, Span file, int line, 
   buffer_char(&report->json, '}');
 }
 
+static void print_line(const Buffer *file, const Problem *problem, bool is_warning)
+{
+  if (problem->file && problem->line > 0)
+    printf("%s:%d:%d: ", file->bytes, problem->line, problem->column);
+  else if (problem->file)
+    printf("%s: ", file->bytes);
+  printf("%s%s\n", is_warning ? "warning: " : "", problem->what);
+}
+
 static void show(Report *report, const char *dir, const Problem *problem, bool is_warning)
 {
   Buffer file = { 0 };
-  if (dir && strcmp(dir, ".") != 0)
+  if (problem->file && dir && strcmp(dir, ".") != 0)
     buffer_printf(&file, "%s/", dir);
-  buffer_string(&file, problem->file);
+  buffer_string(&file, problem->file ? problem->file : "");
   if (report->is_json)
     add_json(report, is_warning ? "warning" : "error", (Span){ file.bytes, file.len },
              problem->line, problem->column, problem->what);
   else
-    printf("%.*s%.*s: %s%s\n", (int)(file.len - strlen(problem->file)), file.bytes,
-           (int)(strlen(problem->text) - strlen(problem->what) - 2), problem->text,
-           is_warning ? "warning: " : "", problem->what);
+    print_line(&file, problem, is_warning);
   buffer_free(&file);
 }
 

@@ -303,8 +303,15 @@ static void on_head(void *context, Request *request)
     reply_error(request, 503, "plugin_unavailable", "the endpoint's plugin is not loaded", NULL);
     return;
   }
-  if (!quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
-                         &retry_after_s)) {
+  switch (quarantine_admits(endpoint->plugin->name, generation_hash(endpoint->plugin->live), &probe,
+                            &retry_after_s)) {
+  case ADMITTED:
+    break;
+  case ADMITTED_ELSEWHERE:
+    if (request_pass_on(request))
+      return;
+    break;
+  case ADMITTED_LATER:
     reply_later(request, "plugin_quarantined",
                 "the endpoint's plugin is out of service for a while", retry_after_s);
     return;

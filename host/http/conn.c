@@ -35,8 +35,8 @@ static void finish(Conn *conn);
 static void next_request(Conn *conn);
 static void linger(Conn *conn);
 
-void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
-              bool is_refused)
+Conn *conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
+               bool is_refused)
 {
   static const Refusal too_many = { 503, "overloaded", "too many connections, try again" };
   Conn *conn = mem_zero(1, sizeof *conn);
@@ -55,16 +55,14 @@ void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remo
   if (uv_tcp_open(&conn->tcp, fd) != 0) {
     close(fd);
     conn_close(conn, false);
-    return;
-  }
-  if (conn_start_reading(conn) != 0) {
+  } else if (conn_start_reading(conn) != 0) {
     conn_close(conn, false);
-    return;
-  }
-  if (is_refused)
+  } else if (is_refused) {
     reply_refusal(conn, &too_many);
-  else
+  } else {
     conn_wait_idle(conn);
+  }
+  return conn;
 }
 
 void conn_break(Conn *conn, const char *ended_by)

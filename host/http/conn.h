@@ -6,6 +6,7 @@
 #include "../base/buffer.h"
 #include "../base/loop.h"
 #include "limits.h"
+#include "passing.h"
 #include "request.h"
 #include "server.h"
 
@@ -23,6 +24,7 @@ typedef enum {
   CONN_HEAD,    // some of its head
   CONN_BODY,    // on_head was called, the body is coming
   CONN_REPLY,   // the request is complete (or refused); the reply is made and sent
+  CONN_PASSING, // another process shall go on with it, and has no room yet; the socket is not read
   CONN_LINGER,  // our side is shut down; input is thrown away until the client closes too
   CONN_CLOSING, // uv_close was called
 } ConnPhase;
@@ -45,6 +47,7 @@ struct Conn {
   const char *ended_by; // for on_over; NULL: "reply"
   uint64_t since_ms;    // when the phase began
   uint64_t progress_ms; // when the client last sent body bytes, or took bytes of the reply
+  uint64_t passing_ms;  // since when it waits to be passed on; 0: it does not
   uint64_t taken_bytes; // that the client had taken then
   uint64_t sent_bytes;  // given to the socket, the queue of libuv included
   size_t told_bytes;    // that the handler was told to be unsent
@@ -58,6 +61,7 @@ struct Conn {
   bool is_aborted;      // ... or never will be
   bool is_last;         // the connection ends with this reply
   bool is_broken;       // the socket refused bytes
+  bool is_passed_on;    // on_head wants it in another process
   bool is_paused;       // the socket is not read: enough input is kept
   bool is_watched;      // for a client that does not read
   bool is_trimmed;      // while idle: spare memory was given back
@@ -79,7 +83,9 @@ struct HttpServer {
   bool is_retiring;   // takes no more connections, and none is kept after its next reply
   bool is_stopping;   // idle connections are closed, too
   bool (*may_accept)(const HttpServer *server);
-  _Atomic uint32_t *gauge; // NULL: nobody looks
+  _Atomic uint32_t *gauge;     // NULL: nobody looks
+  Passing *passing;            // NULL: there is no other process
+  _Atomic uint64_t *passed_on; // through it
   void (*on_closed)(void *context);
   void *closed_context;
   uint64_t id_seed[2], id_count; // request ids
@@ -89,9 +95,9 @@ struct HttpServer {
 
 // --- conn.c --------------------------------------------------------------------------------------
 
-// Takes the socket. `is_refused`: answers 503 and closes.
-void conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
-              bool is_refused);
+// Takes the socket. `is_refused`: answers 503 and closes. It may be closing when this returns.
+Conn *conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t remote_port,
+               bool is_refused);
 // Breaks it now; on_over is told when a request is at hand.
 void conn_break(Conn *conn, const char *ended_by);
 void conn_stop(Conn *conn); // the server stops: closes it if idle, else after its reply
@@ -108,6 +114,13 @@ void conn_close(Conn *conn, bool is_reset);
 int conn_start_reading(Conn *conn);
 void conn_feed_kept(Conn *conn); // parses what was kept
 void conn_resume_reading(Conn *conn);
+
+// --- conn_pass.c ---------------------------------------------------------------------------------
+
+// Passes it on, from the head of the request at hand; `rest` was read behind that.
+void conn_pass(Conn *conn, const char *rest, size_t len);
+void conn_pass_again(Conn *conn);                      // in CONN_PASSING, after a while
+void conn_on_passed(void *server, PassedConn *passed); // one came from another process
 
 // --- conn_time.c ---------------------------------------------------------------------------------
 

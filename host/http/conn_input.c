@@ -4,7 +4,7 @@
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
-static bool on_head(RequestParser *parser);
+static HeadVerdict on_head(RequestParser *parser);
 static size_t feed(Conn *conn, const char *bytes, size_t len);
 static void keep(Conn *conn, const char *bytes, size_t len);
 static void on_hangup(void *context);
@@ -18,9 +18,10 @@ int conn_start_reading(Conn *conn)
 
 void conn_feed_kept(Conn *conn)
 {
-  conn->kept_at += feed(conn, conn->kept.bytes + conn->kept_at, conn->kept.len - conn->kept_at);
-  if (conn->phase == CONN_CLOSING)
-    return;
+  size_t used = feed(conn, conn->kept.bytes + conn->kept_at, conn->kept.len - conn->kept_at);
+  if (conn->phase == CONN_CLOSING || conn->phase == CONN_PASSING)
+    return; // there, what is kept is another
+  conn->kept_at += used;
   if (conn->kept_at == conn->kept.len || conn->ignores_input) {
     buffer_free(&conn->kept);
     conn->kept_at = 0;
@@ -96,6 +97,9 @@ static size_t feed(Conn *conn, const char *bytes, size_t len)
     conn->phase = CONN_REPLY;
     conn->ignores_input = true;
     break;
+  case PARSE_PASSED:
+    conn_pass(conn, bytes + used, len - used);
+    return len;
   case PARSE_REFUSED:
     reply_refusal(conn, &conn->parser.refusal);
     break;
@@ -103,7 +107,7 @@ static size_t feed(Conn *conn, const char *bytes, size_t len)
   return used;
 }
 
-static bool on_head(RequestParser *parser)
+static HeadVerdict on_head(RequestParser *parser)
 {
   Conn *conn = (Conn *)((char *)parser - offsetof(Conn, parser));
   HttpServer *server = conn->server;
@@ -111,13 +115,15 @@ static bool on_head(RequestParser *parser)
   conn->is_seen = true;
   server_make_id(server, conn->request.id);
   server->handler.on_head(server->context, &conn->request);
+  if (conn->is_passed_on)
+    return HEAD_PASSED;
   if (conn->has_begun || conn->is_done)
-    return false;
+    return HEAD_ANSWERED;
   if (conn->request.has_body) {
     conn->since_ms = conn->progress_ms = loop_now_ms(server->loop);
     timer_start(server->loop, &conn->timer, server->limits.body_ms, conn_on_timer);
   }
-  return true;
+  return HEAD_TAKEN;
 }
 
 static void keep(Conn *conn, const char *bytes, size_t len)

@@ -58,6 +58,9 @@ void conn_on_timer(Timer *timer)
   case CONN_REPLY:
     on_reply_timer(conn, now_ms);
     break;
+  case CONN_PASSING:
+    conn_pass_again(conn);
+    break;
   case CONN_LINGER:
     conn_close(conn, false);
     break;

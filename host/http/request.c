@@ -61,7 +61,7 @@ ParseStatus request_parser_feed(RequestParser *parser, const char *bytes, size_t
   *used = 0;
   if (parser->is_broken)
     return parser->refusal.status ? PARSE_REFUSED : PARSE_STOPPED;
-  if (parser->head_fed == 0 && len > 0)
+  if (parser->request->started_us == 0 && len > 0)
     parser->request->started_us = host_clock.monotonic_us();
   while (*used < len) {
     size_t n = len - *used;
@@ -83,7 +83,7 @@ ParseStatus request_parser_feed(RequestParser *parser, const char *bytes, size_t
     }
     *used = (size_t)(llhttp_get_error_pos(&parser->http) - bytes);
     if (error == HPE_PAUSED)
-      return PARSE_COMPLETE;
+      return parser->is_passed ? PARSE_PASSED : PARSE_COMPLETE;
     if (!parser->is_broken)
       refuse_error(parser, error);
     return parser->refusal.status ? PARSE_REFUSED : PARSE_STOPPED;
@@ -117,6 +117,13 @@ void request_parser_next(RequestParser *parser)
   parser->expects_continue = parser->has_strange_expectation = false;
   parser->has_strange_coding = false;
   llhttp_resume(&parser->http);
+}
+
+void request_parser_again(RequestParser *parser)
+{
+  parser->is_passed = false;
+  llhttp_reset(&parser->http);
+  request_parser_next(parser);
 }
 
 void request_parser_trim(RequestParser *parser)
@@ -300,11 +307,17 @@ static int on_headers_complete(llhttp_t *http)
   parser->keeps_alive = llhttp_should_keep_alive(http) != 0;
   parser->expects_continue =
       parser->expects_continue && request->has_body && request->version_minor == 1;
-  if (!parser->on_head(parser)) {
+  switch (parser->on_head(parser)) {
+  case HEAD_TAKEN:
+    break;
+  case HEAD_ANSWERED:
     if (!request->has_body)
       return 0;
     parser->is_broken = true;
     return -1;
+  case HEAD_PASSED:
+    parser->is_passed = true;
+    return HPE_PAUSED;
   }
   if (http->content_length > request->body_limit && (http->flags & F_CHUNKED) == 0) {
     refuse(parser, 413, "body_too_large", "the request body is too large");

@@ -45,6 +45,24 @@ void http_server_share(HttpServer *server, bool (*may_accept_now)(const HttpServ
   server->gauge = gauge;
 }
 
+void http_server_join(HttpServer *server, int out_fd, int in_fd, _Atomic uint64_t *count)
+{
+  server->passed_on = count;
+  server->passing = passing_new(server->loop, out_fd, in_fd, conn_on_passed, server);
+}
+
+void http_server_listen_passed(HttpServer *server, bool is_on)
+{
+  if (server->passing)
+    passing_listen(server->passing, is_on);
+}
+
+void http_server_take_passed(HttpServer *server)
+{
+  if (server->passing)
+    passing_take(server->passing);
+}
+
 int http_server_port(const HttpServer *server)
 {
   return server->listener ? listener_port(server->listener) : 0;
@@ -84,6 +102,7 @@ void http_server_stop(HttpServer *server, bool is_now, void (*on_closed)(void *c
 void http_server_free(HttpServer *server)
 {
   assert(!server->listener && !server->conns);
+  passing_close(server->passing);
   buffer_free(&server->scratch);
   mem_free(server);
 }

@@ -103,6 +103,10 @@ void reply_end(Request *request);
 // Ends a begun reply without its last chunk, so that it never looks finished; flushes what was
 // written, then closes. Without a begun reply: closes the connection.
 void reply_abort(Request *request);
+// In on_head, in place of a reply: the connection goes on in another process, this request's head
+// first, and on_over is not called here; on_head is called again if none took it at once. If none
+// takes it for some seconds the reply is a 503. False: there is no other process.
+bool request_pass_on(Request *request);
 // False when the client should drain first; then on_drain follows. `is_pressed`: all of it, as
 // there is no memory for more.
 bool request_wants_more(Request *request, bool is_pressed);
@@ -126,7 +130,13 @@ HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
 // connection is for this one, `gauge` is kept at the number of its connections.
 void http_server_share(HttpServer *server, bool (*may_accept)(const HttpServer *server),
                        _Atomic uint32_t *gauge);
-int http_server_port(const HttpServer *server); // 0: it listens no more
+// The two ends of the pair of datagram sockets through which processes pass connections on; they
+// stay open until after http_server_free.
+// `count` is raised by each that goes away.
+void http_server_join(HttpServer *server, int out_fd, int in_fd, _Atomic uint64_t *count);
+void http_server_listen_passed(HttpServer *server, bool is_on); // takes what others pass on
+void http_server_take_passed(HttpServer *server); // what they have passed on up to now
+int http_server_port(const HttpServer *server);   // 0: it listens no more
 uint32_t http_server_connections(const HttpServer *server);
 // Stops accepting; idle connections stay, and each closes after its next reply.
 void http_server_retire(HttpServer *server);

@@ -13,6 +13,7 @@
 
 #include "../base/file.h"
 #include "../base/memory.h"
+#include "own_files.h"
 #include "package.h"
 #include "snapshot.h"
 
@@ -27,6 +28,8 @@ static int list_entry(int folder, const char *prefix, const char *name, int dept
   int rc = 0, fd;
   if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? 0 : err_set(err, -errno, "%s%s: %s", prefix, name, strerror(errno));
+  if (own_output(&status) || (S_ISDIR(status.st_mode) && own_data(folder, name)))
+    return 0;
   buffer_printf(&path, "%s%s", prefix, name);
   if (S_ISDIR(status.st_mode)) {
     buffer_char(&path, '/');

@@ -55,15 +55,6 @@ bool place_bool(const YamlNode *node, bool *value)
   return *value || span_is_ignoring_case(text, "no") || span_is_ignoring_case(text, "off");
 }
 
-// Adds what yaml_parse said ("line:column: what") as a problem of the file.
-static void add_yaml_error(const Place *place, const Err *why)
-{
-  int line = 0, column = 0, used = 0;
-  if (sscanf(why->text, "%d:%d: %n", &line, &column, &used) < 2 || used == 0)
-    line = used = 0;
-  problems_add(place->problems, place->file, line, column, "%s", why->text + used);
-}
-
 int place_check_name(const YamlNode *node, Err *why)
 {
   if (snapshot_holds(node->text))
@@ -88,7 +79,7 @@ YamlDoc *place_open(const Place *place, const YamlNode *node, const char *what)
     inner.file = node->text;
     doc = yaml_parse(bytes.bytes, bytes.len, &why);
     if (!doc)
-      add_yaml_error(&inner, &why);
+      problems_add_placed(inner.problems, inner.file, why.text);
   }
   buffer_free(&bytes);
   return doc;
@@ -280,7 +271,7 @@ Package *package_read(const char *dir, Problems *problems)
     if (doc)
       read_manifest(&place, yaml_root(doc));
     else
-      add_yaml_error(&place, &why);
+      problems_add_placed(problems, MANIFEST, why.text);
   }
   yaml_doc_free(doc);
   buffer_free(&bytes);

@@ -23,7 +23,9 @@ static void add(Problem **list, size_t *count, const Problem *at, const char *fo
     problem.line = 0;
     snprintf(what, sizeof what, "there are more problems, which are not shown");
   }
-  if (problem.line > 0)
+  if (!at->file)
+    buffer_string(&text, what);
+  else if (problem.line > 0)
     buffer_printf(&text, "%s:%d:%d: %s", at->file, problem.line, problem.column, what);
   else
     buffer_printf(&text, "%s: %s", at->file, what);
@@ -63,6 +65,14 @@ void problems_warn(Problems *problems, const char *file, int line, int column, c
   va_start(args, format);
   add(&problems->warnings, &problems->warning_count, &at, format, args);
   va_end(args);
+}
+
+void problems_add_placed(Problems *problems, const char *file, const char *text)
+{
+  int line = 0, column = 0, used = 0;
+  if (sscanf(text, "%d:%d: %n", &line, &column, &used) < 2 || used == 0)
+    line = used = 0;
+  problems_add(problems, file, line, column, "%s", text + used);
 }
 
 static void free_list(Problem *list, size_t count)

@@ -8,7 +8,7 @@
 
 typedef struct {
   char *text;        // the whole line; the file is relative to the package
-  char *file, *what; // its parts
+  char *file, *what; // its parts; file NULL: it is about no file
   char *field;       // "settings.api_key", where it is about one; or NULL
   int line, column;  // 0: the whole file
 } Problem;
@@ -21,9 +21,11 @@ typedef struct {
   const char *field; // of what is added from now on; borrowed
 } Problems;          // start with { 0 }
 
-// line 0: no place in the file is known (only "file: text").
+// line 0: no place in the file is known (only "file: text"); file NULL: only the text.
 void problems_add(Problems *problems, const char *file, int line, int column, const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
+// A text that begins with the place, as yaml_parse says it: "line:column: what".
+void problems_add_placed(Problems *problems, const char *file, const char *text);
 void problems_warn(Problems *problems, const char *file, int line, int column, const char *format,
                    ...) __attribute__((format(printf, 5, 6)));
 void problems_free(Problems *problems);

@@ -13,6 +13,7 @@
 
 #include "../base/buffer.h"
 #include "../base/memory.h"
+#include "own_files.h"
 
 enum {
   QUIET_MS = 40,
@@ -67,6 +68,11 @@ static uint64_t mix_status(uint64_t sum, const struct stat *status)
   return mix(sum, &status->st_ctim, sizeof status->st_ctim);
 }
 
+static bool is_own(int folder, const char *name, const struct stat *status)
+{
+  return S_ISDIR(status->st_mode) ? own_data(folder, name) : own_output(status);
+}
+
 static uint64_t look_at_folder(const char *path, int depth, uint64_t sum)
 {
   DIR *listing = opendir(path);
@@ -80,7 +86,7 @@ static uint64_t look_at_folder(const char *path, int depth, uint64_t sum)
       continue;
     buffer_printf(&below, "%s/%s", path, entry->d_name);
     one = mix(sum, below.bytes, below.len);
-    if (lstat(below.bytes, &status) == 0) {
+    if (lstat(below.bytes, &status) == 0 && !is_own(dirfd(listing), entry->d_name, &status)) {
       one = mix_status(one, &status);
       if (S_ISDIR(status.st_mode))
         one = look_at_folder(below.bytes, depth + 1, one);
@@ -219,7 +225,8 @@ static void see_folders_below(Watch *watch, const char *path, int depth)
     if (entry->d_name[0] == '.')
       continue;
     buffer_printf(&below, "%s/%s", path, entry->d_name);
-    if (lstat(below.bytes, &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (lstat(below.bytes, &status) == 0 && S_ISDIR(status.st_mode) &&
+        !is_own(dirfd(listing), entry->d_name, &status)) {
       see_folder(watch, below.bytes);
       see_folders_below(watch, below.bytes, depth + 1);
     }

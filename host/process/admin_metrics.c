@@ -147,7 +147,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
 // --- processes -----------------------------------------------------------------------------------
 
 typedef struct {
-  uint64_t workers, connections, in_flight, reloads, log_dropped;
+  uint64_t workers, connections, in_flight, reloads, log_dropped, passed_on;
 } Sums;
 
 static Sums sum_lines(void)
@@ -163,6 +163,7 @@ static Sums sum_lines(void)
     sums.in_flight += line->in_flight;
     sums.reloads += line->reloads;
     sums.log_dropped += line->log_dropped;
+    sums.passed_on += line->passed_on;
   }
   return sums;
 }
@@ -300,6 +301,9 @@ void metrics_text(const Keeper *keeper, Buffer *out)
   number(out, "moonhook_client_disconnects_total", "counter", "Requests whose client left.",
          metrics_totals()->client_disconnects);
   number(out, "moonhook_http_connections", "gauge", "Open connections.", sums.connections);
+  number(out, "moonhook_http_connections_passed_total", "counter",
+         "Connections that the running workers passed on to the one that serves suspect plugins.",
+         sums.passed_on);
   invocation_counts(out);
   for (i = 2; i < sizeof list / sizeof *list; i++)
     histograms(out, &list[i]);

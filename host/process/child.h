@@ -11,9 +11,10 @@ typedef struct {
   const ConfigSources *sources;
   const RunOptions *options;
   int public_fd, admin_fd, link_fd;
-  uint32_t number; // of a worker
-  bool is_first;   // of the keeper: no worker runs yet
-  bool is_alone;   // nor does one of the binary before an upgrade
+  int passing_fds[2]; // through which workers pass connections on: out, in
+  uint32_t number;    // of a worker
+  bool is_first;      // of the keeper: no worker runs yet
+  bool is_alone;      // nor does one of the binary before an upgrade
 } ChildContext;
 
 enum { EXIT_CANNOT_START = 1 };

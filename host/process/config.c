@@ -1,7 +1,6 @@
 // Reading the configuration in its order: defaults, file, variables, flags (see config.h).
 #include "config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,127 +11,7 @@
 #include "config_read.h"
 #include "demo_settings.h"
 
-enum { MAX_SECRET_BYTES = 64 * 1024, MAX_FILE_BYTES = 1024 * 1024 };
-
-// --- shared by the readers -----------------------------------------------------------------------
-
-int config_fail(const Reader *reader, const YamlNode *at, const char *format, ...)
-{
-  char what[400];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(what, sizeof what, format, args);
-  va_end(args);
-  return err_set(reader->err, UV_EINVAL, "%s:%d:%d: %s", reader->config->file, at->line, at->column,
-                 what);
-}
-
-int config_expected(const Reader *reader, const YamlNode *at, const char *key, const char *expected,
-                    const YamlNode *got)
-{
-  char shown[96];
-  return config_fail(reader, at, "%s: expected %s, got %s", key, expected,
-                     yaml_show(got, shown, sizeof shown));
-}
-
-int config_check_keys(const Reader *reader, const YamlNode *map, const char *section,
-                      const char *const *known)
-{
-  size_t i, j;
-  for (i = 0; i < map->count; i++) {
-    const YamlNode *key = map->pairs[i].key;
-    const char *nearest;
-    for (j = 0; known[j] && strcmp(known[j], key->text) != 0; j++)
-      ;
-    if (known[j])
-      continue;
-    nearest = yaml_nearest(key->text, known);
-    return config_fail(reader, key, "%s%s%.80s: unknown key%s%s%s", section, *section ? "." : "",
-                       key->text, nearest ? ", did you mean " : "", nearest ? nearest : "",
-                       nearest ? "?" : "");
-  }
-  return 0;
-}
-
-char *config_path(const Reader *reader, const char *path)
-{
-  Buffer joined = { 0 };
-  while (path[0] == '.' && path[1] == '/' && path[2] != '\0')
-    path += 2;
-  if (*path == '/' || !reader->dir || strcmp(reader->dir, ".") == 0)
-    return mem_string(path);
-  if (strcmp(path, ".") == 0)
-    return mem_string(reader->dir);
-  buffer_string(&joined, reader->dir);
-  if (joined.bytes[joined.len - 1] != '/')
-    buffer_char(&joined, '/');
-  buffer_string(&joined, path);
-  return buffer_take(&joined);
-}
-
-void config_add_text(char ***list, uint32_t *count, const char *text)
-{
-  *list = mem_resize(*list, (*count + 2) * sizeof **list);
-  (*list)[(*count)++] = mem_string(text);
-  (*list)[*count] = NULL;
-}
-
-void config_free_texts(char **list, uint32_t count)
-{
-  while (count > 0)
-    mem_free(list[--count]);
-  mem_free(list);
-}
-
-void config_watch(Config *config, const char *path)
-{
-  uint32_t i;
-  for (i = 0; i < config->watched_count; i++) {
-    if (strcmp(config->watched[i], path) == 0)
-      return;
-  }
-  config_add_text(&config->watched, &config->watched_count, path);
-}
-
-static void wipe(char *text)
-{
-  if (text)
-    explicit_bzero(text, strlen(text));
-  mem_free(text);
-}
-
-char *config_secret(const Reader *reader, const YamlNode *node, const char *key)
-{
-  Buffer bytes = { 0 };
-  Err why = { 0 };
-  char *path, *secret = NULL;
-  size_t start = 0;
-  if (node->type != YAML_STRING || node->len == 0) {
-    config_expected(reader, node, key, "the path of a file", node);
-    return NULL;
-  }
-  path = config_path(reader, node->text);
-  config_watch(reader->config, path);
-  if (file_read(path, MAX_SECRET_BYTES, &bytes, &why) != 0) {
-    config_fail(reader, node, "%s: %s", key, why.text);
-  } else {
-    while (bytes.len > 0 && strchr(" \t\r\n", bytes.bytes[bytes.len - 1]))
-      bytes.len--;
-    while (start < bytes.len && strchr(" \t\r\n", bytes.bytes[start]))
-      start++;
-    if (start == bytes.len)
-      config_fail(reader, node, "%s: %s: expected a key, got an empty file", key, path);
-    else if (memchr(bytes.bytes + start, '\n', bytes.len - start) ||
-             memchr(bytes.bytes + start, '\0', bytes.len - start))
-      config_fail(reader, node, "%s: %s: expected one line with the key", key, path);
-    else
-      secret = mem_bytes(bytes.bytes + start, bytes.len - start);
-    explicit_bzero(bytes.bytes, bytes.cap);
-  }
-  buffer_free(&bytes);
-  mem_free(path);
-  return secret;
-}
+enum { MAX_FILE_BYTES = 1024 * 1024 };
 
 // --- the file ------------------------------------------------------------------------------------
 
@@ -166,20 +45,28 @@ static int read_text(const Reader *reader, const ConfigSources *sources)
 {
   Config *config = reader->config;
   Buffer bytes = { 0 };
-  Err why;
+  Err why = { 0 };
   int rc = 0;
   if (sources->text)
     buffer_append(&bytes, sources->text, sources->text_len);
   else
-    rc = file_read(config->file, MAX_FILE_BYTES, &bytes, reader->err);
+    rc = file_read(config->file, MAX_FILE_BYTES, &bytes, &why);
   config->text_len = bytes.len;
   config->text = buffer_take(&bytes);
   if (rc != 0)
-    return rc;
+    return config_fail(reader, NULL, "%s", why.text);
   config->doc = yaml_parse(config->text, config->text_len, &why);
-  if (!config->doc)
-    return err_set(reader->err, why.code, "%s:%s", config->file, why.text);
-  return 0;
+  if (config->doc)
+    return 0;
+  problems_add_placed(reader->problems, config->file, why.text);
+  return UV_EINVAL;
+}
+
+static bool has_word(const char *const *words, const char *word)
+{
+  while (*words && strcmp(*words, word) != 0)
+    words++;
+  return *words != NULL;
 }
 
 static int read_file(const Reader *reader, const ConfigSources *sources)
@@ -200,8 +87,11 @@ static int read_file(const Reader *reader, const ConfigSources *sources)
   if (root->type != YAML_MAP)
     return config_fail(reader, root, "expected a map of settings, got %s", yaml_type_name(root));
   rc = config_check_keys(reader, root, "", known);
-  for (i = 0; i < root->count && rc == 0; i++)
-    rc = read_section(reader, root->pairs[i].key->text, root->pairs[i].value);
+  for (i = 0; i < root->count; i++) {
+    if (has_word(known, root->pairs[i].key->text) &&
+        read_section(reader, root->pairs[i].key->text, root->pairs[i].value) != 0)
+      rc = UV_EINVAL;
+  }
   return rc;
 }
 
@@ -254,8 +144,8 @@ static int apply_flags(const Reader *reader, const ConfigSources *sources)
     if (!flags[i].value)
       continue;
     if (config_field_set(reader, field, flags[i].value, expected) != 0)
-      return err_set(reader->err, UV_EINVAL, "%s: expected %s, got \"%.100s\"", flags[i].flag,
-                     expected, flags[i].value);
+      return config_fail(reader, NULL, "%s: expected %s, got \"%.100s\"", flags[i].flag, expected,
+                         flags[i].value);
     config_field_origin(reader->config, field, (ConfigOrigin){ CONFIG_FLAG, 0, 0, flags[i].flag });
   }
   return sources->plugins && sources->plugins[0] ? config_plugins_flag(reader, sources->plugins)
@@ -297,38 +187,37 @@ static int check_whole(const Reader *reader)
   if (config->public_listen.port != 0 && config->public_listen.port == config->admin_listen.port &&
       config->admin_listen.is_asked && config->public_listen.is_asked &&
       strcmp(config->public_listen.host, config->admin_listen.host) == 0)
-    return err_set(reader->err, UV_EINVAL,
-                   "admin.listen: expected another address than public.listen, got %s:%d for both",
-                   config->admin_listen.host, config->admin_listen.port);
+    return config_fail(
+        reader, NULL,
+        "admin.listen: expected another address than public.listen, got %s:%d for both",
+        config->admin_listen.host, config->admin_listen.port);
   if (config->ca_file) {
     if (access(config->ca_file, R_OK) != 0)
-      return err_set(reader->err, UV_EINVAL, "client.ca_file: %s: cannot be read", config->ca_file);
+      return config_fail(reader, NULL, "client.ca_file: %s: cannot be read", config->ca_file);
     config_watch(config, config->ca_file);
   }
   return 0;
 }
 
-Config *config_read(const ConfigSources *sources, Err *err)
+Config *config_read_all(const ConfigSources *sources, Problems *problems)
 {
   Config *config = mem_zero(1, sizeof *config);
   const char *file = choose_file(sources), *plugins;
   char *dir = file ? folder_of(file) : NULL;
-  Reader from_file = { config, dir, err }, from_outside = { config, NULL, err };
-  int rc = 0;
+  Reader from_file = { config, dir, problems }, from_outside = { config, NULL, problems };
+  size_t before = problems->count;
   config_defaults(config);
   config->file = mem_string(file);
   if (file)
-    rc = read_file(&from_file, sources);
-  if (rc == 0)
-    rc = config_environment(&from_outside, sources->environment);
+    read_file(&from_file, sources);
+  config_environment(&from_outside, sources->environment);
   plugins = variable(sources->environment, "MOONHOOK_PLUGINS");
-  if (rc == 0 && plugins)
-    rc = config_plugins_variable(&from_outside, plugins);
-  if (rc == 0)
-    rc = apply_flags(&from_outside, sources);
-  if (rc == 0)
-    rc = check_whole(&from_outside);
-  if (rc == 0) {
+  if (plugins)
+    config_plugins_variable(&from_outside, plugins);
+  apply_flags(&from_outside, sources);
+  if (problems->count == before)
+    check_whole(&from_outside);
+  if (problems->count == before) {
     config_default_data(&from_file);
     if (config->plugin_dir_count == 0)
       config_default_plugins(&from_file);
@@ -338,10 +227,24 @@ Config *config_read(const ConfigSources *sources, Err *err)
       config->apps_catalog_json = mem_string(config->file ? "{}" : DEMO_CATALOG);
   }
   mem_free(dir);
-  if (rc == 0)
+  if (problems->count == before)
     return config;
   config_free(config);
   return NULL;
+}
+
+Config *config_read(const ConfigSources *sources, Err *err)
+{
+  Problems problems = { 0 };
+  Config *config = config_read_all(sources, &problems);
+  size_t more = problems.count > 1 ? problems.count - 1 : 0;
+  if (!config && more > 0)
+    err_set(err, UV_EINVAL, "%s (and %zu more: moonhook config check shows all)",
+            problems.items[0].text, more);
+  else if (!config)
+    err_set(err, UV_EINVAL, "%s", problems.items[0].text);
+  problems_free(&problems);
+  return config;
 }
 
 char *config_admin_key_file(const Config *config)
@@ -351,6 +254,13 @@ char *config_admin_key_file(const Config *config)
     return mem_string(config->admin_key_file);
   buffer_printf(&path, "%s/admin.key", config->data_dir);
   return buffer_take(&path);
+}
+
+static void wipe(char *text)
+{
+  if (text)
+    explicit_bzero(text, strlen(text));
+  mem_free(text);
 }
 
 static void free_backend(ConfigBackend *backend)

@@ -14,6 +14,7 @@
 #include "../base/yaml.h"
 #include "../http/server.h"
 #include "../plugin/limits.h"
+#include "../plugin/problems.h"
 #include "../reverse/address.h"
 #include "../reverse/backend.h"
 #include "../reverse/client.h"
@@ -132,6 +133,8 @@ typedef struct {
 // NULL after an error. Relative paths in the file are relative to the file, in variables and flags
 // to the working directory; all paths in the result can be opened as they are.
 Config *config_read(const ConfigSources *sources, Err *err);
+// The same with every problem that there is, not only the first.
+Config *config_read_all(const ConfigSources *sources, Problems *problems);
 void config_free(Config *config); // wipes the keys; NULL is fine
 
 char *config_admin_key_file(const Config *config); // its path; the caller frees

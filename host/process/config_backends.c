@@ -154,6 +154,7 @@ int config_backends(const Reader *reader, const YamlNode *map)
 {
   Config *config = reader->config;
   size_t i;
+  int rc = 0;
   if (map->type != YAML_MAP)
     return config_expected(reader, map, "backends", "a map from name to backend", map);
   config->backends = mem_zero(map->count, sizeof *config->backends);
@@ -162,12 +163,12 @@ int config_backends(const Reader *reader, const YamlNode *map)
     ConfigBackend *backend = &config->backends[config->backend_count++];
     backend->name = mem_string(key->text);
     if (strcmp(key->text, "local") == 0)
-      return config_fail(reader, key, "backends.local: expected another name: local always exists");
-    if (!is_backend_name(key->text))
-      return config_expected(reader, key, "backends", "names of letters, digits, '_', '.' or '-'",
-                             key);
-    if (read_backend(reader, map->pairs[i].value, backend) != 0)
-      return UV_EINVAL;
+      rc = config_fail(reader, key, "backends.local: expected another name: local always exists");
+    else if (!is_backend_name(key->text))
+      rc = config_expected(reader, key, "backends", "names of letters, digits, '_', '.' or '-'",
+                           key);
+    else if (read_backend(reader, map->pairs[i].value, backend) != 0)
+      rc = UV_EINVAL;
   }
-  return 0;
+  return rc;
 }

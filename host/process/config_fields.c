@@ -151,10 +151,13 @@ int config_section_fields(const Reader *reader, const char *section, const YamlN
   }
   known[count] = NULL;
   rc = config_check_keys(reader, map, section, known);
-  for (i = 0; i < map->count && rc == 0; i++) {
+  for (i = 0; i < map->count; i++) {
     char key[96];
+    const ConfigField *field;
     snprintf(key, sizeof key, "%s.%s", section, map->pairs[i].key->text);
-    rc = set_from_node(reader, config_field(key), map->pairs[i].value);
+    field = config_field(key);
+    if (field && set_from_node(reader, field, map->pairs[i].value) != 0)
+      rc = UV_EINVAL;
   }
   return rc;
 }
@@ -181,8 +184,8 @@ static int apply_variable(const Reader *reader, const char *name, const char *va
                           (ConfigOrigin){ CONFIG_VARIABLE, 0, 0, FIELDS[i].variable });
       return 0;
     }
-    return err_set(reader->err, UV_EINVAL, "MOONHOOK_%s: expected %s, got \"%.100s\"", name,
-                   expected, value);
+    return config_fail(reader, NULL, "MOONHOOK_%s: expected %s, got \"%.100s\"", name, expected,
+                       value);
   }
   for (; i < FIELD_NUMBER + OTHERS; i++) {
     known[i] = OTHER_VARIABLES[i - FIELD_NUMBER];
@@ -193,15 +196,15 @@ static int apply_variable(const Reader *reader, const char *name, const char *va
   nearest = yaml_nearest(name, known);
   if (!nearest)
     return 0; // somebody else's
-  return err_set(reader->err, UV_EINVAL,
-                 "MOONHOOK_%.64s: unknown variable, did you mean MOONHOOK_%s?", name, nearest);
+  return config_fail(reader, NULL, "MOONHOOK_%.64s: unknown variable, did you mean MOONHOOK_%s?",
+                     name, nearest);
 }
 
 int config_environment(const Reader *reader, const char *const *environment)
 {
   static const char prefix[] = "MOONHOOK_";
   int rc = 0;
-  for (; environment && *environment && rc == 0; environment++) {
+  for (; environment && *environment; environment++) {
     const char *name = *environment + sizeof prefix - 1, *equals;
     char *key;
     if (strncmp(*environment, prefix, sizeof prefix - 1) != 0)
@@ -210,7 +213,8 @@ int config_environment(const Reader *reader, const char *const *environment)
     if (!equals || equals[1] == '\0') // an empty variable is not set
       continue;
     key = mem_bytes(name, (size_t)(equals - name));
-    rc = apply_variable(reader, key, equals + 1);
+    if (apply_variable(reader, key, equals + 1) != 0)
+      rc = UV_EINVAL;
     mem_free(key);
   }
   return rc;

@@ -61,8 +61,8 @@ int config_plugins_variable(const Reader *reader, const char *text)
   reader->config->plugins_origin = (ConfigOrigin){ CONFIG_VARIABLE, 0, 0, "PLUGINS" };
   for (dir = strtok_r(copy, ":", &rest); dir && rc == 0; dir = strtok_r(NULL, ":", &rest)) {
     if (add_plugin_dir(reader, dir) != 0)
-      rc = err_set(
-          reader->err, UV_EINVAL,
+      rc = config_fail(
+          reader, NULL,
           "MOONHOOK_PLUGINS: expected folders or .difypkg files that exist, got \"%.200s\"", dir);
   }
   mem_free(copy);
@@ -75,9 +75,9 @@ int config_plugins_flag(const Reader *reader, const char *const *dirs)
   reader->config->plugins_origin = (ConfigOrigin){ CONFIG_FLAG, 0, 0, "--plugins" };
   for (; *dirs; dirs++) {
     if (add_plugin_dir(reader, *dirs) != 0)
-      return err_set(reader->err, UV_EINVAL,
-                     "--plugins: expected a folder or .difypkg file that exists, got \"%.200s\"",
-                     *dirs);
+      return config_fail(
+          reader, NULL, "--plugins: expected a folder or .difypkg file that exists, got \"%.200s\"",
+          *dirs);
   }
   return 0;
 }

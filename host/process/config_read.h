@@ -9,16 +9,16 @@
 typedef struct {
   Config *config;
   const char *dir;
-  Err *err;
+  Problems *problems; // all are told: readers go on after one
 } Reader;
 
-// "FILE:LINE:COL: what", or "what" alone without a file. Returns UV_EINVAL.
+// Adds the problem "FILE:LINE:COL: what", or with `at` NULL "what" alone. Returns UV_EINVAL.
 int config_fail(const Reader *reader, const YamlNode *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 // "FILE:LINE:COL: key: expected ..., got ..."
 int config_expected(const Reader *reader, const YamlNode *at, const char *key, const char *expected,
                     const YamlNode *got);
-// An error for the first key of `map` that is none of `known` (NULL-terminated). `section` may be
+// A problem for each key of `map` that is none of `known` (NULL-terminated). `section` may be
 // "".
 int config_check_keys(const Reader *reader, const YamlNode *map, const char *section,
                       const char *const *known);

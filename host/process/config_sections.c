@@ -149,13 +149,14 @@ int config_apps(const Reader *reader, const YamlNode *map)
     return config_expected(reader, map, "apps", "a map from id to app", map);
   buffer_char(&apps, '{');
   buffer_char(&catalog, '{');
-  for (i = 0; i < map->count && rc == 0; i++) {
+  for (i = 0; i < map->count; i++) {
     const YamlNode *id = map->pairs[i].key, *app = map->pairs[i].value;
     char section[160], *source = NULL;
     snprintf(section, sizeof section, "apps.%.100s", id->text);
-    rc = id->len > 0 && id->len <= 128
-             ? check_app(reader, app, section, &source)
-             : config_expected(reader, id, "apps", "ids of 1 to 128 bytes", id);
+    if (id->len == 0 || id->len > 128)
+      rc = config_expected(reader, id, "apps", "ids of 1 to 128 bytes", id);
+    else if (check_app(reader, app, section, &source) != 0)
+      rc = UV_EINVAL;
     if (rc == 0) {
       buffer_string(&apps, i > 0 ? "," : "");
       buffer_string(&catalog, i > 0 ? "," : "");
@@ -196,6 +197,8 @@ static int check_unique(const Reader *reader, const YamlNode *map, const ConfigE
   uint32_t i;
   for (i = 0; i < config->endpoint_count; i++) {
     const ConfigEndpoint *other = &config->endpoints[i];
+    if (!other->name) // it has a problem of its own
+      continue;
     if (endpoint->hook_id && other->hook_id && strcmp(endpoint->hook_id, other->hook_id) == 0)
       return config_fail(reader, yaml_get(map, "hook_id"),
                          "endpoints.hook_id: expected each hook id once, got %s again (line %d)",
@@ -251,10 +254,11 @@ int config_endpoints(const Reader *reader, const YamlNode *list)
     return config_expected(reader, list, "endpoints", "a list", list);
   config->endpoints = mem_zero(list->count, sizeof *config->endpoints);
   config->empty_settings = mem_zero(list->count, sizeof *config->empty_settings);
-  for (i = 0; i < list->count && rc == 0; i++) {
+  for (i = 0; i < list->count; i++) {
     const YamlNode *map = list->items[i], *settings = yaml_get(map, "settings");
     ConfigEndpoint *endpoint = &config->endpoints[i];
-    rc = read_endpoint(reader, map, endpoint);
+    if (read_endpoint(reader, map, endpoint) != 0)
+      rc = UV_EINVAL;
     config->empty_settings[i] =
         (YamlNode){ .type = YAML_MAP, .line = map->line, .column = map->column };
     endpoint->settings =

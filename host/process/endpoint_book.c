@@ -82,6 +82,27 @@ static BookEntry *insert(EndpointBook *book, StoredEndpoint *row)
   return entry;
 }
 
+static bool is_namesake(const StoredEndpoint *other, const StoredEndpoint *row)
+{
+  return other->name && strcmp(other->name, row->name) == 0 &&
+         strcmp(other->plugin, row->plugin) == 0 && strcmp(other->id, row->id) != 0;
+}
+
+bool book_has_name(const EndpointBook *book, const StoredEndpoint *row)
+{
+  const AdminPending *pending;
+  uint32_t i;
+  for (i = 0; i < book->count; i++) {
+    if (is_namesake(&book->entries[i]->row, row))
+      return true;
+  }
+  for (pending = book->pending; pending; pending = pending->next) {
+    if (is_namesake(&pending->row, row))
+      return true;
+  }
+  return keeper_has_name(book->keeper, row->plugin, row->name);
+}
+
 static void publish(EndpointBook *book, const StoredEndpoint *row, const char *served)
 {
   keeper_publish_endpoint(book->keeper, row->hook_id, row->name, row->plugin, served,

@@ -37,6 +37,9 @@ struct AdminPending {
 };
 
 BookEntry *book_entry(const EndpointBook *book, const char *id); // NULL: none
+// Whether another endpoint of the row's plugin, one that is being written or of the configuration
+// too, has the row's name.
+bool book_has_name(const EndpointBook *book, const StoredEndpoint *row);
 // Takes over what was written (takes the row and the problem) and publishes it.
 void book_take(EndpointBook *book, StoredEndpoint *row, char *problem);
 void book_remove(EndpointBook *book, const char *id);

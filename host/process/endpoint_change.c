@@ -268,6 +268,11 @@ static bool make_row(AdminPending *pending, AdminResult *result)
     mem_free(row->hook_id);
     row->hook_id = fresh_hook_id();
   }
+  if (pending->name && book_has_name(pending->book, row)) {
+    fail_field(result, "name", "another endpoint of this plugin has this name");
+    mem_free(old_hook_id);
+    return false;
+  }
   is_good = make_settings(pending, result, old_hook_id);
   if (is_good && strcmp(old_hook_id, row->hook_id) != 0 &&
       keeper_has_hook(pending->book->keeper, row->hook_id)) {

@@ -89,7 +89,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     set_error(served, "another plugin has the same author and name");
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
               LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
-  } else if ((keeper->is_first || !registry_has_plugin(keeper->registry, id, hash)) &&
+  } else if ((keeper->needs_trials || !registry_has_plugin(keeper->registry, id, hash)) &&
              trial_load(dir, hash, &keeper->config->plugin_limits, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
@@ -173,21 +173,11 @@ static bool is_hash_used(void *context, const char *hash)
   return false;
 }
 
-// Looks at every plugin folder there is now. True when anything changed.
-static bool load_all(Keeper *keeper)
+// Forgets the folders that are gone. True when there was one.
+static bool drop_unseen(Keeper *keeper)
 {
-  uint32_t count, i;
-  char **folders = config_plugin_folders(keeper->config, &count);
   Served *served, **link;
   bool is_changed = false;
-  for (served = keeper->served; served; served = served->next)
-    served->is_seen = false;
-  for (i = 0; i < count; i++) {
-    served = find_folder(keeper, folders[i]);
-    served->is_seen = true;
-    is_changed |= load(keeper, served);
-  }
-  config_folders_free(folders);
   for (link = &keeper->served; (served = *link);) {
     if (served->is_seen) {
       link = &served->next;
@@ -201,6 +191,25 @@ static bool load_all(Keeper *keeper)
     mem_free(served);
     is_changed = true;
   }
+  return is_changed;
+}
+
+// Looks at every plugin folder there is now. True when anything changed. What is gone goes first:
+// a folder that has another name now holds the same plugin.
+static bool load_all(Keeper *keeper)
+{
+  uint32_t count, i;
+  char **folders = config_plugin_folders(keeper->config, &count);
+  Served *served;
+  bool is_changed;
+  for (served = keeper->served; served; served = served->next)
+    served->is_seen = false;
+  for (i = 0; i < count; i++)
+    find_folder(keeper, folders[i])->is_seen = true;
+  is_changed = drop_unseen(keeper);
+  for (i = 0; i < count; i++)
+    is_changed |= load(keeper, find_folder(keeper, folders[i]));
+  config_folders_free(folders);
   return is_changed;
 }
 
@@ -298,6 +307,7 @@ static void reload(Keeper *keeper)
   keeper->config = config;
   scoreboard_set_wishes(&(ScoreWishes){ config->workers, config->drain_ms, config->stuck_ms });
   scoreboard_raise();
+  keeper_doubt_trials(keeper);
   load_all(keeper);
   publish(keeper);
   tell_restart(old, config);
@@ -328,7 +338,6 @@ Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
   keeper->public_port = options->public_port;
   keeper->config = config;
   keeper->watches = options->watches;
-  keeper->is_first = options->is_first;
   keeper->on_change = options->on_change;
   keeper->on_publish = options->on_publish;
   keeper->context = options->context;
@@ -339,11 +348,12 @@ Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
     mem_free(keeper);
     return NULL;
   }
-  if (keeper->is_first)
+  if (options->is_first)
     keeper_restore_suspects(keeper);
+  keeper_begin_trials(keeper, options->is_first);
   load_all(keeper);
-  keeper->is_first = false;
   publish(keeper);
+  keeper_end_trials(keeper);
   // Not while workers run: requests under way may yet read files of the version they began with.
   if (options->is_alone)
     snapshot_sweep(config->data_dir, is_hash_used, keeper);
@@ -369,6 +379,7 @@ void keeper_free(Keeper *keeper)
   }
   keeper_free_endpoints(keeper);
   config_free(keeper->config);
+  mem_free(keeper->trial_terms);
   mem_free(keeper);
 }
 

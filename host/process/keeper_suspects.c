@@ -33,7 +33,7 @@ static void keep(Keeper *keeper)
                     (unsigned long long)suspect->until_ms, (unsigned long long)suspect->kills_ms[0],
                     suspect->plugin, suspect->version);
   }
-  if (registry_keep_suspects(keeper->registry, text.bytes ? text.bytes : "", &err) < 0)
+  if (registry_keep(keeper->registry, "suspects", text.bytes ? text.bytes : "", &err) < 0)
     log_event(LOG_WARN, "quarantine not written down", LOG_S("error", err.text));
   buffer_free(&text);
 }
@@ -69,7 +69,7 @@ void keeper_try_suspects(void)
 
 void keeper_restore_suspects(Keeper *keeper)
 {
-  char *text = registry_kept_suspects(keeper->registry), *line, *rest;
+  char *text = registry_kept(keeper->registry, "suspects"), *line, *rest;
   uint32_t i = 0;
   for (line = text; line && *line && i < SCOREBOARD_SUSPECTS; line = rest) {
     Suspect *suspect = scoreboard_suspect(i);
@@ -83,6 +83,7 @@ void keeper_restore_suspects(Keeper *keeper)
     suspect->rounds = rounds;
     suspect->until_ms = until_ms;
     suspect->kills_ms[0] = kill_ms;
+    suspect->is_watched = until_ms == 0 && host_clock.wall_ms() <= kill_ms + SUSPECT_MS;
     suspect->is_used = 1;
     i++;
   }

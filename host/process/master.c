@@ -14,6 +14,7 @@
 #include "../base/memory.h"
 #include "../base/metrics.h"
 #include "../http/server.h"
+#include "data_lock.h"
 #include "link.h"
 #include "master_parts.h"
 
@@ -264,33 +265,6 @@ static void run(Master *master, const Config *config, const sigset_t *while_poll
 
 // --- starting ------------------------------------------------------------------------------------
 
-// One master per data folder. The lock goes with the process, however it ends.
-static int lock_data(Master *master, const char *data_dir, Err *err)
-{
-  Buffer path = { 0 };
-  char pid[24] = "";
-  ssize_t len;
-  int rc = 0;
-  buffer_printf(&path, "%s/moonhook.lock", data_dir);
-  master->lock_fd = open(path.bytes, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (master->lock_fd < 0) {
-    rc = err_set(err, uv_translate_sys_error(errno), "%s: %s", path.bytes, strerror(errno));
-  } else if (flock(master->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-    len = pread(master->lock_fd, pid, sizeof pid - 1, 0);
-    pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
-    rc = err_set(err, UV_EBUSY, "data: %s: another moonhook works in it, pid %s", data_dir,
-                 pid[0] ? pid : "unknown");
-  } else {
-    master->was_killed = pread(master->lock_fd, pid, 1, 0) > 0;
-    snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(master->lock_fd, 0) == 0 &&
-        pwrite(master->lock_fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid))
-      log_write(LOG_WARN, "the lock does not tell our pid", NULL);
-  }
-  buffer_free(&path);
-  return rc;
-}
-
 // What a killed master left behind lets go of the port within a moment.
 static int open_sockets(Master *master, const Config *config, Err *err)
 {
@@ -309,18 +283,29 @@ static int open_sockets(Master *master, const Config *config, Err *err)
   return rc;
 }
 
+// Open here all the time: what is on its way to a worker that dies waits for the next.
+static int open_passing(Master *master, Err *err)
+{
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, master->passing_fds) != 0)
+    return err_set(err, uv_translate_sys_error(errno), "cannot make a pair of sockets: %s",
+                   strerror(errno));
+  return 0;
+}
+
 static int start(Master *master, const Config *config, Err *err)
 {
   int rc = 0;
   if (!upgrade_adopt(master)) {
     rc = run_make_data_dir(config->data_dir, err);
     if (rc == 0)
-      rc = lock_data(master, config->data_dir, err);
-    if (rc == 0)
+      rc = master->lock_fd = data_lock_take(config->data_dir, &master->was_killed, err);
+    if (rc >= 0)
       rc = open_sockets(master, config, err);
   }
   if (rc == 0)
     rc = run_open_shared(config, err);
+  if (rc == 0)
+    rc = open_passing(master, err);
   if (rc == 0)
     children_start_keeper(master);
   return rc;
@@ -331,10 +316,11 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   Master *master = mem_zero(1, sizeof *master);
   sigset_t while_polling;
   Err err = { 0 };
-  int code;
+  int code, i;
   master->sources = sources;
   master->options = options;
   master->sockets = (Sockets){ -1, -1 };
+  master->passing_fds[0] = master->passing_fds[1] = -1;
   master->lock_fd = -1;
   master->workers = config->workers;
   master->drain_ms = config->drain_ms;
@@ -356,10 +342,11 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
     close(master->sockets.public_fd);
   if (master->sockets.admin_fd >= 0)
     close(master->sockets.admin_fd);
-  if (master->lock_fd >= 0 && master->is_up && ftruncate(master->lock_fd, 0) != 0)
-    log_write(LOG_WARN, "the lock still tells our pid", NULL);
-  if (master->lock_fd >= 0)
-    close(master->lock_fd);
+  for (i = 0; i < 2; i++) {
+    if (master->passing_fds[i] >= 0)
+      close(master->passing_fds[i]);
+  }
+  data_lock_drop(master->lock_fd, master->is_up);
   scoreboard_close();
   metrics_close();
   mem_free(master->worker_due_ms);

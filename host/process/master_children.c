@@ -89,6 +89,7 @@ static void child_main(Master *master, Child *child, int link)
                            .public_fd = master->sockets.public_fd,
                            .admin_fd = master->sockets.admin_fd,
                            .link_fd = link,
+                           .passing_fds = { master->passing_fds[0], master->passing_fds[1] },
                            .number = child->number,
                            .is_first = !master->has_keeper_been_ready,
                            .is_alone = !master->has_keeper_been_ready && !master->is_upgrade };
@@ -108,8 +109,12 @@ static void child_main(Master *master, Child *child, int link)
   close(child->link);
   if (master->lock_fd >= 0)
     close(master->lock_fd);
-  if (child->role == PROCESS_WORKER)
+  if (child->role == PROCESS_WORKER) {
     close(context.admin_fd);
+  } else {
+    close(context.passing_fds[0]);
+    close(context.passing_fds[1]);
+  }
   if (getppid() != parent)
     _exit(0);
   code = child->role == PROCESS_KEEPER ? keeper_process(&context) : worker_process(&context);

@@ -35,7 +35,8 @@ typedef struct {
   const ConfigSources *sources;
   const RunOptions *options;
   Sockets sockets;
-  int lock_fd; // of the data folder; -1: none
+  int passing_fds[2]; // of the pair through which workers pass connections on: out, in
+  int lock_fd;        // of the data folder; -1: none
   uint32_t workers, drain_ms, stuck_ms;
   Child children[MAX_CHILDREN];
   uint32_t child_count; // places that were ever used

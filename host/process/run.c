@@ -13,6 +13,7 @@
 #include "../base/scoreboard.h"
 #include "admin.h"
 #include "child.h"
+#include "data_lock.h"
 #include "dev_view.h"
 #include "keeper.h"
 #include "keys.h"
@@ -26,6 +27,7 @@ typedef struct {
   Admin *admin;
   Config *config;  // until the keeper takes it
   Sockets sockets; // until worker and admin take them
+  int lock_fd;     // of the data folder; -1: none
   const RunOptions *options;
   uv_signal_t term, interrupt, hangup;
   Timer drain;    // while stopping
@@ -133,6 +135,7 @@ static void close_down(Host *host)
   loop_free(host->loop);
   scoreboard_close();
   metrics_close();
+  data_lock_drop(host->lock_fd, true);
 }
 
 // --- starting ------------------------------------------------------------------------------------
@@ -227,8 +230,11 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
                             .on_change = on_change,
                             .on_publish = on_publish,
                             .context = host };
+  bool unused;
   int rc = run_make_data_dir(config->data_dir, err);
   if (rc == 0)
+    rc = host->lock_fd = data_lock_take(config->data_dir, &unused, err);
+  if (rc >= 0)
     rc = run_open_shared(config, err);
   if (rc < 0)
     return rc;
@@ -264,7 +270,7 @@ static int start(Host *host, const ConfigSources *sources, Err *err)
 // All of it in this process.
 static int run_single(const ConfigSources *sources, const RunOptions *options, Config *config)
 {
-  Host host = { .options = options, .config = config, .sockets = { -1, -1 } };
+  Host host = { .options = options, .config = config, .sockets = { -1, -1 }, .lock_fd = -1 };
   Err err = { 0 };
   int rc;
   host.loop = loop_new(&err);
@@ -317,16 +323,18 @@ int run_check(const ConfigSources *sources, Config *config)
 
 int run_host(const ConfigSources *sources, const RunOptions *options)
 {
-  Err err = { 0 };
-  Config *config = config_read(sources, &err);
+  Problems problems = { 0 };
+  Config *config = config_read_all(sources, &problems);
   ConfigSources named = *sources;
   char *file;
   bool is_pretty;
+  size_t i;
   int rc;
-  if (!config) {
-    fprintf(stderr, "moonhook: %s\n", err.text);
+  for (i = 0; i < problems.count; i++)
+    fprintf(stderr, "moonhook: %s\n", problems.items[i].text);
+  problems_free(&problems);
+  if (!config)
     return 1;
-  }
   is_pretty = config->log_format == LOG_FORMAT_PRETTY ||
               (config->log_format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO));
   signal(SIGPIPE, SIG_IGN);

@@ -13,8 +13,7 @@
 enum {
   CALM_MS = 100,
   WORRIED_MS = 20,
-  KILLS = 3, // in KILLS_MS
-  KILLS_MS = 60000,
+  KILLS = 3,             // in SUSPECT_MS
   QUARANTINE_MS = 30000, // at first
   MAX_ROUNDS_MS = 3600000,
   FORGET_MS = 86400000, // a suspect that was good for so long
@@ -37,6 +36,7 @@ static Suspect *find_suspect(const char *plugin, const char *version, uint64_t n
   if (!place)
     return NULL; // so many that this one must wait its turn
   place->is_used = 0;
+  place->is_watched = false;
   place->rounds = 0;
   place->until_ms = 0;
   for (i = 0; i < KILLS; i++)
@@ -66,8 +66,32 @@ static void quarantine(Suspect *suspect, uint64_t now_ms)
   ms = ms < MAX_ROUNDS_MS ? ms : MAX_ROUNDS_MS;
   suspect->rounds = rounds + 1;
   suspect->until_ms = now_ms + ms;
+  suspect->is_watched = false;
   log_event(LOG_ERROR, "plugin in quarantine", LOG_S("plugin", suspect->plugin),
             LOG_B("hash", suspect->version, 12), LOG_I("for_ms", ms));
+}
+
+// One worker alone serves it for a while.
+static void watch(Suspect *suspect)
+{
+  suspect->until_ms = 0;
+  suspect->is_watched = true;
+  log_event(LOG_WARN, "plugin is suspect, one worker serves it", LOG_S("plugin", suspect->plugin),
+            LOG_B("hash", suspect->version, 12), LOG_I("for_ms", SUSPECT_MS));
+}
+
+static void end_watches(uint64_t now_ms)
+{
+  Suspect *suspect;
+  uint32_t i;
+  for (i = 0; scoreboard_has_suspects() && (suspect = scoreboard_suspect(i)) != NULL; i++) {
+    if (!suspect->is_used || !suspect->is_watched || suspect->is_lifted ||
+        now_ms <= suspect->kills_ms[0] + SUSPECT_MS)
+      continue;
+    suspect->is_watched = false;
+    log_event(LOG_INFO, "plugin is suspect no more, all workers serve it",
+              LOG_S("plugin", suspect->plugin));
+  }
 }
 
 static void blame(const char *plugin, const char *version, bool was_probe)
@@ -80,13 +104,15 @@ static void blame(const char *plugin, const char *version, bool was_probe)
   for (i = KILLS - 1; i > 0; i--)
     suspect->kills_ms[i] = (uint64_t)suspect->kills_ms[i - 1];
   suspect->kills_ms[0] = now_ms;
+  log_event(LOG_WARN, "plugin killed a worker", LOG_S("plugin", plugin));
   if (was_probe ||
-      (suspect->kills_ms[KILLS - 1] > 0 && now_ms - suspect->kills_ms[KILLS - 1] <= KILLS_MS))
+      (suspect->kills_ms[KILLS - 1] > 0 && now_ms - suspect->kills_ms[KILLS - 1] <= SUSPECT_MS))
     quarantine(suspect, now_ms);
+  else
+    watch(suspect);
   suspect->is_used = 1;
   suspect->changes++;
   count_suspects();
-  log_event(LOG_WARN, "plugin killed a worker", LOG_S("plugin", plugin));
 }
 
 void watchdog_note_death(const Child *child, int status)
@@ -145,6 +171,7 @@ uint32_t watchdog_look(Master *master)
 {
   uint64_t now_ms = master_now_ms(), beat_now_ms = scoreboard_now_ms(), longest = 0;
   uint32_t i;
+  end_watches(host_clock.wall_ms());
   for (i = 0; i < master->child_count; i++) {
     Child *child = &master->children[i];
     uint64_t still;

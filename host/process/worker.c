@@ -6,6 +6,7 @@
 #include "../base/file.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
+#include "../dispatch/quarantine.h"
 #include "../script/channel.h"
 #include "../script/deadline.h"
 #include "../script/task.h"
@@ -18,6 +19,8 @@ enum {
   LEAVE_MS = 30,     // for the last words to leave
   RETIRED_MS = 1000, // that idle connections stay when a fresh worker takes over
   BALANCE_SLACK = 4,
+  LOOK_PASSED_MS = 50,
+  CALM_LOOKS = 20,
 };
 
 static Stream *open_local(void *context, const char *kind, Span body)
@@ -234,6 +237,40 @@ int worker_listen(Worker *worker, int fd, const HttpLimits *limits, Err *err)
   return 0;
 }
 
+// While one worker alone serves some plugin, that one takes what the others pass on. Who it is
+// changes when it ends; when all are ending, each takes what is left. It listens for some time
+// longer than is needed, so that what was sent last does not stay on the way.
+static void on_look_passed(Timer *timer)
+{
+  worker_look_passed((Worker *)((char *)timer - offsetof(Worker, passed)));
+}
+
+void worker_look_passed(Worker *worker)
+{
+  uint32_t number = quarantine_worker();
+  if (!worker->server)
+    return;
+  if (quarantine_watches())
+    worker->calm_looks = 0;
+  else if (worker->calm_looks < CALM_LOOKS)
+    worker->calm_looks++;
+  worker->takes_passed = worker->calm_looks < CALM_LOOKS && number == scoreboard_mine()->number &&
+                         !worker->is_stopping;
+  http_server_listen_passed(worker->server, worker->takes_passed);
+  if (worker->calm_looks == CALM_LOOKS)
+    return;
+  if (number == 0)
+    http_server_take_passed(worker->server);
+  timer_start(worker->loop, &worker->passed, LOOK_PASSED_MS, on_look_passed);
+}
+
+void worker_join(Worker *worker, const int passing_fds[2])
+{
+  http_server_join(worker->server, passing_fds[0], passing_fds[1], &scoreboard_mine()->passed_on);
+  worker->calm_looks = CALM_LOOKS;
+  worker_look_passed(worker);
+}
+
 EndpointTable *worker_endpoints(Worker *worker)
 {
   return dispatch_endpoints(worker->dispatch);
@@ -278,6 +315,7 @@ static void on_http_closed(void *context)
 {
   Worker *worker = context;
   worker->is_http_gone = true;
+  timer_stop(&worker->passed);
   if (worker->server)
     http_server_free(worker->server);
   worker->server = NULL;
@@ -317,6 +355,9 @@ void worker_stop(Worker *worker, WorkerStop how, void (*on_stopped)(void *contex
   worker->context = context;
   scoreboard_mine()->is_draining = true;
   timer_stop(&worker->withdrawn);
+  if (worker->takes_passed && worker->server) // what was sent before it said so
+    http_server_take_passed(worker->server);
+  worker_look_passed(worker);
   if (worker->is_http_gone)
     how = how == WORKER_STOP_NOW ? how : WORKER_STOP;
   if (!worker->server && !worker->is_http_gone) { // it never listened
@@ -337,8 +378,9 @@ void worker_free(Worker *worker)
   deadline_stop();
   timer_stop(&worker->break_off);
   timer_stop(&worker->retired);
+  timer_stop(&worker->passed);
   worker_unfollow(worker);
-  task_free_unused(&worker->runtime);
+  runtime_close(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);
   policy_release(worker->runtime.http_policy);

@@ -26,6 +26,9 @@ int worker_follow(Worker *worker, const char *data_dir, const ConfigSources *sou
 void worker_look(Worker *worker); // follows now, without waiting for a request to notice
 // Takes connections of the listening socket `fd`, which it takes, as its share among the workers.
 int worker_listen(Worker *worker, int fd, const HttpLimits *limits, Err *err);
+// Passes connections on to the others, and takes theirs, when one worker alone shall serve a
+// plugin. After worker_listen; the descriptors (out, in) are borrowed until worker_free.
+void worker_join(Worker *worker, const int passing_fds[2]);
 
 // Takes over what may change while it runs: backends, apps, public address, times.
 int worker_configure(Worker *worker, const Config *config, Err *err);

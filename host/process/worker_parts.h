@@ -22,14 +22,18 @@ struct Worker {
   uint64_t config_version;
   uint32_t drain_ms;
   bool is_dev, is_http_gone, is_stopping;
-  Timer look_again; // while stopping: until the last task and state are gone
-  Timer break_off;  // while stopping at once: what was told has left
-  Timer withdrawn;  // until requests of disabled endpoints are ended
-  Timer retired;    // until idle connections are closed
+  bool takes_passed;   // connections that others pass on
+  uint32_t calm_looks; // since there was a reason to
+  Timer look_again;    // while stopping: until the last task and state are gone
+  Timer break_off;     // while stopping at once: what was told has left
+  Timer withdrawn;     // until requests of disabled endpoints are ended
+  Timer passed;        // until the next look at who takes what is passed on
+  Timer retired;       // until idle connections are closed
   void (*on_stopped)(void *context);
   void *context;
 };
 
+void worker_look_passed(Worker *worker);
 bool worker_refresh(void *worker); // DispatchConfig.refresh
 void worker_unfollow(Worker *worker);
 

@@ -90,6 +90,8 @@ static int start(Process *process, const ChildContext *context, Err *err)
     worker_look(process->worker);
     rc = worker_listen(process->worker, context->public_fd, &config->limits, err);
   }
+  if (rc == 0)
+    worker_join(process->worker, context->passing_fds);
   config_free(config);
   return rc;
 }

@@ -171,6 +171,7 @@ bool worker_refresh(void *context)
 
 void worker_look(Worker *worker)
 {
+  worker_look_passed(worker);
   if (worker->registry && !worker->is_stopping)
     dispatch_refresh(worker->dispatch);
 }

@@ -108,6 +108,12 @@ static char *make_id(const StateConfig *config)
   return text;
 }
 
+void runtime_close(Runtime *runtime)
+{
+  task_free_unused(runtime);
+  library_free(runtime);
+}
+
 State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
 {
   State *state = mem_zero(1, sizeof *state);

@@ -49,6 +49,8 @@ typedef struct Runtime {
   void *local_context;
   uint32_t demo_pause_ms; // of local/demo, between tokens
   uint32_t demo_seed;
+  struct Chunk *chunks; // of the library, for further states; see library_chunk.c
+  uint32_t chunk_count;
   struct Task *tasks;      // all that live
   struct Task *free_tasks; // used ones, to be used again
   uint32_t free_task_count;
@@ -90,6 +92,8 @@ typedef struct {
 
 // Loads the sandbox and the library. The error text names the library's file and line.
 State *state_new(Runtime *runtime, const StateConfig *config, Err *err);
+void runtime_close(
+    Runtime *runtime); // after its last state: gives back what further ones would use
 // Closes the state when its last task has ended, from the run queue. No new task may start.
 void state_release(State *state);
 

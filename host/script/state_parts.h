@@ -45,4 +45,8 @@ struct State {
 int state_boot(lua_State *L);
 int state_require(lua_State *L); // the library's require(name). Stack: [name] -> [module]
 
+// Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
+void library_load(lua_State *L, Runtime *runtime, const char *name);
+void library_free(Runtime *runtime); // what is kept for the next states
+
 #endif

@@ -1,11 +1,13 @@
 // The request parser, fed whole, byte by byte and in two pieces: the requests that come out and the
-// end must be the same, and what is in them must be what the parser promises. Where two rules are
-// broken at once the pieces decide which one is named, so of a refusal only the fact is compared.
+// end must be the same, also when each head is passed on to another parser, and what is in them
+// must be what the parser promises. Where two rules are broken at once the pieces decide which one
+// is named, so of a refusal only the fact is compared.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "host/base/memory.h"
+#include "host/http/passing.h"
 #include "host/http/request.h"
 #include "host/http/target.h"
 
@@ -28,9 +30,15 @@ static void must(bool claim, const char *what)
   abort();
 }
 
-static bool on_head(RequestParser *parser)
+static bool passes;       // every request's head goes to another parser
+static bool is_passed_on; // the one at hand came from another
+
+static HeadVerdict on_head(RequestParser *parser)
 {
-  return parser->request->path.len < 5 || memcmp(parser->request->path.at, "/stop", 5) != 0;
+  Span path = parser->request->path;
+  if (passes && !is_passed_on)
+    return HEAD_PASSED;
+  return path.len >= 5 && memcmp(path.at, "/stop", 5) == 0 ? HEAD_ANSWERED : HEAD_TAKEN;
 }
 
 static void put(Buffer *out, Span span)
@@ -76,8 +84,10 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
   Request request = { 0 };
   BodyBudget budget = { .limit = limits.worker_body_bytes };
   RequestParser parser;
+  Buffer passed = { 0 };
   size_t at = 0, used;
   ParseStatus status = PARSE_MORE;
+  is_passed_on = false;
   request_parser_init(&parser, &request, &limits, &budget);
   parser.on_head = on_head;
   while (at < size) {
@@ -91,7 +101,19 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
     must(used <= len, "no more bytes are used than were given");
     must(status != PARSE_MORE || used == len, "PARSE_MORE uses all");
     at += used;
-    if (status == PARSE_COMPLETE) {
+    if (status == PARSE_PASSED) {
+      Buffer again = { 0 };
+      passing_write_head(&request, &again);
+      buffer_append(&again, data + at, size - at);
+      buffer_free(&passed);
+      passed = again;
+      data = passed.bytes;
+      size = passed.len;
+      at = 0;
+      is_passed_on = true;
+      request_parser_again(&parser);
+    } else if (status == PARSE_COMPLETE) {
+      is_passed_on = false;
       check(&request);
       describe(out, &request);
       if (!parser.keeps_alive)
@@ -107,6 +129,7 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
                 : status == PARSE_STOPPED ? "stopped"
                                           : "open");
   request_parser_free(&parser);
+  buffer_free(&passed);
   must(budget.used == 0, "the body budget is given back");
 }
 
@@ -119,6 +142,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   run(bytes, size, 0, 1, &pieces);
   must(pieces.len == whole.len && memcmp(pieces.bytes, whole.bytes, whole.len) == 0,
        "byte by byte gives the same");
+  passes = true;
+  buffer_clear(&pieces);
+  run(bytes, size, size, size, &pieces);
+  must(pieces.len == whole.len && memcmp(pieces.bytes, whole.bytes, whole.len) == 0,
+       "passed on gives the same");
+  passes = false;
   for (first = 1; first < size && first < 5; first++) {
     buffer_clear(&pieces);
     run(bytes, size, size * first / 5, size, &pieces);

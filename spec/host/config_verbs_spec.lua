@@ -158,6 +158,72 @@ describe("moonhook config check", function()
     end
   end)
 
+  it("says all that is wrong in all sections, each with its place", function()
+    local text = [[
+workerz: 2
+limits: { body_byte: 5, head_ms: soon }
+backends:
+  gpt: { type: opena }
+  cloud: { type: openai, url: nowhere }
+apps:
+  a: { mode: chatty }
+  b: { mode: chat, memory: -1 }
+endpoints:
+  - { name: first }
+  - { plugin: echo, hook_id: NO }
+]]
+    local code, out, err = checked(text, FILES, "--listen", "nowhere")
+    assert.equal(1, code)
+    local expected = {
+      "^%-%-listen: expected ADDRESS:PORT", "^moonhook.yaml:1:1: workerz: unknown key, did you",
+      "^moonhook.yaml:2:11: limits.body_byte: ", "^moonhook.yaml:2:34: limits.head_ms: ",
+      "^moonhook.yaml:4:16: backends.gpt.type: ", "^moonhook.yaml:5:31: backends.cloud.url: ",
+      "^moonhook.yaml:7:14: apps.a.mode: ", "^moonhook.yaml:8:28: apps.b.memory: ",
+      "^moonhook.yaml:10:5: endpoints.plugin: ", "^moonhook.yaml:11:30: endpoints.hook_id: ",
+    }
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    for i, pattern in ipairs(expected) do assert.matches(pattern, lines[i]) end
+    assert.equal(#expected, #lines)
+    assert.equal("checked the configuration: 10 problems\n", err)
+    -- A start that is refused says the same.
+    local result = host.run { "serve", config = text, files = FILES }
+    assert.equal(9, select(2, result.stderr:gsub("moonhook: moonhook.yaml:%d+:%d+: ", "")))
+  end)
+
+  it("says at most so many", function()
+    local keys = {}
+    for i = 1, 500 do keys[i] = "  key_" .. i .. ": 1\n" end
+    local _, out = checked("limits:\n" .. table.concat(keys))
+    assert.equal(101, select(2, out:gsub("\n", "")))
+    assert.matches("there are more problems, which are not shown", out)
+  end)
+
+  it("says what is wrong with a key file", function()
+    for content, message in pairs {
+      [""] = "expected a key, got an empty file",
+      [" \n\t"] = "expected a key, got an empty file",
+      ["sk-1\nsk-2\n"] = "expected one line with the key",
+      ["\255\254s\0k\0"] = "expected plain text, got UTF-16: save it as UTF-8",
+      ["\254\255\0s\0k"] = "expected plain text, got UTF-16: save it as UTF-8",
+      ["sk-\27[0m"] = "letters, digits and signs of ASCII, got the byte 0x1b as character 4",
+      ["s\0k"] = "expected letters, digits and signs of ASCII, got the byte 0x00 as character 2",
+      ["\226\128\156sk\226\128\157"] = "got the byte 0xe2 as character 1",
+    } do
+      local code, out = checked("backends: { g: { type: openai, url: http://127.0.0.1:1, "
+        .. "api_key_file: gpt.key } }", with_files { ["gpt.key"] = content })
+      assert.equal(1, code)
+      assert.is_truthy(out:find("backends.g.api_key_file: gpt.key: ", 1, true), out)
+      assert.is_truthy(out:find(message, 1, true), out)
+    end
+  end)
+
+  it("takes a key with the mark of UTF-8 and blanks around it", function()
+    local code, out = checked("backends: { g: { type: openai, url: http://127.0.0.1:1, "
+      .. "api_key_file: gpt.key } }", with_files { ["gpt.key"] = "\239\187\191 sk-1 \r\n" })
+    assert.same({ 0, "" }, { code, out })
+  end)
+
   it("checks plugins, the settings of endpoints, and the files of workflow apps", function()
     local code, out = checked([[
 apps: { flow: { mode: workflow, source: flow.lua } }

@@ -132,6 +132,22 @@ describe("the verbs for endpoints", function()
     assert.equal(404, settings_at(server.base .. "/e/front-page"))
   end)
 
+  it("give each endpoint of a plugin a name of its own", function()
+    added("--name", "once")
+    added("--name", "twice")
+    local message = ": a field is not valid\n  name: another endpoint of this plugin has this name"
+    for _, name in ipairs { "once", "from the file" } do
+      assert.equal("moonhook endpoint add" .. message,
+        failed(1, "endpoint", "add", "greet", "--secret", "api_key=@key.txt", "--name", name))
+    end
+    assert.equal("moonhook endpoint set" .. message,
+      failed(1, "endpoint", "set", "twice", "--name", "once"))
+    output("endpoint", "set", "once", "--name", "once", "--set", "greeting=Hi")
+    output("endpoint", "remove", "once", "--yes")
+    output("endpoint", "set", "twice", "--name", "once")
+    output("endpoint", "remove", "once", "--yes")
+  end)
+
   it("show settings with secrets masked, and print what a program can read", function()
     local made = added("--name", "shown", "--set", "greeting=Grüße")
     local out = output("endpoint", "show", "shown")

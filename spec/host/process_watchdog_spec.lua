@@ -1,15 +1,13 @@
 -- Workers that hang: named, killed, replaced; and the plugins that make them hang.
+local database = require "spec.support.database"
+local hanger = require "spec.support.hanger"
 local host = require "spec.support.host"
 local process = require "spec.support.process"
 
 local is_slow_build = (os.getenv "MOONHOOK_BIN" or ""):find "asan" ~= nil
 
--- It hangs in C, where no hook reaches: see spec/support/hang.c.
-local STUCK = "return function() return require('moonhook').crypto.sha256 'hang now' end"
-local CRASH = "return function() return require('moonhook').crypto.sha256 'crash now' end"
-
-local database = require "spec.support.database"
-local library = host.folder {} .. "/hang.so"
+local STUCK = "return function() return " .. hanger.HANG .. " end"
+local CRASH = "return function() return " .. hanger.CRASH .. " end"
 
 local MANIFEST = [[
 version: 0.0.1
@@ -47,8 +45,7 @@ local function start(options)
   options.files = not options.dir and (options.files or files()) or nil
   options.config = not options.dir and CONFIG or nil
   options.workers = options.workers or 2
-  options.env = { LD_PRELOAD = library, ASAN_OPTIONS = is_slow_build
-    and "exitcode=99:detect_leaks=1:verify_asan_link_order=0" or nil }
+  options.env = hanger.env()
   return host.start(options)
 end
 
@@ -62,13 +59,8 @@ local function make_stuck(server)
   return died, from
 end
 
-setup(function()
-  local made = process.run { "cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
-    "spec/support/hang.c", "-ldl" }
-  assert.equal(0, made.code, made.stderr)
-end)
-
-teardown(function() os.execute("rm -rf " .. library:match "(.*)/") end)
+setup(hanger.build)
+teardown(hanger.remove)
 
 describe("a worker that hangs", function()
   it("in a C function is named, killed and replaced; the other one serves", function()
@@ -208,7 +200,7 @@ describe("a plugin that kills workers", function()
   end)
 
   it("by crashing them is kept out too", function()
-    if is_slow_build then return end -- the sanitizer has handlers of its own
+    if not hanger.has_crashes then return end
     local server = start { files = files(CRASH) }
     for _ = 1, 3 do make_stuck(server) end
     server:wait_record { msg = "plugin in quarantine", plugin = "spec/stuck" }

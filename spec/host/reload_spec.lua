@@ -142,6 +142,23 @@ describe("moonhook dev", function()
     assert.equal(503, server:request { target = "/e/third-spec/" }.status)
   end)
 
+  it("serves on when a plugin's folder gets another name", function()
+    os.rename(server.dir .. "/plugins/live", server.dir .. "/plugins/renamed")
+    server:wait_record { msg = "plugin removed", folder = "plugins/live" }
+    server:wait_record { msg = "plugin loaded", plugin = "live", hash = "~." }
+    assert.equal("one", get("/").body)
+    server:write("plugins/renamed/live.lua", "return function() return 'two' end")
+    assert(served_after("/", "two"))
+  end)
+
+  it("says who works in its data folder to a second one", function()
+    local result = host.run { "dev", "--config", "moonhook.yaml", "--data", "data", "--listen",
+      "127.0.0.1:0", "--admin", "127.0.0.1:0", dir = server.dir }
+    assert.equal(1, result.code)
+    assert.equal(("moonhook: data: data: another moonhook works in it, pid %d (--data names "
+      .. "another folder)\n"):format(server.process.pid), result.stderr)
+  end)
+
   it("lists the routes in a 404 below a known hook", function()
     local reply = get("/nowhere")
     assert.equal(404, reply.status)
@@ -179,6 +196,32 @@ describe("moonhook dev", function()
     served_after("/", "new")
     assert.equal("end", reply:read_body())
     reply:close()
+  end)
+end)
+
+describe("what dev itself writes", function()
+  -- It would be a new version of the plugin, told of in the log, which is a new version ...
+  it("into the plugin's folder is no part of the plugin", function()
+    local own = { ["manifest.yaml"] = MANIFEST, ["page.lua"] = "return tostring",
+      ["live.lua"] = "return function() return 'one' end" }
+    local server = host.start { verb = "dev", files = own, args = { "--plugins", "." } }
+    server:write("live.lua", "return function() return 'two' end")
+    local first = server:wait_record { msg = "plugin loaded" }
+    process.eventually(function()
+      local second = server:records()[#server:records()]
+      return second.msg == "plugin loaded" and second.hash ~= first.hash
+    end, 5, "the second version")
+    -- The next look at the folder comes after the first one's.
+    server:write("live.lua", "return function() return 'three' end")
+    process.eventually(function()
+      local count = 0
+      for _, record in ipairs(server:records()) do
+        count = count + (record.msg == "plugin loaded" and 1 or 0)
+      end
+      assert.is_true(count <= 3)
+      return count == 3
+    end, 5, "the third version")
+    server:stop()
   end)
 end)
 
