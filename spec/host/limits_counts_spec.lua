@@ -1,5 +1,5 @@
--- Runs with both LuaJITs. How many calls, timers, coroutines and log records a request and its plugin
--- may have at a time (L23, L32), and that none is left afterwards.
+-- Runs with both LuaJITs. How many calls, timers, coroutines and log records a request and its
+-- plugin may have at a time (L23, L32), and that none is left afterwards.
 local limits = require "spec.support.limits"
 local process = require "spec.support.process"
 

@@ -191,7 +191,8 @@ describe("a plugin", function()
 
     it("cannot yield before there is one (L20)", function()
       for _, yield in ipairs { "coroutine.yield()", "coroutine.yield('piece')",
-        "coroutine.yield(nil, 1)", "coroutine.yield({})", "pcall(coroutine.yield) coroutine.yield()",
+        "coroutine.yield(nil, 1)", "coroutine.yield({})",
+        "pcall(coroutine.yield) coroutine.yield()",
         "coroutine.wrap(function() session:sleep(1) end)() coroutine.yield(5)",
         "session:spawn(function() coroutine.yield() end):wait()" } do
         local from = #stage.host:log()
