@@ -18,6 +18,7 @@ typedef struct {
   _Atomic uint32_t suspect_count;
   _Atomic uint32_t workers, drain_ms, stuck_ms; // ScoreWishes
   _Atomic bool is_stopping;
+  _Atomic uint32_t compiles;       // 0: not known; 1: no; 2: yes
   _Atomic uint64_t config_version; // odd while it is written
   _Atomic size_t config_len;
   pthread_mutex_t next, store; // see scoreboard_lock_store
@@ -140,12 +141,19 @@ void scoreboard_idle(void)
   set_beat(true);
 }
 
+// Most of it is as it was for the task before.
+static void change_text(char *field, size_t size, const char *text)
+{
+  if (!text || strcmp(field, text) != 0)
+    set_text(field, size, text);
+}
+
 void scoreboard_place(const char *plugin, const char *version, const char *endpoint,
                       const char *request_id)
 {
-  set_text(mine->plugin, sizeof mine->plugin, plugin);
-  set_text(mine->version, sizeof mine->version, version);
-  set_text(mine->endpoint, sizeof mine->endpoint, endpoint);
+  change_text(mine->plugin, sizeof mine->plugin, plugin);
+  change_text(mine->version, sizeof mine->version, version);
+  change_text(mine->endpoint, sizeof mine->endpoint, endpoint);
   set_text(mine->request_id, sizeof mine->request_id, request_id);
 }
 
@@ -238,6 +246,21 @@ void scoreboard_set_stopping(void)
 bool scoreboard_is_stopping(void)
 {
   return board && board->is_stopping;
+}
+
+// --- the machine ---------------------------------------------------------------------------------
+
+bool scoreboard_compiles(bool *answer)
+{
+  uint32_t known = board ? board->compiles : 0;
+  *answer = known == 2;
+  return known != 0;
+}
+
+void scoreboard_set_compiles(bool answer)
+{
+  if (board)
+    board->compiles = answer ? 2 : 1;
 }
 
 // --- suspects ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ typedef struct {
   _Atomic bool is_lifted;       // by the operator, or by a probe that went well
   _Atomic uint32_t changes;     // raised with each change, so that it can be kept
   char plugin[136], version[72];
+  char cause[48]; // of the last kill; "": it was before this start
 } Suspect;
 
 // --- the mapping ---------------------------------------------------------------------------------
@@ -109,6 +110,12 @@ void scoreboard_set_wishes(const ScoreWishes *wishes);
 ScoreWishes scoreboard_wishes(void);
 void scoreboard_set_stopping(void);
 bool scoreboard_is_stopping(void);
+
+// --- the machine ---------------------------------------------------------------------------------
+
+// What one process found out for all: whether compiled code can be interrupted. False: nobody has.
+bool scoreboard_compiles(bool *answer);
+void scoreboard_set_compiles(bool answer);
 
 // --- suspects ------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,10 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../base/digest.h"
 #include "../base/memory.h"
 #include "../base/random.h"
 #include "contents.h"
-
-enum { HASH_BYTES = 32 };
 
 static const char TEMPORARY[] = ".tmp-";
 
@@ -53,12 +51,6 @@ bool snapshot_holds(const char *relative)
 }
 
 // --- hashing and copying -------------------------------------------------------------------------
-
-static void digest(const void *bytes, size_t len, unsigned char out[HASH_BYTES])
-{
-  if (EVP_Digest(bytes, len, out, NULL, EVP_sha256(), NULL) != 1)
-    abort(); // no memory: crash-only
-}
 
 static int make_folders(const char *root, const char *relative, Err *err)
 {
@@ -104,7 +96,7 @@ static int walk(const char *place, const char *to, char hash[CONTENT_HASH_LEN + 
 {
   Contents contents;
   Buffer sums = { 0 }, bytes = { 0 };
-  unsigned char sum[HASH_BYTES];
+  unsigned char sum[DIGEST_BYTES];
   size_t i, total = 0;
   int rc = contents_open(&contents, place, err);
   for (i = 0; rc == 0 && i < contents.count; i++) {
@@ -116,13 +108,13 @@ static int walk(const char *place, const char *to, char hash[CONTENT_HASH_LEN + 
       rc = err_set(err, UV_EFBIG, "%s: expected at most 50 MiB in a package", path);
     else if (rc == 0 && to)
       rc = write_file(to, path, &bytes, err);
-    digest(path, strlen(path), sum);
+    digest_of(path, strlen(path), sum);
     buffer_append(&sums, sum, sizeof sum);
-    digest(bytes.bytes ? bytes.bytes : "", bytes.len, sum);
+    digest_of(bytes.bytes ? bytes.bytes : "", bytes.len, sum);
     buffer_append(&sums, sum, sizeof sum);
   }
   if (rc == 0) {
-    digest(sums.bytes ? sums.bytes : "", sums.len, sum);
+    digest_of(sums.bytes ? sums.bytes : "", sums.len, sum);
     for (i = 0; i < sizeof sum; i++)
       snprintf(hash + 2 * i, 3, "%02x", sum[i]);
   }
@@ -214,10 +206,8 @@ static int copy(const char *dir, const char *data_dir, char hash[CONTENT_HASH_LE
 int snapshot_make(const char *dir, const char *data_dir, char hash[CONTENT_HASH_LEN + 1],
                   char **path, Err *err)
 {
-  int rc = walk(dir, NULL, hash, err);
+  int rc = make_root(data_dir, err);
   *path = NULL;
-  if (rc == 0)
-    rc = make_root(data_dir, err);
   if (rc != 0)
     return rc;
   *path = snapshot_path(data_dir, hash);

@@ -20,7 +20,8 @@ int snapshot_hash(const char *place, char hash[CONTENT_HASH_LEN + 1], Err *err);
 char **snapshot_files(const char *place, Err *err);
 // Whether a relative path names a file that snapshots hold, as far as the name tells.
 bool snapshot_holds(const char *relative);
-// Hashes and copies (through a temporary name and rename; nothing to do when it is there already).
+// The snapshot of a package whose hash is `hash`, copied unless it is there already, through a
+// temporary name and rename. Where the package changed meanwhile, `hash` becomes what was copied.
 // `*path` is the snapshot's folder; the caller frees.
 int snapshot_make(const char *place, const char *data_dir, char hash[CONTENT_HASH_LEN + 1],
                   char **path, Err *err);

@@ -26,7 +26,7 @@ struct Admin {
   HttpServer *server;
   Runtime runtime;
   AdminHost host;
-  AdminDispatch *dispatch; // NULL before admin_serve
+  AdminDispatch *dispatch; // NULL before the first call: a start need not wait for its state
   AdminKey key;
   AdminGuard guard;
   bool is_ready;
@@ -121,6 +121,18 @@ static bool is_allowed(Admin *admin, Request *request)
   return false;
 }
 
+static bool has_dispatch(Admin *admin, Request *request)
+{
+  Err err;
+  if (!admin->dispatch)
+    admin->dispatch = admin_dispatch_new(&admin->runtime, &admin->host, &err);
+  if (admin->dispatch)
+    return true;
+  log_event(LOG_ERROR, "admin API not loaded", LOG_S("error", err.text));
+  reply_error(request, 500, "internal_error", "the admin API cannot be loaded", NULL);
+  return false;
+}
+
 // --- the handler ---------------------------------------------------------------------------------
 
 static bool is_below(Span path, const char *prefix)
@@ -137,9 +149,9 @@ static void on_head(void *context, Request *request)
     reply_page(admin, request);
   else if (!is_below(request->path, "/api/"))
     reply_error(request, 404, "not_found", "there is nothing at this address", NULL);
-  else if (!admin->dispatch)
+  else if (!admin->host.context)
     reply_with(request, 503, "not_ready", "the server is starting", "Retry-After", "1");
-  else if (is_allowed(admin, request))
+  else if (is_allowed(admin, request) && has_dispatch(admin, request))
     admin_dispatch_head(admin->dispatch, request);
 }
 
@@ -183,6 +195,11 @@ static bool host_plugins(void *context, Span id, Buffer *json)
   return plugin_json_list(context, id, json);
 }
 
+static void host_release(void *context, Span id)
+{
+  keeper_release_suspects(context, id.at);
+}
+
 static void host_catalogue(void *context, Buffer *json)
 {
   catalogue_json(context, json);
@@ -222,13 +239,13 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
                              .endpoints = host_endpoints,
                              .endpoint = host_endpoint,
                              .plugins = host_plugins,
+                             .release = host_release,
                              .catalogue = host_catalogue,
                              .configuration = host_configuration,
                              .status = host_status,
                              .change = host_change,
                              .detach = endpoint_book_detach };
-  admin->dispatch = admin_dispatch_new(&admin->runtime, &admin->host, err);
-  return admin->dispatch ? 0 : err->code;
+  return 0;
 }
 
 // --- opening and closing -------------------------------------------------------------------------
@@ -272,7 +289,7 @@ static void look_again(Admin *admin)
     timer_start(admin->loop, &admin->look_again, LOOK_AGAIN_MS, on_look_again);
     return;
   }
-  task_free_unused(&admin->runtime);
+  runtime_close(&admin->runtime);
   mem_free(admin);
   on_closed(context);
 }

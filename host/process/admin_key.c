@@ -2,8 +2,6 @@
 #include "admin_key.h"
 
 #include <ctype.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <uv.h>
 
 #include "../base/private_file.h"
@@ -75,7 +73,7 @@ static int make(const char *path, Buffer *text, Err *err)
   rc = private_file_write(path, (Span){ key, FRESH_LEN + 1 }, err);
   if (rc == 0)
     buffer_append(text, key, FRESH_LEN + 1);
-  OPENSSL_cleanse(key, sizeof key);
+  digest_forget(key, sizeof key);
   return rc;
 }
 
@@ -97,15 +95,15 @@ int admin_key_open(const char *path, bool may_make, AdminKey *key, bool *is_made
   if (rc == 0)
     rc = check(path, found, err);
   if (rc == 0)
-    SHA256((const unsigned char *)found.at, found.len, key->hash);
-  OPENSSL_cleanse(text.bytes, text.cap);
+    digest_of(found.at, found.len, key->hash);
+  digest_forget(text.bytes, text.cap);
   buffer_free(&text);
   return rc;
 }
 
 bool admin_key_is(const AdminKey *key, Span given)
 {
-  unsigned char hash[SHA256_DIGEST_LENGTH];
-  SHA256((const unsigned char *)(given.at ? given.at : ""), given.len, hash);
-  return CRYPTO_memcmp(hash, key->hash, sizeof hash) == 0;
+  unsigned char hash[DIGEST_BYTES];
+  digest_of(given.at ? given.at : "", given.len, hash);
+  return digest_is_same(hash, key->hash);
 }

@@ -5,12 +5,13 @@
 #include <stdbool.h>
 
 #include "../base/buffer.h"
+#include "../base/digest.h"
 #include "../base/error.h"
 
-enum { ADMIN_KEY_HASH = 32, ADMIN_KEY_LEAST = 16, ADMIN_KEY_MOST = 512 };
+enum { ADMIN_KEY_LEAST = 16, ADMIN_KEY_MOST = 512 };
 
 typedef struct {
-  unsigned char hash[ADMIN_KEY_HASH];
+  unsigned char hash[DIGEST_BYTES];
 } AdminKey;
 
 // Reads the file. With may_make one that is absent is made with a random key, and `*is_made` says

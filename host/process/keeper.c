@@ -89,7 +89,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     set_error(served, "another plugin has the same author and name");
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("folder", served->folder),
               LOG_S("error", "another plugin has the same author and name"), LOG_S("plugin", id));
-  } else if ((keeper->is_first || !registry_has_plugin(keeper->registry, id, hash)) &&
+  } else if ((keeper->needs_trials || !registry_has_plugin(keeper->registry, id, hash)) &&
              trial_load(dir, hash, &keeper->config->plugin_limits, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
@@ -307,6 +307,7 @@ static void reload(Keeper *keeper)
   keeper->config = config;
   scoreboard_set_wishes(&(ScoreWishes){ config->workers, config->drain_ms, config->stuck_ms });
   scoreboard_raise();
+  keeper_doubt_trials(keeper);
   load_all(keeper);
   publish(keeper);
   tell_restart(old, config);
@@ -337,7 +338,6 @@ Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
   keeper->public_port = options->public_port;
   keeper->config = config;
   keeper->watches = options->watches;
-  keeper->is_first = options->is_first;
   keeper->on_change = options->on_change;
   keeper->on_publish = options->on_publish;
   keeper->context = options->context;
@@ -348,11 +348,12 @@ Keeper *keeper_new(const KeeperOptions *options, Config *config, Err *err)
     mem_free(keeper);
     return NULL;
   }
-  if (keeper->is_first)
+  if (options->is_first)
     keeper_restore_suspects(keeper);
+  keeper_begin_trials(keeper, options->is_first);
   load_all(keeper);
-  keeper->is_first = false;
   publish(keeper);
+  keeper_end_trials(keeper);
   // Not while workers run: requests under way may yet read files of the version they began with.
   if (options->is_alone)
     snapshot_sweep(config->data_dir, is_hash_used, keeper);
@@ -378,6 +379,7 @@ void keeper_free(Keeper *keeper)
   }
   keeper_free_endpoints(keeper);
   config_free(keeper->config);
+  mem_free(keeper->trial_terms);
   mem_free(keeper);
 }
 

@@ -1,8 +1,8 @@
 // The keeper's endpoints: an address and settings for each, published to the worker's table; the
 // settings that served last are kept for when the written ones do not fit any more.
-#include <openssl/sha.h>
 #include <stdlib.h>
 
+#include "../base/digest.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
@@ -133,13 +133,13 @@ void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id)
 static char *id_of(const char *plugin, const char *name)
 {
   static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
-  unsigned char hash[SHA256_DIGEST_LENGTH];
+  unsigned char hash[DIGEST_BYTES];
   char id[4 + 26 + 1] = "cfg_";
   Buffer text = { 0 };
   size_t i;
   buffer_append(&text, plugin, strlen(plugin) + 1);
   buffer_string(&text, name);
-  SHA256((const unsigned char *)text.bytes, text.len, hash);
+  digest_of(text.bytes, text.len, hash);
   buffer_free(&text);
   for (i = 0; i < 26; i++)
     id[4 + i] = digits[hash[i] & 31];

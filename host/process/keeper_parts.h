@@ -51,7 +51,8 @@ struct Keeper {
   bool watches;
   bool is_publishing;       // a transaction of the registry is open
   Timer republish;          // what could not be published is tried again
-  bool is_first;            // nobody has proven anything yet
+  bool needs_trials;        // what is served already, too
+  char *trial_terms;        // under which that was tried; "": not under one kind
   Timer suspects;           // until the next look at them
   uint32_t suspect_changes; // that were kept
   bool is_url_told;         // that endpoints' URLs lead nowhere
@@ -87,10 +88,18 @@ void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *na
 void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
 void keeper_free_endpoints(Keeper *keeper);
 
+// --- keeper_trials.c: what was tried before need not be tried again, in the same program
+
+void keeper_begin_trials(Keeper *keeper, bool is_first);
+void keeper_end_trials(Keeper *keeper);   // what is published has passed
+void keeper_doubt_trials(Keeper *keeper); // the configuration is another
+
 // --- keeper_suspects.c: what the scoreboard has of them outlives a restart
 
 void keeper_restore_suspects(Keeper *keeper);
 void keeper_watch_suspects(Keeper *keeper);
+// From now on as if it had killed nobody. `plugin`: "author/name".
+void keeper_release_suspects(Keeper *keeper, const char *plugin);
 void keeper_try_suspects(void); // the operator says so: with the next request, not only in time
 const Kept *keeper_find_kept(const Keeper *keeper, Span id); // NULL: none
 // Whether an endpoint of the configuration has this name; `plugin` is an id.

@@ -33,24 +33,44 @@ static void keep(Keeper *keeper)
                     (unsigned long long)suspect->until_ms, (unsigned long long)suspect->kills_ms[0],
                     suspect->plugin, suspect->version);
   }
-  if (registry_keep_suspects(keeper->registry, text.bytes ? text.bytes : "", &err) < 0)
+  if (registry_keep(keeper->registry, "suspects", text.bytes ? text.bytes : "", &err) < 0)
     log_event(LOG_WARN, "quarantine not written down", LOG_S("error", err.text));
   buffer_free(&text);
+}
+
+static void keep_changes(Keeper *keeper)
+{
+  uint32_t now = changes();
+  if (now != keeper->suspect_changes)
+    keep(keeper);
+  keeper->suspect_changes = now;
 }
 
 static void on_look(Timer *timer)
 {
   Keeper *keeper = (Keeper *)((char *)timer - offsetof(Keeper, suspects));
-  uint32_t now = changes();
-  if (now != keeper->suspect_changes)
-    keep(keeper);
-  keeper->suspect_changes = now;
+  keep_changes(keeper);
   timer_start(keeper->loop, timer, LOOK_MS, on_look);
 }
 
 void keeper_watch_suspects(Keeper *keeper)
 {
   timer_start(keeper->loop, &keeper->suspects, LOOK_MS, on_look);
+}
+
+void keeper_release_suspects(Keeper *keeper, const char *plugin)
+{
+  Suspect *suspect;
+  uint32_t i;
+  for (i = 0; (suspect = scoreboard_suspect(i)) != NULL; i++) {
+    if (!suspect->is_used || suspect->is_lifted || strcmp(suspect->plugin, plugin) != 0)
+      continue;
+    suspect->is_lifted = true;
+    suspect->changes++;
+    log_event(LOG_INFO, "plugin released by the operator", LOG_S("plugin", plugin),
+              LOG_B("hash", suspect->version, 12));
+  }
+  keep_changes(keeper);
 }
 
 void keeper_try_suspects(void)
@@ -69,7 +89,7 @@ void keeper_try_suspects(void)
 
 void keeper_restore_suspects(Keeper *keeper)
 {
-  char *text = registry_kept_suspects(keeper->registry), *line, *rest;
+  char *text = registry_kept(keeper->registry, "suspects"), *line, *rest;
   uint32_t i = 0;
   for (line = text; line && *line && i < SCOREBOARD_SUSPECTS; line = rest) {
     Suspect *suspect = scoreboard_suspect(i);

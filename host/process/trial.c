@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -126,12 +127,32 @@ static int verdict(int status, const char *text, Err *err)
   return err_set(err, UV_EINVAL, "%s", text[0] ? text : "it cannot be loaded");
 }
 
+void trial_terms(const PluginLimits *limits, Buffer *text)
+{
+#if defined(__linux__)
+  struct stat program;
+  if (getenv("MOONHOOK_LUA_PATH") || stat("/proc/self/exe", &program) != 0)
+    return;
+  buffer_printf(text, "program %llu/%llu of %lld bytes at %lld.%09ld, ",
+                (unsigned long long)program.st_dev, (unsigned long long)program.st_ino,
+                (long long)program.st_size, (long long)program.st_mtim.tv_sec,
+                program.st_mtim.tv_nsec);
+  buffer_printf(text, "compiled %d, limits %u %u %u %llu", deadline_reaches_compiled_code(),
+                limits->cpu_ms, limits->head_ms, limits->idle_ms,
+                (unsigned long long)limits->memory_bytes);
+#else
+  (void)limits;
+  (void)text;
+#endif
+}
+
 int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Err *err)
 {
   int ends[2], status = 0;
   char text[sizeof err->text];
   bool is_done;
   pid_t pid;
+  deadline_reaches_compiled_code(); // so that the child need not find out
   if (pipe(ends) != 0)
     return err_set(err, uv_translate_sys_error(errno), "cannot try it: %s", strerror(errno));
   pid = fork();
@@ -151,6 +172,7 @@ int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Er
     kill(pid, SIGKILL);
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
     ;
+  log_event(LOG_DEBUG, "plugin tried", LOG_S("hash", hash));
   if (!is_done)
     return err_set(err, UV_ETIMEDOUT, "loading it took more than %d s", TRIAL_MS / 1000);
   return verdict(status, text, err);

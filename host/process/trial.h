@@ -3,6 +3,7 @@
 #ifndef MOONHOOK_PROCESS_TRIAL_H
 #define MOONHOOK_PROCESS_TRIAL_H
 
+#include "../base/buffer.h"
 #include "../plugin/package.h"
 
 enum { TRIAL_CPU_S = 1, TRIAL_MS = 5000 };
@@ -11,5 +12,9 @@ enum { TRIAL_CPU_S = 1, TRIAL_MS = 5000 };
 // plugin's own error with file and line; more than TRIAL_CPU_S of processor time or TRIAL_MS of
 // time; out of memory; or the signal that ended it. Waits for it.
 int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Err *err);
+
+// Appends what the outcome of a try depends on besides the plugin's content: which program this is,
+// and the limits. Nothing: that cannot be told, and no outcome holds for a later start.
+void trial_terms(const PluginLimits *limits, Buffer *text);
 
 #endif

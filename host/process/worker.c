@@ -380,7 +380,7 @@ void worker_free(Worker *worker)
   timer_stop(&worker->retired);
   timer_stop(&worker->passed);
   worker_unfollow(worker);
-  task_free_unused(&worker->runtime);
+  runtime_close(&worker->runtime);
   if (worker->runtime.backends)
     backends_release(worker->runtime.backends);
   policy_release(worker->runtime.http_policy);

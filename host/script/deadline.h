@@ -28,8 +28,9 @@ bool deadline_is_over(void);
 void deadline_expire(void);
 
 // Whether Lua code that the JIT compiled can be interrupted by a hook, found out by trying, once
-// per process. Takes about a millisecond, with a LuaJIT that cannot some 20. False, too, where the
-// system forbids code made at run time. MOONHOOK_JIT=off in the environment says no.
+// for all processes that share a scoreboard. Takes about a millisecond, with a LuaJIT that cannot
+// some 20. False, too, where the system forbids code made at run time. MOONHOOK_JIT=off in the
+// environment says no.
 bool deadline_reaches_compiled_code(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "../base/scoreboard.h"
 #include "deadline.h"
 
 #define TURNS "3e7"
@@ -76,9 +77,13 @@ static bool try_it(void)
 bool deadline_reaches_compiled_code(void)
 {
   static enum { UNKNOWN, NO, YES } answer;
-  if (answer == UNKNOWN) {
+  bool can = false;
+  if (answer == UNKNOWN && !scoreboard_compiles(&can)) { // else another process of this host tried
     const char *wish = getenv("MOONHOOK_JIT");
-    answer = (!wish || strcmp(wish, "off") != 0) && try_it() ? YES : NO;
+    can = (!wish || strcmp(wish, "off") != 0) && try_it();
+    scoreboard_set_compiles(can);
   }
+  if (answer == UNKNOWN)
+    answer = can ? YES : NO;
   return answer == YES;
 }

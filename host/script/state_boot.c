@@ -5,10 +5,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../base/memory.h"
 #include "bind.h"
 #include "deadline.h"
-#include "library.h"
 #include "state_parts.h"
 #include "task.h"
 
@@ -53,24 +51,6 @@ static lua_CFunction host_module(const State *state, const char *name)
   return open;
 }
 
-// Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
-static void load_library_chunk(lua_State *L, const State *state, const char *name)
-{
-  Span text;
-  char *copy = NULL;
-  int rc;
-  const char *chunk = lua_pushfstring(L, "=%s", name);
-  if (!library_module(state->runtime->library_path, name, &text, &copy)) {
-    luaL_error(L, "library module '%s' not found", name);
-    return;
-  }
-  rc = luaL_loadbuffer(L, text.at, text.len, chunk);
-  mem_free(copy);
-  if (rc != 0)
-    lua_error(L);
-  lua_remove(L, -2);
-}
-
 // The library's require(name). Stack: [name] -> [module]
 int state_require(lua_State *L)
 {
@@ -90,7 +70,7 @@ int state_require(lua_State *L)
     lua_pushcfunction(L, open);
     lua_call(L, 0, 1);
   } else {
-    load_library_chunk(L, state, name);
+    library_load(L, state->runtime, name);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     if (lua_isnil(L, -1)) {

@@ -37,11 +37,16 @@ struct State {
   uint32_t pooled;
   uint64_t log_second;
   uint32_t log_count, log_dropped; // records of that second
-  uint64_t collected_us;           // when state_has_room last did, of the monotonic clock
+  uint32_t uses[USE_KINDS];
+  uint64_t collected_us; // when state_has_room last did, of the monotonic clock
 };
 
 // Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []
 int state_boot(lua_State *L);
 int state_require(lua_State *L); // the library's require(name). Stack: [name] -> [module]
+
+// Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
+void library_load(lua_State *L, Runtime *runtime, const char *name);
+void library_free(Runtime *runtime); // what is kept for the next states
 
 #endif

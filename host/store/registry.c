@@ -387,28 +387,28 @@ void registry_find_folder(Registry *registry, const char *folder, char **dir, ch
   done(registry, stmt, rc);
 }
 
-int registry_keep_suspects(Registry *registry, const char *json, Err *err)
+int registry_keep(Registry *registry, const char *name, const char *kept, Err *err)
 {
   sqlite3_stmt *stmt = registry->statements[WRITE_META];
   registry->failure.code = 0;
-  bind_string(stmt, 1, "suspects");
-  bind_string(stmt, 2, json);
+  bind_string(stmt, 1, name);
+  bind_string(stmt, 2, kept);
   done(registry, stmt, sqlite3_step(stmt));
   return registry->failure.code ? err_set(err, registry->failure.code, "%s", registry->failure.text)
                                 : 0;
 }
 
-char *registry_kept_suspects(Registry *registry)
+char *registry_kept(Registry *registry, const char *name)
 {
   sqlite3_stmt *stmt = registry->statements[READ_META];
-  char *json = NULL;
+  char *kept = NULL;
   int rc;
-  bind_string(stmt, 1, "suspects");
+  bind_string(stmt, 1, name);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-    json = mem_string((const char *)sqlite3_column_text(stmt, 0));
+    kept = mem_string((const char *)sqlite3_column_text(stmt, 0));
   done(registry, stmt, rc);
-  return json;
+  return kept;
 }
 
 // --- reading -------------------------------------------------------------------------------------

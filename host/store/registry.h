@@ -50,9 +50,9 @@ int registry_commit(Registry *registry, bool *is_changed, Err *err);
 bool registry_has_plugin(Registry *registry, const char *id, const char *hash);
 void registry_find_folder(Registry *registry, const char *folder, char **dir, char **hash);
 
-// Quarantine, one text for all of it, over restarts. Gives NULL when none was kept; caller frees.
-int registry_keep_suspects(Registry *registry, const char *json, Err *err);
-char *registry_kept_suspects(Registry *registry);
+// A text that is kept over restarts, by its name. Gives NULL when none was kept; caller frees.
+int registry_keep(Registry *registry, const char *name, const char *text, Err *err);
+char *registry_kept(Registry *registry, const char *name);
 
 // --- workers -------------------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ void subject_close(Bed *bed, Subject *subject)
     bed_run_until(bed, is_true, &is_closed);
   }
   close_server(bed, &subject->upstream);
-  task_free_unused(runtime);
+  runtime_close(runtime);
   if (runtime->backends)
     backends_release(runtime->backends);
   mem_free(runtime->catalogue_json);

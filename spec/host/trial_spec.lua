@@ -1,0 +1,86 @@
+-- Which plugins the keeper loads for a try when it starts, and which were tried before.
+local host = require "spec.support.host"
+
+local MANIFEST = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: %s
+plugins:
+  endpoints:
+    - { path: /, method: GET, extra: { lua: { source: main.lua } } }
+]]
+
+local function files()
+  local made = {}
+  for _, name in ipairs { "one", "two" } do
+    made["plugins/" .. name .. "/manifest.yaml"] = MANIFEST:format(name)
+    made["plugins/" .. name .. "/main.lua"] = ("return function() return %q end"):format(name)
+  end
+  return made
+end
+
+local function config(limits)
+  return { plugins = { "plugins" }, limits = limits, log = { level = "debug" },
+    endpoints = { { plugin = "one", hook_id = "one-spec" },
+      { plugin = "two", hook_id = "two-spec" } } }
+end
+
+describe("a start of the host", function()
+  local dir
+
+  before_each(function() dir = host.folder { files = files(), config = config() } end)
+  after_each(function() os.execute("rm -rf '" .. dir .. "'") end)
+
+  -- Starts it and ends it; how many plugins were tried.
+  local function tries(options)
+    options = options or {}
+    local server = host.start { dir = dir, binary = options.binary, env = options.env }
+    local count = 0
+    for _, record in ipairs(server:records()) do
+      if record.msg == "plugin tried" then count = count + 1 end
+    end
+    assert.equal("one", server:request({ target = "/e/one-spec/" }).body)
+    assert.equal("two", server:request({ target = "/e/two-spec/" }).body)
+    server:stop(true)
+    return count
+  end
+
+  local function write(path, text)
+    local file = assert(io.open(dir .. "/" .. path, "w"))
+    file:write(text)
+    file:close()
+  end
+
+  it("tries a plugin once, and again when it has changed", function()
+    assert.equal(2, tries())
+    assert.equal(0, tries())
+    write("plugins/two/main.lua", "return function() return 'tw' .. 'o' end")
+    assert.equal(1, tries())
+    assert.equal(0, tries())
+  end)
+
+  it("tries all of them again in another program", function()
+    local other = dir .. "/moonhook"
+    assert.equal(2, tries())
+    assert(os.execute(("cp '%s' '%s'"):format(host.binary(), other)) == 0)
+    assert.equal(2, tries { binary = other })
+    assert.equal(0, tries { binary = other })
+    assert.equal(2, tries())
+  end)
+
+  it("tries all of them again under other limits", function()
+    assert.equal(2, tries())
+    local again = host.folder { config = config { plugin_memory_bytes = 32 * 1024 * 1024 } }
+    os.execute(("cp '%s/moonhook.yaml' '%s/'; rm -r '%s'"):format(again, dir, again))
+    assert.equal(2, tries())
+    assert.equal(0, tries())
+  end)
+
+  it("tries them each time with a library that is being worked on", function()
+    local env = { MOONHOOK_LUA_PATH = "lua" }
+    os.execute(("cp -r lua '%s/lua'"):format(dir))
+    assert.equal(2, tries { env = env })
+    assert.equal(2, tries { env = env })
+  end)
+end)
