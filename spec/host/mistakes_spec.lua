@@ -75,8 +75,8 @@ local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
       .. "true" },
   { "a handler that is not returned", MANIFEST,
     "local Talk = {}\nfunction Talk:invoke() return 'a' end\n",
-    "a.lua:2:1: expected it to return a table with a function `invoke`, or a function, got nothing: "
-      .. "is `return Talk` missing at its end?" },
+    "a.lua:2:1: expected it to return a table with a function `invoke`, or a function, got nothing"
+      .. ": is `return Talk` missing at its end?" },
   { "an `end` that is missing", MANIFEST, "return function()\n  if true then\n    return 1\nend\n",
     "a.lua:5:1: syntax: expected 'end' (to close 'function' at line 1), got '<eof>'" },
   { "a comma that is missing", MANIFEST, "local t = {\n  a = 1\n  b = 2\n}\n" .. A,
@@ -173,6 +173,16 @@ local SERVED = { -- what is wrong, the handler, the message, more
     "a.lua:3: a request has no field 'json': did you mean request:get_json()?" },
   { "a member that the session does not have", handler "local apps = self.session.apps",
     "a.lua:3: session.apps: there is no such member, did you mean 'app'?" },
+  { "a member that moonhook does not have", handler "local reply = moonhook.Respnse 'x'",
+    "a.lua:3: moonhook has no member 'Respnse', did you mean 'Response'?" },
+  { "a way to respond that there is not", handler "local reply = moonhook.Response.jsn {}",
+    "a.lua:3: moonhook.Response has no member 'jsn', did you mean 'json'?" },
+  { "a function that json does not have", handler "local text = moonhook.json.encod {}",
+    "a.lua:3: moonhook.json has no member 'encod', did you mean 'encode'?" },
+  { "a level that the log does not have", handler "moonhook.log.warning 'x'",
+    "a.lua:3: moonhook.log has no member 'warning'; there are debug, error, info, warn" },
+  { "a signature that there is not", handler "local ok = moonhook.verify.githb(request, 's')",
+    "a.lua:3: moonhook.verify has no member 'githb', did you mean 'github'?" },
   { "returning nothing", "return function()\n  local text = 'x'\nend\n",
     "a.lua:1: the handler returned nothing (is a `return` missing?): expected a Response or a "
       .. "string" },
