@@ -61,6 +61,7 @@ typedef struct {
   _Atomic bool is_lifted;       // by the operator, or by a probe that went well
   _Atomic uint32_t changes;     // raised with each change, so that it can be kept
   char plugin[136], version[72];
+  char cause[48]; // of the last kill; "": it was before this start
 } Suspect;
 
 // --- the mapping ---------------------------------------------------------------------------------

@@ -255,8 +255,9 @@ const Verb verbs[] = {
     .flags = { yes_flag, ask_flags },
     .run = cmd_endpoint },
   { .name = "plugin",
-    .summary = "see the plugins of a running host, pack one",
+    .summary = "see the plugins of a running host, let one serve again, pack one",
     .examples = "moonhook plugin list\n"
+                "moonhook plugin release webapp_skins\n"
                 "moonhook plugin pack my_plugin\n" },
   { .name = "plugin list",
     .places = "",
@@ -264,6 +265,19 @@ const Verb verbs[] = {
     .examples = "moonhook plugin list\n"
                 "moonhook plugin list --json\n",
     .flags = { names_flag, ask_flags },
+    .run = cmd_plugin },
+  { .name = "plugin release",
+    .places = "PLUGIN",
+    .summary = "serve it again, though it made workers hang or crash",
+    .examples = "moonhook plugin release webapp_skins\n"
+                "moonhook plugin release moonhook/webapp_skins\n",
+    .text =
+        "A plugin that ends three workers within a minute is in quarantine: its endpoints answer "
+        "503.\n"
+        "The next request tries it when that is over, a new version is served at once. This "
+        "serves\n"
+        "the same version at once, as if it had done nothing.\n",
+    .flags = { ask_flags },
     .run = cmd_plugin },
   { .name = "plugin pack",
     .places = "DIR [FILE]",

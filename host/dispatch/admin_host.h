@@ -44,6 +44,8 @@ typedef struct {
   bool (*endpoint)(void *context, Span id, Buffer *json); // false: none
   // One plugin ("author/name"), or a list of all with `at` NULL. False: none.
   bool (*plugins)(void *context, Span id, Buffer *json);
+  // Lets a plugin that killed workers serve again, as if it had killed none.
+  void (*release)(void *context, Span id);
   void (*catalogue)(void *context, Buffer *json); // {"backends":{...},"apps":{...}}
   void (*configuration)(void *context, Buffer *json);
   void (*status)(void *context, Buffer *json);

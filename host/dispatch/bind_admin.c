@@ -1,6 +1,7 @@
 // host.admin: what the admin API asks of its host. Texts are JSON.
 //   endpoints(after, limit, plugin or nil) -> list, next or nil      endpoint(id) -> object or nil
 //   plugins() -> list                                                plugin(id) -> object or nil
+//   release(id): a plugin, from quarantine
 //   catalogue() -> object   configuration() -> object   status() -> object
 //   change(verb, fields) -> object or "" | WAIT | nil, code, message, fields
 // `verb`: create, change, rotate, remove, reseal; `fields`: a table with id, plugin, name, slug,
@@ -106,6 +107,13 @@ static int l_plugin(lua_State *L)
   Buffer json = { 0 };
   host->plugins(host->context, id, &json);
   return push_text(L, &json);
+}
+
+static int l_release(lua_State *L)
+{
+  const AdminHost *host = host_of(L);
+  host->release(host->context, (Span){ luaL_checkstring(L, 1), lua_objlen(L, 1) });
+  return 0;
 }
 
 static int l_catalogue(lua_State *L)
@@ -247,6 +255,7 @@ int luaopen_host_admin(lua_State *L)
     { "endpoint", l_endpoint },
     { "plugins", l_plugins },
     { "plugin", l_plugin },
+    { "release", l_release },
     { "catalogue", l_catalogue },
     { "configuration", l_configuration },
     { "status", l_status },

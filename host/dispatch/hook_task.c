@@ -158,12 +158,12 @@ done:
 static bool on_piece(Task *task, Span piece, const char **refusal)
 {
   HookRequest *hook = task_owner(task);
-  if (!hook->request)
-    return true;
   if (hook->mode != REPLY_RAW && hook->mode != REPLY_SSE) {
     *refusal = "coroutine.yield: expected to be called in the function that is a Response's body";
     return true;
   }
+  if (!hook->request)
+    return true;
   if (hook->mode == REPLY_SSE ? !send_event(hook, piece) : !send_piece(hook, piece.at, piece.len)) {
     *refusal = task_no_room;
     return true;

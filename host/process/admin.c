@@ -195,6 +195,11 @@ static bool host_plugins(void *context, Span id, Buffer *json)
   return plugin_json_list(context, id, json);
 }
 
+static void host_release(void *context, Span id)
+{
+  keeper_release_suspects(context, id.at);
+}
+
 static void host_catalogue(void *context, Buffer *json)
 {
   catalogue_json(context, json);
@@ -234,6 +239,7 @@ int admin_serve(Admin *admin, Keeper *keeper, Err *err)
                              .endpoints = host_endpoints,
                              .endpoint = host_endpoint,
                              .plugins = host_plugins,
+                             .release = host_release,
                              .catalogue = host_catalogue,
                              .configuration = host_configuration,
                              .status = host_status,

@@ -10,6 +10,7 @@
 #include "../base/file.h"
 #include "../base/metrics.h"
 #include "../base/scoreboard.h"
+#include "../dispatch/quarantine.h"
 #include "endpoint_book_parts.h"
 
 // --- writing -------------------------------------------------------------------------------------
@@ -247,6 +248,29 @@ static void processes(Buffer *out)
 
 // --- all of it -----------------------------------------------------------------------------------
 
+static void plugin_troubles(const Keeper *keeper, Buffer *out)
+{
+  const Served *served;
+  head(out, "moonhook_plugin_suspect", "gauge", "1: one worker alone serves it for a while.");
+  for (served = keeper->served; served; served = served->next) {
+    const Suspect *suspect = served->package ? quarantine_find(served->id, served->hash) : NULL;
+    if (!served->package)
+      continue;
+    buffer_string(out, "moonhook_plugin_suspect");
+    add_label(out, "plugin", served->id, true);
+    buffer_printf(out, "} %d\n", suspect && suspect->until_ms == 0 && suspect->is_watched);
+  }
+  head(out, "moonhook_plugin_quarantined", "gauge", "1: its endpoints answer 503 for a while.");
+  for (served = keeper->served; served; served = served->next) {
+    const Suspect *suspect = served->package ? quarantine_find(served->id, served->hash) : NULL;
+    if (!served->package)
+      continue;
+    buffer_string(out, "moonhook_plugin_quarantined");
+    add_label(out, "plugin", served->id, true);
+    buffer_printf(out, "} %d\n", suspect && suspect->until_ms > 0);
+  }
+}
+
 static void held(const Keeper *keeper, Buffer *out)
 {
   const Served *served;
@@ -263,6 +287,7 @@ static void held(const Keeper *keeper, Buffer *out)
   head(out, "moonhook_plugins", "gauge", "Plugins by state; one may serve an older version.");
   buffer_printf(out, "moonhook_plugins{state=\"loaded\"} %" PRIu64 "\n", loaded);
   buffer_printf(out, "moonhook_plugins{state=\"error\"} %" PRIu64 "\n", broken);
+  plugin_troubles(keeper, out);
   head(out, "moonhook_endpoints", "gauge", "Endpoints by where they are declared.");
   buffer_printf(out, "moonhook_endpoints{origin=\"config\"} %u\n", keeper->kept_count);
   buffer_printf(out, "moonhook_endpoints{origin=\"api\"} %u\n", endpoint_book_count(keeper->book));

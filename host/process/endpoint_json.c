@@ -21,7 +21,7 @@ static void add_text(Buffer *json, const char *name, const char *text)
   buffer_char(json, ',');
 }
 
-static void add_time(Buffer *json, const char *name, uint64_t ms)
+void json_add_time(Buffer *json, const char *name, uint64_t ms)
 {
   char text[40] = "null";
   time_t seconds = (time_t)(ms / 1000);
@@ -78,8 +78,8 @@ static void show(const Keeper *keeper, const Shown *shown, const GivenSettings *
   else
     buffer_string(json, shown_json);
   buffer_printf(json, ",\"problem\":%s,", shown->problem ? shown->problem : "null");
-  add_time(json, "created_at", shown->created_ms);
-  add_time(json, "updated_at", shown->updated_ms);
+  json_add_time(json, "created_at", shown->created_ms);
+  json_add_time(json, "updated_at", shown->updated_ms);
   add_routes(json, package, &url);
   buffer_char(json, '}');
   buffer_free(&url);

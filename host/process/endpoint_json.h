@@ -4,6 +4,8 @@
 
 #include "endpoint_book.h"
 
+// Appends "NAME":"2026-01-31T10:00:00.000Z", with the comma; 0 is null.
+void json_add_time(Buffer *json, const char *name, uint64_t ms);
 void endpoint_json_of_entry(const Keeper *keeper, const BookEntry *entry, Buffer *json);
 // As AdminHost says. Endpoints of the configuration come first, in its order.
 void endpoint_json_page(const Keeper *keeper, Span after, uint32_t limit, Span plugin, Buffer *json,

@@ -98,6 +98,8 @@ void keeper_doubt_trials(Keeper *keeper); // the configuration is another
 
 void keeper_restore_suspects(Keeper *keeper);
 void keeper_watch_suspects(Keeper *keeper);
+// From now on as if it had killed nobody. `plugin`: "author/name".
+void keeper_release_suspects(Keeper *keeper, const char *plugin);
 void keeper_try_suspects(void); // the operator says so: with the next request, not only in time
 const Kept *keeper_find_kept(const Keeper *keeper, Span id); // NULL: none
 // Whether an endpoint of the configuration has this name; `plugin` is an id.

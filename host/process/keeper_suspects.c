@@ -38,19 +38,39 @@ static void keep(Keeper *keeper)
   buffer_free(&text);
 }
 
-static void on_look(Timer *timer)
+static void keep_changes(Keeper *keeper)
 {
-  Keeper *keeper = (Keeper *)((char *)timer - offsetof(Keeper, suspects));
   uint32_t now = changes();
   if (now != keeper->suspect_changes)
     keep(keeper);
   keeper->suspect_changes = now;
+}
+
+static void on_look(Timer *timer)
+{
+  Keeper *keeper = (Keeper *)((char *)timer - offsetof(Keeper, suspects));
+  keep_changes(keeper);
   timer_start(keeper->loop, timer, LOOK_MS, on_look);
 }
 
 void keeper_watch_suspects(Keeper *keeper)
 {
   timer_start(keeper->loop, &keeper->suspects, LOOK_MS, on_look);
+}
+
+void keeper_release_suspects(Keeper *keeper, const char *plugin)
+{
+  Suspect *suspect;
+  uint32_t i;
+  for (i = 0; (suspect = scoreboard_suspect(i)) != NULL; i++) {
+    if (!suspect->is_used || suspect->is_lifted || strcmp(suspect->plugin, plugin) != 0)
+      continue;
+    suspect->is_lifted = true;
+    suspect->changes++;
+    log_event(LOG_INFO, "plugin released by the operator", LOG_S("plugin", plugin),
+              LOG_B("hash", suspect->version, 12));
+  }
+  keep_changes(keeper);
 }
 
 void keeper_try_suspects(void)

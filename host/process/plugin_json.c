@@ -1,6 +1,7 @@
 // See endpoint_json.h: plugins, and what selectors choose from.
 #include <stdio.h>
 
+#include "../dispatch/quarantine.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
@@ -47,6 +48,23 @@ static void show_declaration(const Declaration *declaration, Buffer *json)
   buffer_printf(json, "],\"hidden\":%s}", declaration->is_hidden ? "true" : "false");
 }
 
+// What the live version did to workers.
+static void show_trouble(const Served *served, Buffer *json)
+{
+  const Suspect *suspect = served->package ? quarantine_find(served->id, served->hash) : NULL;
+  uint64_t until_ms = suspect ? suspect->until_ms : 0;
+  buffer_string(json, "\"trouble\":");
+  if (!suspect || (until_ms == 0 && !suspect->is_watched)) {
+    buffer_string(json, "null,");
+    return;
+  }
+  buffer_printf(json, "{\"state\":\"%s\",", until_ms > 0 ? "quarantined" : "suspect");
+  json_add_time(json, "until_at", until_ms > 0 ? until_ms : suspect->kills_ms[0] + SUSPECT_MS);
+  json_add_time(json, "killed_at", suspect->kills_ms[0]);
+  add_string(json, "reason", suspect->cause[0] ? suspect->cause : "before the host was started");
+  buffer_string(json, "},");
+}
+
 // A folder whose plugin could never be loaded is shown by the folder's name.
 static void show_plugin(const Served *served, Buffer *json)
 {
@@ -66,7 +84,9 @@ static void show_plugin(const Served *served, Buffer *json)
   add_string(json, "error", served->error);
   buffer_char(json, ',');
   add_string(json, "hash", package ? served->hash : NULL);
-  buffer_string(json, ",\"endpoints\":[");
+  buffer_char(json, ',');
+  show_trouble(served, json);
+  buffer_string(json, "\"endpoints\":[");
   for (i = 0; package && i < package->declaration_count; i++) {
     buffer_string(json, i ? "," : "");
     show_declaration(&package->declarations[i], json);

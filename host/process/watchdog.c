@@ -42,6 +42,7 @@ static Suspect *find_suspect(const char *plugin, const char *version, uint64_t n
   for (i = 0; i < KILLS; i++)
     place->kills_ms[i] = 0;
   place->probe_pid = 0;
+  place->cause[0] = '\0';
   place->is_lifted = false;
   snprintf(place->plugin, sizeof place->plugin, "%s", plugin);
   snprintf(place->version, sizeof place->version, "%s", version);
@@ -94,7 +95,7 @@ static void end_watches(uint64_t now_ms)
   }
 }
 
-static void blame(const char *plugin, const char *version, bool was_probe)
+static void blame(const char *plugin, const char *version, const char *cause, bool was_probe)
 {
   uint64_t now_ms = host_clock.wall_ms();
   Suspect *suspect = find_suspect(plugin, version, now_ms);
@@ -104,7 +105,8 @@ static void blame(const char *plugin, const char *version, bool was_probe)
   for (i = KILLS - 1; i > 0; i--)
     suspect->kills_ms[i] = (uint64_t)suspect->kills_ms[i - 1];
   suspect->kills_ms[0] = now_ms;
-  log_event(LOG_WARN, "plugin killed a worker", LOG_S("plugin", plugin));
+  snprintf(suspect->cause, sizeof suspect->cause, "%s", cause);
+  log_event(LOG_WARN, "plugin killed a worker", LOG_S("plugin", plugin), LOG_S("how", cause));
   if (was_probe ||
       (suspect->kills_ms[KILLS - 1] > 0 && now_ms - suspect->kills_ms[KILLS - 1] <= SUSPECT_MS))
     quarantine(suspect, now_ms);
@@ -115,11 +117,21 @@ static void blame(const char *plugin, const char *version, bool was_probe)
   count_suspects();
 }
 
+static void name_cause(const Child *child, int status, char *text, size_t size)
+{
+  int number = child->line->fault ? child->line->fault : WTERMSIG(status);
+  if (child->was_killed)
+    snprintf(text, size, "it did not move");
+  else
+    snprintf(text, size, "signal %d (%s)", number, strsignal(number));
+}
+
 void watchdog_note_death(const Child *child, int status)
 {
   Suspect *suspect;
   const ScoreLine *line = child->line;
   bool was_probe = false;
+  char cause[48];
   uint32_t i;
   if (!line)
     return;
@@ -133,8 +145,10 @@ void watchdog_note_death(const Child *child, int status)
   // end, is the plugin's whose code ran.
   if (line->is_in_lua && line->plugin[0] &&
       (child->was_killed || line->fault != 0 ||
-       (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)))
-    blame(line->plugin, line->version, was_probe);
+       (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT))) {
+    name_cause(child, status, cause, sizeof cause);
+    blame(line->plugin, line->version, cause, was_probe);
+  }
 }
 
 // --- looking -------------------------------------------------------------------------------------

@@ -40,6 +40,13 @@ function catalogue.plugin(input)
   return 200, json.encode(plugin)
 end
 
+function catalogue.release(input)
+  local id = input.path.author .. "/" .. input.path.name
+  if not host.plugin(id) then return nil, "not_found", "there is no such plugin" end
+  host.release(id)
+  return 200, host.plugin(id)
+end
+
 local function sorted_keys(map)
   local keys = {}
   for key in pairs(map) do keys[#keys + 1] = key end

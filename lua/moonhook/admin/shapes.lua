@@ -120,9 +120,19 @@ shapes.schemas = {
       description = "error: the folder's present version cannot be loaded; an older one, if "
         .. "there is one, goes on." },
     error = nullable "string", hash = nullable "string",
+    trouble = { anyOf = { ref "Trouble", { type = "null" } },
+      description = "What its code did to workers, if that has consequences now." },
     endpoints = list(record { path = { type = "string" }, methods = methods,
       hidden = { type = "boolean" } }),
     settings = list(ref "Setting"),
+  },
+  Trouble = record {
+    state = { type = "string", enum = { "suspect", "quarantined" },
+      description = "suspect: one worker alone serves it. quarantined: its endpoints answer "
+        .. "503; the first request after until tries it." },
+    until_at = { type = "string", format = "date-time" },
+    reason = { type = "string", description = "How it last ended a worker." },
+    killed_at = { type = "string", format = "date-time", description = "When it last did." },
   },
   PluginList = record { plugins = list(ref "Plugin") },
   ModelList = record { models = list(record { provider = { type = "string" },
