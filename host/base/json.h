@@ -63,6 +63,27 @@ static inline size_t json_plain_run(const char *text, size_t len)
   return i;
 }
 
+// Up to eight bytes in a word, with spaces behind them; `len` is above 0.
+static inline uint64_t json_load(const char *from, size_t len)
+{
+  uint64_t word = ~(uint64_t)0 / 255 * ' ';
+  if (len >= 8) {
+    memcpy(&word, from, 8);
+  } else if (!JSON_IS_LITTLE) {
+    memcpy(&word, from, len);
+  } else if (len >= 4) {
+    uint32_t first, last;
+    memcpy(&first, from, 4);
+    memcpy(&last, from + len - 4, 4);
+    word = word << 8 * len | first | (uint64_t)last << 8 * (len - 4);
+  } else {
+    word = word << 8 * len | (unsigned char)from[0] |
+           (uint64_t)(unsigned char)from[len / 2] << 8 * (len / 2) |
+           (uint64_t)(unsigned char)from[len - 1] << 8 * (len - 1);
+  }
+  return word;
+}
+
 // Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.
 // There must be room for seven bytes more. Eight at a time: a byte's high bit is set when it is a
 // control character, a quote, a backslash, DEL or above (the borrow of a lower byte can set it too,
@@ -72,13 +93,10 @@ static inline size_t json_copy_plain(char *to, const char *from, size_t len)
   const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
   size_t i = 0;
   for (; i < len; i += 8) {
-    uint64_t word = ones * ' ', quote, slash;
-    if (len - i >= 8)
-      memcpy(&word, from + i, 8);
-    else if (len >= 8)
-      memcpy(&word, from + (i = len - 8), 8); // some of them once more
-    else
-      memcpy(&word, from, len);
+    uint64_t word, quote, slash;
+    if (len - i < 8 && len >= 8)
+      i = len - 8; // some of them once more
+    word = json_load(from + i, len - i);
     quote = word ^ ones * '"';
     slash = word ^ ones * '\\';
     if ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) & tops)

@@ -134,6 +134,27 @@ static void add_line(LogLevel level, const char *message, const LogField *fields
   log_line_add(&the_log.lines, &the_log.style, level, message, fields);
 }
 
+// What may hold a secret; nothing of a field that cannot.
+static Span text_to_search(const LogField *field)
+{
+  if (field->is_known || !field->text)
+    return (Span){ NULL, 0 };
+  if (field->type == LOG_STRING)
+    return span_of(field->text);
+  return (Span){ field->text, field->type == LOG_BYTES ? field->len : 0 };
+}
+
+static bool has_secret(const char *message, const LogField *fields)
+{
+  if (mask_is_empty())
+    return false;
+  for (; fields && fields->type != LOG_END; fields++) {
+    if (mask_finds(text_to_search(fields)))
+      return true;
+  }
+  return mask_finds(span_of(message));
+}
+
 // A line with what is secret masked. Masked texts live in `kept` until the line is made.
 static void add_masked_line(LogLevel level, const char *message, const LogField *fields)
 {
@@ -143,10 +164,7 @@ static void add_masked_line(LogLevel level, const char *message, const LogField 
   for (; fields && fields[count].type != LOG_END && count < MAX_FIELDS; count++) {
     LogField *field = &masked[count];
     *field = fields[count];
-    if ((field->type == LOG_STRING || field->type == LOG_BYTES) && field->text &&
-        mask_secrets(
-            (Span){ field->text, field->type == LOG_BYTES ? field->len : strlen(field->text) },
-            &kept[count])) {
+    if (mask_secrets(text_to_search(field), &kept[count])) {
       field->type = LOG_BYTES;
       field->text = kept[count].bytes;
       field->len = kept[count].len;
@@ -167,10 +185,10 @@ void log_write(LogLevel level, const char *message, const LogField *fields)
   pthread_mutex_lock(&the_log.lock);
   if (the_log.lines.len > MAX_PENDING_BYTES)
     the_log.dropped++;
-  else if (mask_is_empty())
-    add_line(level, message, fields);
-  else
+  else if (has_secret(message, fields))
     add_masked_line(level, message, fields);
+  else
+    add_line(level, message, fields);
   if (level >= LOG_WARN)
     the_log.is_urgent = true;
   pthread_mutex_unlock(&the_log.lock);

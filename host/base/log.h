@@ -16,17 +16,22 @@ typedef enum { LOG_END, LOG_STRING, LOG_BYTES, LOG_INTEGER, LOG_REAL, LOG_BOOL }
 
 typedef struct {
   LogFieldType type;
-  uint32_t label_len;
+  uint16_t label_len;
+  bool is_known;     // the text cannot hold a secret, and is not searched for one
   const char *label; // ,"KEY": made beforehand by the macros below; NULL: made from the key
   const char *key;
   const char *text; // LOG_STRING, LOG_BYTES
-  size_t len;       // LOG_BYTES
-  double number;    // LOG_REAL
-  int64_t integer;  // LOG_INTEGER, LOG_BOOL
+  union {
+    size_t len;      // LOG_BYTES
+    double number;   // LOG_REAL
+    int64_t integer; // LOG_INTEGER, LOG_BOOL
+  };
 } LogField;
 
-// The key is a literal.
-#define LOG_KEY(k) .key = "" k "", .label = ",\"" k "\":", .label_len = sizeof(",\"" k "\":") - 1
+// The key is a literal. Behind a label stand zeros, so that it can be copied 16 bytes at a time.
+#define LOG_KEY(k)                                                                                 \
+  .key = "" k "", .label = ",\"" k "\":\0\0\0\0\0\0\0\0\0\0\0\0\0\0",                              \
+  .label_len = sizeof(",\"" k "\":") - 1
 #define LOG_S(k, v)                                                                                \
   {                                                                                                \
     .type = LOG_STRING, LOG_KEY(k), .text = (v)                                                    \
@@ -34,6 +39,10 @@ typedef struct {
 #define LOG_B(k, v, n)                                                                             \
   {                                                                                                \
     .type = LOG_BYTES, LOG_KEY(k), .text = (v), .len = (n)                                         \
+  }
+#define LOG_KNOWN(k, v)                                                                            \
+  {                                                                                                \
+    .type = LOG_STRING, .is_known = true, LOG_KEY(k), .text = (v)                                  \
   }
 #define LOG_I(k, v)                                                                                \
   {                                                                                                \

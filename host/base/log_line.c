@@ -14,6 +14,8 @@ enum {
   MAX_MESSAGE_BYTES = 2048,
   TAIL_BYTES = 16,      // kept free for what ends a cut line
   MIN_VALUE_BYTES = 32, // a field is left out where its value would have less room
+  NUMBER_BYTES = 32,    // of any number
+  DATE_BYTES = 19,      // 2026-11-28T12:00:00
 };
 
 // Of the line at hand.
@@ -26,11 +28,17 @@ static struct {
 static time_t stamp_second;
 static char stamp_text[32]; // of stamp_second
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
+#define LEVEL(name)                                                                                \
+  {                                                                                                \
+    "Z\",\"level\":\"" name "\",\"msg\":\"", sizeof("Z\",\"level\":\"" name "\",\"msg\":\"") - 1   \
+  }
+static const Span json_levels[] = { LEVEL("debug"), LEVEL("info"), LEVEL("warn"), LEVEL("error") };
 
 static void put_text(const char *text);
 static bool add_own(LogLevel level, const char *message, const LogField *fields);
 static void begin_json(LogLevel level, const char *message);
 static void begin_pretty(LogLevel level, const char *message);
+static bool add_usual(const LogField *field);
 static void add_field(const LogField *field);
 static void put_value(const LogField *field);
 
@@ -48,8 +56,10 @@ void log_line_add(Buffer *lines, const LogStyle *as, LogLevel level, const char 
     begin_pretty(level, message);
   else
     begin_json(level, message);
-  for (; fields && fields->type != LOG_END; fields++)
-    add_field(fields);
+  for (; fields && fields->type != LOG_END; fields++) {
+    if (style->is_pretty || !add_usual(fields))
+      add_field(fields);
+  }
   out.end += TAIL_BYTES;
   if (out.is_cut)
     put_text(style->is_pretty ? " cut=true" : ",\"cut\":true");
@@ -59,7 +69,7 @@ void log_line_add(Buffer *lines, const LogStyle *as, LogLevel level, const char 
 }
 
 // Whole, or not at all.
-static void put(const char *bytes, size_t len)
+static inline void put(const char *bytes, size_t len)
 {
   if (len > (size_t)(out.end - out.at)) {
     out.is_cut = true;
@@ -69,7 +79,7 @@ static void put(const char *bytes, size_t len)
   out.at += len;
 }
 
-static void put_text(const char *text)
+static inline void put_text(const char *text)
 {
   put(text, strlen(text));
 }
@@ -153,44 +163,44 @@ static void put_content(const char *text, size_t len)
   out.is_cut |= was_cut;
 }
 
-static void put_number(uint64_t number, unsigned least_digits)
+// The write_* write a number where NUMBER_BYTES are free and give its end.
+static char *write_digits(char *at, uint64_t number, size_t least_digits)
 {
-  char digits[20];
-  size_t i = sizeof digits;
-  do
-    digits[--i] = (char)('0' + number % 10);
-  while ((number /= 10) > 0 || sizeof digits - i < least_digits);
-  put(digits + i, sizeof digits - i);
+  size_t len = 1, i;
+  uint64_t rest;
+  for (rest = number; rest >= 10; rest /= 10)
+    len++;
+  if (len < least_digits)
+    len = least_digits;
+  for (i = len; i > 0; number /= 10)
+    at[--i] = (char)('0' + number % 10);
+  return at + len;
 }
 
-static void put_integer(int64_t number)
+static char *write_integer(char *at, int64_t number)
 {
   if (number < 0)
-    put("-", 1);
-  put_number(number < 0 ? -(uint64_t)number : (uint64_t)number, 1);
+    *at++ = '-';
+  return write_digits(at, number < 0 ? -(uint64_t)number : (uint64_t)number, 1);
 }
 
 // Most are durations, which have two places at most and need no printf.
-static void put_real(double number)
+static char *write_real(char *at, double number)
 {
   double hundredths = number * 100 + (number < 0 ? -0.5 : 0.5);
-  char text[32];
-  if (number - number != 0) {
-    put("null", 4); // JSON has neither NaN nor infinity
-  } else if (hundredths > 9e15 || hundredths < -9e15 ||
-             (double)(int64_t)hundredths / 100 != number) {
-    snprintf(text, sizeof text, "%.14g", number);
-    put_text(text);
-  } else {
-    uint64_t n = (uint64_t)(int64_t)(number < 0 ? -hundredths : hundredths);
-    if (number < 0)
-      put("-", 1);
-    put_number(n / 100, 1);
-    if (n % 100 > 0) {
-      put(".", 1);
-      put_number(n % 10 ? n % 100 : n / 10 % 10, n % 10 ? 2 : 1);
-    }
-  }
+  uint64_t n;
+  if (number - number != 0)
+    return (char *)memcpy(at, "null", 4) + 4; // JSON has neither NaN nor infinity
+  if (hundredths > 9e15 || hundredths < -9e15 || (double)(int64_t)hundredths / 100 != number)
+    return at + snprintf(at, NUMBER_BYTES, "%.14g", number);
+  n = (uint64_t)(int64_t)(number < 0 ? -hundredths : hundredths);
+  if (number < 0)
+    *at++ = '-';
+  at = write_digits(at, n / 100, 1);
+  if (n % 100 == 0)
+    return at;
+  *at++ = '.';
+  return write_digits(at, n % 10 ? n % 100 : n / 10 % 10, n % 10 ? 2 : 1);
 }
 
 static const char *stamp(unsigned *ms)
@@ -218,16 +228,21 @@ static void put_message(const char *message)
   out.end = end;
 }
 
+static void put_ms(unsigned ms)
+{
+  char text[NUMBER_BYTES];
+  text[0] = '.';
+  write_digits(text + 1, ms, 3);
+  put(text, 4);
+}
+
 static void begin_json(LogLevel level, const char *message)
 {
   unsigned ms;
-  put_text("{\"time\":\"");
-  put_text(stamp(&ms));
-  put(".", 1);
-  put_number(ms, 3);
-  put_text("Z\",\"level\":\"");
-  put_text(level_names[level]);
-  put_text("\",\"msg\":\"");
+  put("{\"time\":\"", 9);
+  put(stamp(&ms), DATE_BYTES);
+  put_ms(ms);
+  put(json_levels[level].at, json_levels[level].len);
   put_message(message);
   put("\"", 1);
 }
@@ -243,8 +258,7 @@ static void put_time(void)
   unsigned ms;
   put_colour("\033[2m");
   put_text(stamp(&ms));
-  put(".", 1);
-  put_number(ms, 3);
+  put_ms(ms);
   put_colour("\033[0m");
   put(" ", 1);
 }
@@ -271,6 +285,40 @@ static bool add_own(LogLevel level, const char *message, const LogField *fields)
   }
   buffer_free(&text);
   return is_own;
+}
+
+// A field of JSON that fits, and whose text needs no escape, as nearly all. False: another one, and
+// nothing was added.
+static bool add_usual(const LogField *field)
+{
+  bool is_text = field->type == LOG_STRING || field->type == LOG_BYTES;
+  size_t len = 0, i;
+  char *at = out.at;
+  if (!field->label || (is_text && !field->text))
+    return false;
+  if (is_text)
+    len = field->type == LOG_STRING ? strlen(field->text) : field->len;
+  if ((size_t)(out.end - at) < field->label_len + len + MIN_VALUE_BYTES + NUMBER_BYTES)
+    return false;
+  memcpy(at, field->label, 16);
+  for (i = 16; i < field->label_len; i += 16)
+    memcpy(at + i, field->label + i, 16);
+  at += field->label_len;
+  if (is_text) {
+    *at++ = '"';
+    if (json_copy_plain(at, field->text, len) < len)
+      return false;
+    at += len;
+    *at++ = '"';
+  } else if (field->type == LOG_INTEGER) {
+    at = write_integer(at, field->integer);
+  } else if (field->type == LOG_REAL) {
+    at = write_real(at, field->number);
+  } else {
+    return false;
+  }
+  out.at = at;
+  return true;
 }
 
 static void add_field(const LogField *field)
@@ -303,6 +351,7 @@ static void add_field(const LogField *field)
 static void put_value(const LogField *field)
 {
   size_t len = field->type == LOG_BYTES ? field->len : field->text ? strlen(field->text) : 0;
+  char number[NUMBER_BYTES];
   switch (field->type) {
   case LOG_STRING:
   case LOG_BYTES:
@@ -317,10 +366,10 @@ static void put_value(const LogField *field)
       put("\"", 1);
     break;
   case LOG_INTEGER:
-    put_integer(field->integer);
+    put(number, (size_t)(write_integer(number, field->integer) - number));
     break;
   case LOG_REAL:
-    put_real(field->number);
+    put(number, (size_t)(write_real(number, field->number) - number));
     break;
   case LOG_BOOL:
     put_text(field->integer ? "true" : "false");

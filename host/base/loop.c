@@ -21,8 +21,9 @@ enum {
 
 struct Loop {
   uv_loop_t uv;
-  uv_idle_t idle;       // active while there is something to do at once
-  uv_prepare_t prepare; // ends the turn
+  uv_idle_t idle;       // active while there is something to do at once: the poll does not wait
+  uv_check_t check;     // behind the poll: runs the queue
+  uv_prepare_t prepare; // before the poll: ends the turn
   uv_timer_t alarm;     // the next occupied slot of the wheel
   uint64_t alarm_ms;    // UINT64_MAX: not set
   Wheel wheel;
@@ -35,6 +36,7 @@ struct Loop {
 };
 
 static void on_idle(uv_idle_t *idle);
+static void on_check(uv_check_t *check);
 static void on_prepare(uv_prepare_t *prepare);
 static void on_alarm(uv_timer_t *alarm);
 static void flush_corks(Loop *loop);
@@ -54,6 +56,8 @@ Loop *loop_new(Err *err)
   signal(SIGPIPE, SIG_IGN); // a peer that left is told by the write's result
   loop->uv.data = loop;
   uv_idle_init(&loop->uv, &loop->idle);
+  uv_check_init(&loop->uv, &loop->check);
+  uv_check_start(&loop->check, on_check);
   uv_prepare_init(&loop->uv, &loop->prepare);
   uv_prepare_start(&loop->prepare, on_prepare);
   uv_timer_init(&loop->uv, &loop->alarm);
@@ -69,6 +73,7 @@ void loop_free(Loop *loop)
   int rc;
   timer_stop(&loop->log_timer);
   uv_close((uv_handle_t *)&loop->idle, NULL);
+  uv_close((uv_handle_t *)&loop->check, NULL);
   uv_close((uv_handle_t *)&loop->prepare, NULL);
   uv_close((uv_handle_t *)&loop->alarm, NULL);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -87,8 +92,8 @@ static void count_handle(uv_handle_t *handle, void *context)
 {
   OpenHandles *open = context;
   const void *at = handle;
-  if (at != &open->loop->idle && at != &open->loop->prepare && at != &open->loop->alarm &&
-      !uv_is_closing(handle))
+  if (at != &open->loop->idle && at != &open->loop->check && at != &open->loop->prepare &&
+      at != &open->loop->alarm && !uv_is_closing(handle))
     open->count++;
 }
 
@@ -186,8 +191,6 @@ static uint64_t update_ms(RunQueue *queue)
 void job_post(Loop *loop, Job *job)
 {
   run_queue_post(&loop->queue, job);
-  if (!uv_is_active((uv_handle_t *)&loop->idle))
-    uv_idle_start(&loop->idle, on_idle);
 }
 
 void job_cancel(Loop *loop, Job *job)
@@ -202,11 +205,17 @@ bool job_goes_on(Loop *loop, const JobGroup *group)
 
 static void on_idle(uv_idle_t *idle)
 {
-  Loop *loop = idle->loop->data;
+  (void)idle; // that it is active is all
+}
+
+// What the poll brought is worked on before the next one, so that an event costs one poll.
+static void on_check(uv_check_t *check)
+{
+  Loop *loop = check->loop->data;
+  if (run_queue_is_empty(&loop->queue))
+    return;
   scoreboard_beat();
   run_queue_turn(&loop->queue, uv_now(&loop->uv));
-  if (!loop_has_work(loop))
-    uv_idle_stop(idle);
 }
 
 // --- corks ---------------------------------------------------------------------------------------
@@ -237,6 +246,11 @@ static void on_prepare(uv_prepare_t *prepare)
   Loop *loop = prepare->loop->data;
   if (loop->corks.next != &loop->corks)
     flush_corks(loop);
+  // What flushing gave cause to comes in the next turn, which must not wait for an event.
+  if (loop_has_work(loop))
+    uv_idle_start(&loop->idle, on_idle);
+  else
+    uv_idle_stop(&loop->idle);
   flush_log(loop);
   if (loop->wheel.soonest_ms < loop->alarm_ms && !loop->held_ms)
     set_alarm(loop);
@@ -253,9 +267,6 @@ static void flush_corks(Loop *loop)
     cork_remove(cork);
     cork->flush(cork);
   }
-  // What was written meanwhile goes out in the next turn, which must not wait for an event.
-  if (loop->corks.next != &loop->corks && !uv_is_active((uv_handle_t *)&loop->idle))
-    uv_idle_start(&loop->idle, on_idle);
 }
 
 static void on_log_timer(Timer *timer)

@@ -1,8 +1,8 @@
 // One event loop: libuv, the run queue, the cork list and the one timer wheel.
 //
-// The order of a turn: libuv callbacks put work into the run queue; the idle phase runs a turn of
-// it; the prepare phase flushes every cork; then libuv polls, without waiting while the queue is
-// not empty.
+// The order of a turn: libuv polls, and its callbacks put work into the run queue; the check phase
+// runs a turn of it; timers fire; the prepare phase flushes every cork. The next poll does not wait
+// while the queue is not empty.
 #ifndef MOONHOOK_BASE_LOOP_H
 #define MOONHOOK_BASE_LOOP_H
 

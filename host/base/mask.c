@@ -114,27 +114,39 @@ static size_t secret_at(const char *at, size_t len)
   return most;
 }
 
+// Where the next secret begins, from `i` on; `*len`: its length, 0 when there is none.
+static size_t next_secret(Span text, size_t i, size_t *len)
+{
+  *len = 0;
+  if (secrets.count == 0)
+    return text.len;
+  for (; i + MASK_LEAST <= text.len; i++) {
+    *len = secret_at(text.at + i, text.len - i);
+    if (*len > 0)
+      return i;
+  }
+  return text.len;
+}
+
+bool mask_finds(Span text)
+{
+  size_t len;
+  next_secret(text, 0, &len);
+  return len > 0;
+}
+
 bool mask_secrets(Span text, Buffer *out)
 {
-  size_t i = 0, done = 0, len;
-  bool is_hit = false;
-  if (secrets.count == 0)
+  size_t len, done = 0, at = next_secret(text, 0, &len);
+  if (len == 0)
     return false;
-  while (i + MASK_LEAST <= text.len) {
-    len = secret_at(text.at + i, text.len - i);
-    if (len == 0) {
-      i++;
-      continue;
-    }
-    buffer_append(out, text.at + done, i - done);
+  for (; len > 0; at = next_secret(text, done, &len)) {
+    buffer_append(out, text.at + done, at - done);
     buffer_string(out, MASK);
-    i += len;
-    done = i;
-    is_hit = true;
+    done = at + len;
   }
-  if (is_hit)
-    buffer_append(out, text.at + done, text.len - done);
-  return is_hit;
+  buffer_append(out, text.at + done, text.len - done);
+  return true;
 }
 
 // --- what looks like one -------------------------------------------------------------------------

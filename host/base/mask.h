@@ -17,6 +17,7 @@ enum { MASK_LEAST = 8, MASK_MOST = 4096 };
 void mask_add(Span secret);
 void mask_forget(Span secret);
 bool mask_is_empty(void);
+bool mask_finds(Span text); // there is a secret in it
 // Appends `text` with every secret masked; false, and nothing appended, when there is none.
 bool mask_secrets(Span text, Buffer *out);
 

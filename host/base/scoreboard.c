@@ -141,12 +141,19 @@ void scoreboard_idle(void)
   set_beat(true);
 }
 
+// Most of it is as it was for the task before.
+static void change_text(char *field, size_t size, const char *text)
+{
+  if (!text || strcmp(field, text) != 0)
+    set_text(field, size, text);
+}
+
 void scoreboard_place(const char *plugin, const char *version, const char *endpoint,
                       const char *request_id)
 {
-  set_text(mine->plugin, sizeof mine->plugin, plugin);
-  set_text(mine->version, sizeof mine->version, version);
-  set_text(mine->endpoint, sizeof mine->endpoint, endpoint);
+  change_text(mine->plugin, sizeof mine->plugin, plugin);
+  change_text(mine->version, sizeof mine->version, version);
+  change_text(mine->endpoint, sizeof mine->endpoint, endpoint);
   set_text(mine->request_id, sizeof mine->request_id, request_id);
 }
 

@@ -9,22 +9,53 @@
 #include "../base/metrics.h"
 #include "forwarded.h"
 
-enum { MAX_LOGGED_PATH = 1024 };
+enum { MAX_LOGGED_PATH = 1024, KNOWN_SERIES = 64 };
+
+// The series of requests that came lately, so that most need no search. A generation's serial is
+// never used again, and methods are literals of the parser.
+typedef struct {
+  uint64_t serial;
+  const char *method;
+  uint32_t declaration;
+  int status;
+  MetricSeries *series;
+} Known;
+
+static MetricSeries *find_series(const Request *request, const Package *package, const char *route)
+{
+  char method[16];
+  size_t len = request->method.len < sizeof method ? request->method.len : sizeof method - 1;
+  memcpy(method, request->method.at, len);
+  method[len] = '\0';
+  return metrics_series(METRIC_REQUESTS, package ? package->name : "", route, method,
+                        request->status);
+}
+
+static MetricSeries *series_of(const Request *request, const HookRequest *hook)
+{
+  static Known known[KNOWN_SERIES];
+  const Package *package;
+  uint64_t serial;
+  Known *place;
+  if (!hook)
+    return find_series(request, NULL, "");
+  package = generation_package(hook->generation);
+  serial = generation_serial(hook->generation);
+  place = &known[(serial * 7 + hook->declaration + (unsigned)request->status) % KNOWN_SERIES];
+  if (place->serial != serial || place->declaration != hook->declaration ||
+      place->status != request->status || place->method != request->method.at)
+    *place = (Known){ serial, request->method.at, hook->declaration, request->status,
+                      find_series(request, package,
+                                  package->declarations[hook->declaration].rule->text) };
+  return place->series;
+}
 
 // For /metrics. Endpoints are no labels: there may be very many, and their ids are secrets.
 static void count_request(const Request *request, const HookRequest *hook, const char *ended_by,
                           uint64_t now)
 {
-  const Package *package = hook ? generation_package(hook->generation) : NULL;
-  const char *route = package ? package->declarations[hook->declaration].rule->text : "";
   uint64_t start = request->started_us;
-  char method[16];
-  size_t method_len = request->method.len < sizeof method ? request->method.len : sizeof method - 1;
-  MetricSeries *series;
-  memcpy(method, request->method.at, method_len);
-  method[method_len] = '\0';
-  series =
-      metrics_series(METRIC_REQUESTS, package ? package->name : "", route, method, request->status);
+  MetricSeries *series = series_of(request, hook);
   atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
   metrics_observe(&series->duration, now > start ? now - start : 0);
   if (request->first_byte_us)
@@ -57,10 +88,10 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
   Buffer made = { 0 };
   Span path = path_for_log(request, hook, &made);
   LogField fields[] = {
-    LOG_S("request_id", request->id),
-    LOG_S("plugin", package ? package->name : "-"),
+    LOG_KNOWN("request_id", request->id),
+    LOG_KNOWN("plugin", package ? package->name : "-"),
     LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
-    LOG_S("route", package ? package->declarations[hook->declaration].rule->text : "-"),
+    LOG_KNOWN("route", package ? package->declarations[hook->declaration].rule->text : "-"),
     LOG_B("method", request->method.at, request->method.len),
     LOG_B("path", path.at, path.len),
     LOG_I("status", request->status),
@@ -68,8 +99,8 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
     LOG_R("ttfb_ms", ms_between(request->started_us, request->first_byte_us)),
     LOG_I("bytes_in", request->body.len),
     LOG_I("bytes_out", request->bytes_out),
-    LOG_S("client_ip", forwarded.client),
-    LOG_S("term", ended_by),
+    LOG_KNOWN("client_ip", forwarded.client),
+    LOG_KNOWN("term", ended_by),
     LOG_LAST,
   };
   forwarded_read(&dispatch->config.proxies, request, &forwarded);

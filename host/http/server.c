@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <unistd.h>
 
 #include "../base/memory.h"
@@ -170,18 +171,18 @@ static uint64_t mix(uint64_t x)
   return x ^ (x >> 31);
 }
 
-// Sixteen hex digits, two per look-up: this runs for every request.
+// Sixteen hex digits, eight at a time: this runs for every request.
 static void put_hex(char *at, uint64_t number)
 {
-  static const char digits[] = "0123456789abcdef";
-  static char pairs[256][2];
+  const uint64_t ones = ~(uint64_t)0 / 255;
   int i;
-  if (!pairs[0][0]) {
-    for (i = 0; i < 256; i++) {
-      pairs[i][0] = digits[i / 16];
-      pairs[i][1] = digits[i % 16];
-    }
+  for (i = 0; i < 2; i++) {
+    uint64_t text = i ? number & UINT32_MAX : number >> 32; // then a digit in each byte
+    text = (text | text << 16) & 0x0000ffff0000ffff;
+    text = (text | text << 8) & 0x00ff00ff00ff00ff;
+    text = (text | text << 4) & ones * 15;
+    text += ones * '0' + (((text + ones * 6) >> 4) & ones) * ('a' - '0' - 10);
+    text = htobe64(text); // the first digit first
+    memcpy(at + 8 * i, &text, 8);
   }
-  for (i = 0; i < 8; i++)
-    memcpy(at + 2 * i, pairs[number >> (56 - 8 * i) & 255], 2);
 }

@@ -42,7 +42,9 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
   generation->limits = plugin_limits_grant(
       &package->limits, runtime->plugin_limits ? runtime->plugin_limits : &plugin_limits_default);
   config.limits = (StateLimits){ .slice_ms = generation->limits.cpu_ms,
-                                 .memory_bytes = generation->limits.memory_bytes };
+                                 .memory_bytes = generation->limits.memory_bytes,
+                                 .calls = generation->limits.calls,
+                                 .timers = generation->limits.timers };
   generation->references = 1;
   generation->serial = ++last_serial;
   generation->entry = entry;

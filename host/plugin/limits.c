@@ -10,7 +10,12 @@
 #define MIB (1024 * 1024)
 
 const PluginLimits plugin_limits_default = {
-  .cpu_ms = 100, .head_ms = 60000, .idle_ms = 120000, .memory_bytes = 64 * MIB
+  .cpu_ms = 100,
+  .head_ms = 60000,
+  .idle_ms = 120000,
+  .memory_bytes = 64 * MIB,
+  .calls = 4096,
+  .timers = 10000,
 };
 
 static uint64_t grant(uint64_t asked, uint64_t usual, uint64_t most)
@@ -27,6 +32,8 @@ PluginLimits plugin_limits_grant(const PluginLimits *asked, const PluginLimits *
     .head_ms = (uint32_t)grant(asked->head_ms, usual->head_ms, most->head_ms),
     .idle_ms = (uint32_t)grant(asked->idle_ms, usual->idle_ms, most->idle_ms),
     .memory_bytes = grant(asked->memory_bytes, usual->memory_bytes, most->memory_bytes),
+    .calls = most->calls,
+    .timers = most->timers,
   };
 }
 

@@ -64,7 +64,7 @@ static int l_log_write(lua_State *L)
   Task *task = task_current(L);
   Span message;
   message.at = luaL_checklstring(L, 2, &message.len);
-  if (!log_wants((LogLevel)level) || !state_may_log(state_of(L)))
+  if (!log_wants((LogLevel)level) || !state_may_log(state_of(L), task && !task_may_log(task)))
     return 0;
   if (task && *task_request_id(task))
     fields[count++] = (LogField)LOG_S("request_id", task_request_id(task));

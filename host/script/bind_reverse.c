@@ -22,7 +22,7 @@ typedef struct {
   TaskOwned owned;
   Stream *stream; // NULL: closed
   Task *task;
-  Runtime *runtime;
+  State *state;
   Backends *backends; // the table that the call was opened with
   const Backend *backend;
   const char *key;       // that was sent; of the backend
@@ -44,10 +44,12 @@ static void handle_close(Handle *handle)
   handle->stream = NULL;
   handle->want = WANT_NONE;
   task_disown(&handle->owned);
-  if (stream)
+  if (stream) {
+    state_use(handle->state, USE_CALL, -1);
     stream->class->close(stream);
+  }
   if (stream && handle->farewell)
-    client_notify(handle->runtime->client, &handle->farewell->call);
+    client_notify(state_runtime(handle->state)->client, &handle->farewell->call);
   forget_farewell(handle);
   if (handle->backends)
     backends_release(handle->backends);
@@ -159,14 +161,14 @@ static int refuse_permission(lua_State *L, uint32_t permission)
                 permission_name(permission), NULL);
 }
 
-static Handle *push_handle(lua_State *L, Runtime *runtime, const Backend *backend)
+static Handle *push_handle(lua_State *L, const Backend *backend)
 {
   Handle *handle = lua_newuserdata(L, sizeof *handle);
   memset(handle, 0, sizeof *handle);
   luaL_getmetatable(L, HANDLE_TYPE);
   lua_setmetatable(L, -2);
-  handle->runtime = runtime;
-  handle->backends = backends_hold(runtime->backends);
+  handle->state = state_of(L);
+  handle->backends = backends_hold(state_runtime(handle->state)->backends);
   handle->backend = backend;
   return handle;
 }
@@ -183,6 +185,7 @@ static int l_open(lua_State *L)
   const BackendKind *kind;
   BackendCall prepared = { 0 };
   Handle *handle;
+  int refused;
   Span body;
   Err err;
   body.at = luaL_checklstring(L, 3, &body.len);
@@ -196,13 +199,14 @@ static int l_open(lua_State *L)
   if (!kind)
     return refuse(L, "unsupported", "backend '%s' does not carry '%s' calls", name, kind_name);
 
-  if (!task_has_room(task, L))
-    return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
+  refused = task_refuse_call(task, L);
+  if (refused)
+    return refused;
 
   if (!state_has_room(state, body.len))
     return push_no_room(L);
 
-  handle = push_handle(L, runtime, backend);
+  handle = push_handle(L, backend);
   if (backend->type == BACKEND_LOCAL) {
     handle->stream = runtime->local_open(runtime->local_context, kind_name, body);
   } else {
@@ -214,6 +218,7 @@ static int l_open(lua_State *L)
     backend_call_free(&prepared);
   }
   handle->task = task;
+  state_use(state, USE_CALL, 1);
   charge_to(&handle->stream->charge, state_charges(state));
   handle->stream->owner = handle;
   handle->stream->on_ready = on_ready;
@@ -246,7 +251,7 @@ static int l_farewell(lua_State *L)
   if (!kind || !kind->path)
     return refuse(L, "unsupported", "backend '%s' does not carry '%s' calls", handle->backend->name,
                   kind_name);
-  ask = read_ask(L, handle->runtime);
+  ask = read_ask(L, state_runtime(handle->state));
   handle->farewell = mem_zero(1, sizeof *handle->farewell);
   if (backend_call_prepare(handle->farewell, handle->backend, kind, &ask, body, &err) < 0) {
     forget_farewell(handle);

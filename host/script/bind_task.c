@@ -56,11 +56,15 @@ static void on_end(Task *task, const TaskFailure *failure)
   Child *child = task_owner(task);
   (void)failure; // what fn raised was caught by the library; the rest is a cancel
   luaL_unref(state_lua(task_state(task)), LUA_REGISTRYINDEX, child->function_ref);
-  if (child->root)
-    task_count_child(child->root, -1);
   child->child = NULL;
   if (child->waiting)
     task_ready(child->waiting);
+  if (child->root) { // nothing is left for the request's task to end
+    task_count_child(child->root, -1);
+    task_disown(&child->owned);
+    child->root = NULL;
+    child_release(child);
+  }
   child_release(child);
 }
 
@@ -134,12 +138,12 @@ static int l_task_join(lua_State *L)
 {
   Child *child = *(Child **)luaL_checkudata(L, 1, CHILD_TYPE);
   Task *task = task_current(L);
-  if (!task || !child->root || task_root(task) != child->root)
-    return push_failure(L, "closed", "it was spawned by another request");
-  if (!child->child) {
+  if (task && !child->child) { // over
     lua_pushboolean(L, 1);
     return 1;
   }
+  if (!task || !child->root || task_root(task) != child->root)
+    return push_failure(L, "closed", "it was spawned by another request");
   if (child->waiting)
     return push_failure(L, "closed", "another function waits for it already");
   child->waiting = task;

@@ -1,4 +1,4 @@
-// host.timer: start(delay_ms) -> WAIT; then true.
+// host.timer: start(delay_ms) -> WAIT | nil, code, message; then true.
 #include "../base/memory.h"
 #include "bind.h"
 #include "task.h"
@@ -6,6 +6,7 @@
 typedef struct {
   Timer timer;
   Task *task;
+  State *state; // NULL: nothing was started
   bool is_due;
 } Sleep;
 
@@ -16,12 +17,19 @@ static void on_due(Timer *timer)
   task_ready(sleep->task);
 }
 
+static void end(Sleep *sleep)
+{
+  if (sleep->state)
+    state_use(sleep->state, USE_TIMER, -1);
+  mem_free(sleep);
+}
+
 static int push(lua_State *co, void *op)
 {
   Sleep *sleep = op;
   if (!sleep->is_due)
     return -1;
-  mem_free(sleep);
+  end(sleep);
   lua_pushboolean(co, 1);
   return 1;
 }
@@ -30,20 +38,26 @@ static void cancel(void *op)
 {
   Sleep *sleep = op;
   timer_stop(&sleep->timer);
-  mem_free(sleep);
+  end(sleep);
 }
 
 static int l_timer_start(lua_State *L)
 {
   lua_Number delay_ms = luaL_checknumber(L, 1);
   Task *task = task_current(L);
+  State *state = state_of(L);
   Sleep *sleep;
   if (!(delay_ms >= 0 && delay_ms <= 86400000.0))
     return luaL_argerror(L, 1, "expected milliseconds from 0 to 86400000");
+  if (!state_may_use(state, USE_TIMER))
+    return push_failure(L, "too_many_timers", "the plugin has as many timers as it may");
   sleep = mem_zero(1, sizeof *sleep);
   sleep->task = task;
-  if (task)
-    timer_start(state_runtime(state_of(L))->loop, &sleep->timer, (uint64_t)delay_ms, on_due);
+  if (task) {
+    sleep->state = state;
+    state_use(state, USE_TIMER, 1);
+    timer_start(state_runtime(state)->loop, &sleep->timer, (uint64_t)delay_ms, on_due);
+  }
   return task_await(L, (TaskWait){ sleep, push, cancel });
 }
 

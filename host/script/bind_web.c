@@ -20,8 +20,17 @@ typedef struct {
   TaskOwned owned;
   Stream *stream; // NULL: closed
   Task *task;     // that waits
+  State *state;
   Want want;
 } Call;
+
+static void close_stream(Call *call, Stream *stream)
+{
+  if (!stream)
+    return;
+  state_use(call->state, USE_CALL, -1);
+  stream->class->close(stream);
+}
 
 static void call_close(Call *call)
 {
@@ -29,8 +38,7 @@ static void call_close(Call *call)
   call->stream = NULL;
   call->want = WANT_NONE;
   task_disown(&call->owned);
-  if (stream)
-    stream->class->close(stream);
+  close_stream(call, stream);
 }
 
 static void on_release(TaskOwned *owned)
@@ -48,8 +56,7 @@ static void on_cancel(TaskOwned *owned, const char *code, const char *message)
   (void)message;
   call->stream = NULL;
   call->want = WANT_NONE;
-  if (stream)
-    stream->class->close(stream);
+  close_stream(call, stream);
 }
 
 static void on_ready(Stream *stream)
@@ -173,8 +180,9 @@ static int l_open(lua_State *L)
                              option_ms(L, "idle_ms", times->idle_ms),
                              option_ms(L, "total_ms", times->total_ms) };
 
-  if (!task_has_room(task, L))
-    return push_failure(L, "too_many_calls", "a request may have 64 calls open at a time");
+  refused = task_refuse_call(task, L);
+  if (refused)
+    return refused;
 
   if (!state_has_room(state, out.body_len))
     return push_no_room(L);
@@ -195,6 +203,8 @@ static int l_open(lua_State *L)
   out.headers = &headers;
   call->stream = client_open(runtime->client, &out);
   header_list_free(&headers);
+  call->state = state;
+  state_use(state, USE_CALL, 1);
   charge_to(&call->stream->charge, state_charges(state));
   call->stream->owner = call;
   call->stream->on_ready = on_ready;

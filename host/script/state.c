@@ -33,7 +33,7 @@ static void tell_dropped(State *state)
   state->log_dropped = 0;
 }
 
-bool state_may_log(State *state)
+bool state_may_log(State *state, bool is_refused)
 {
   uint64_t second = loop_now_ms(state->runtime->loop) / 1000;
   if (second != state->log_second) {
@@ -41,7 +41,7 @@ bool state_may_log(State *state)
     state->log_second = second;
     state->log_count = 0;
   }
-  if (state->role != ROLE_PLUGIN || state->log_count < MAX_LOG_RECORDS) {
+  if (state->role != ROLE_PLUGIN || (!is_refused && state->log_count < MAX_LOG_RECORDS)) {
     state->log_count++;
     return true;
   }
@@ -89,6 +89,10 @@ static StateLimits with_defaults(StateLimits limits)
     limits.load_ms = 1000;
   if (limits.memory_bytes == 0)
     limits.memory_bytes = 64 * 1024 * 1024;
+  if (limits.calls == 0)
+    limits.calls = 4096;
+  if (limits.timers == 0)
+    limits.timers = 10000;
   return limits;
 }
 
@@ -277,6 +281,17 @@ size_t state_memory_cap(const State *state)
 size_t state_memory_bytes(const State *state)
 {
   return state->account.bytes;
+}
+
+void state_use(State *state, StateUse what, int change)
+{
+  state->uses[what] = (uint32_t)((int)state->uses[what] + change);
+}
+
+bool state_may_use(const State *state, StateUse what)
+{
+  uint32_t most = what == USE_CALL ? state->limits.calls : state->limits.timers;
+  return state->role != ROLE_PLUGIN || state->uses[what] < most;
 }
 
 size_t *state_charges(State *state)

@@ -65,6 +65,8 @@ typedef struct {
   uint32_t slice_ms;   // processor time between two waits; 100
   uint32_t load_ms;    // processor time to load all of its files; 1000
   size_t memory_bytes; // 64 MiB
+  uint32_t calls;      // open at a time, of all its tasks; 4096
+  uint32_t timers;     // that its tasks wait for at a time; 10000
 } StateLimits;
 
 // A C module that library code may require as "host.NAME".
@@ -135,14 +137,20 @@ bool script_compiles(void);
 // What states of this process kept when they were closed: 0, unless we are wrong.
 size_t script_leaked_bytes(void);
 
+// What all tasks of the state together have of things that its memory does not bound.
+typedef enum { USE_CALL, USE_TIMER, USE_KINDS } StateUse;
+void state_use(State *state, StateUse what, int change);
+bool state_may_use(const State *state, StateUse what); // one more; a state of the host's always may
+
 // Reads a file of the package: relative, inside the root, no links out. 0 or a libuv code.
 int state_read_file(const State *state, const char *file, Buffer *out, Err *err);
 
 // --- for slice.c ---------------------------------------------------------------------------------
 
-// Whether the state's code may write one more log record now: 100 a second. Counts those that may
-// not; the next that may, and the state's end, say how many there were.
-bool state_may_log(State *state);
+// Whether the state's code may write one more log record now: 100 a second, none when `is_refused`
+// for another reason. Counts those that may not; the next that may, and the state's end, say how
+// many there were.
+bool state_may_log(State *state, bool is_refused);
 
 struct Account *state_account(State *state); // the State's first member
 struct Slice *state_slice(State *state);

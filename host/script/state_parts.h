@@ -37,7 +37,8 @@ struct State {
   uint32_t pooled;
   uint64_t log_second;
   uint32_t log_count, log_dropped; // records of that second
-  uint64_t collected_us;           // when state_has_room last did, of the monotonic clock
+  uint32_t uses[USE_KINDS];
+  uint64_t collected_us; // when state_has_room last did, of the monotonic clock
 };
 
 // Everything of state_new that may raise. Stack: [State *, StateConfig *] -> []

@@ -11,51 +11,14 @@
 #include "../base/scoreboard.h"
 #include "slice.h"
 #include "task_failure.h"
+#include "task_parts.h"
 
 const char task_no_room[] = "it does not fit into the plugin's memory";
 
 // Identities; their addresses are what Lua sees as light userdata.
 static char mark_wait, mark_done, mark_bad;
 
-typedef enum { PHASE_QUEUED, PHASE_RUNNING, PHASE_WAITING, PHASE_PAUSED } Phase;
-
-struct Task {
-  State *state;
-  lua_State *co;
-  int co_ref;
-  Phase phase;
-  bool is_cancelled;
-  uint32_t refusals;   // since the last resume
-  const char *refusal; // PAUSED: what the yield must raise
-  const TaskEvents *events;
-  void *owner;
-  Job job;
-  TaskWait wait;
-  bool keeps_wait; // also when cancelled
-  int (*push_start)(lua_State *co, void *owner);
-  TaskOwned *owned;
-  Task *next, **link; // in runtime->tasks
-  Task *root;         // of a spawned task: the one that its request started; else itself
-  uint32_t coroutines;
-  uint32_t children; // of a root: spawned and not over
-  char request_id[65];
-  const char *endpoint, *version; // see task_set_place; NULL: none
-  int after_ref;                  // see task_after_ref; given back at the end
-  Timer grace;
-  char cancel_code[40];
-  char cancel_message[80];
-  char *note; // tracebacks of inner coroutines that raised
-  Task *next_free;
-};
-
-enum {
-  MAX_FREE_TASKS = 64,
-  MAX_NOTE_BYTES = 4096,
-  MAX_REFUSALS = 1000,
-  MAX_CHILDREN = 64,
-  MAX_OWNED = 64,
-  MAX_COROUTINES = 1000
-};
+enum { MAX_FREE_TASKS = 64, MAX_NOTE_BYTES = 4096, MAX_REFUSALS = 1000 };
 
 static void run(Job *job);
 
@@ -484,52 +447,6 @@ int task_await_kept(lua_State *L, TaskWait wait)
   return await(L, wait, true);
 }
 
-void task_own(Task *task, TaskOwned *owned)
-{
-  owned->next = task->owned;
-  owned->link = &task->owned;
-  if (owned->next)
-    owned->next->link = &owned->next;
-  task->owned = owned;
-}
-
-static uint32_t count_owned(const Task *task)
-{
-  const TaskOwned *owned;
-  uint32_t count = 0;
-  for (owned = task->owned; owned; owned = owned->next)
-    count++;
-  return count;
-}
-
-bool task_has_room(Task *task, lua_State *L)
-{
-  if (count_owned(task) < MAX_OWNED)
-    return true;
-  lua_gc(L, LUA_GCCOLLECT, 0);
-  return count_owned(task) < MAX_OWNED;
-}
-
-bool task_count_coroutine(Task *task, int change)
-{
-  if (change > 0 && task->coroutines >= MAX_COROUTINES)
-    return false;
-  if (change > 0 || task->coroutines > 0)
-    task->coroutines = (uint32_t)((int)task->coroutines + change);
-  return true;
-}
-
-void task_disown(TaskOwned *owned)
-{
-  if (!owned->link)
-    return;
-  *owned->link = owned->next;
-  if (owned->next)
-    owned->next->link = owned->link;
-  owned->next = NULL;
-  owned->link = NULL;
-}
-
 void task_note(Task *task, lua_State *L, lua_State *co)
 {
   Buffer text = { 0 };
@@ -568,12 +485,4 @@ Task *task_root(Task *task)
 void task_set_root(Task *task, Task *root)
 {
   task->root = root;
-}
-
-bool task_count_child(Task *root, int change)
-{
-  if (change > 0 && root->children == MAX_CHILDREN)
-    return false;
-  root->children = (uint32_t)((int)root->children + change);
-  return true;
 }

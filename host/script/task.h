@@ -71,9 +71,10 @@ typedef struct TaskOwned {
   void (*cancel)(struct TaskOwned *owned, const char *code, const char *message);
 } TaskOwned;
 void task_own(Task *task, TaskOwned *owned);
-// Whether the task may own one more; it may have 64 calls open at a time. Handles that its code has
-// lost are collected first.
-bool task_has_room(Task *task, lua_State *L);
+// Whether the task may open one more call: it may have 64 at a time, and its plugin has a bound,
+// too. Handles that its code has lost are collected first. 0, or 3 values on the stack that say
+// what is full.
+int task_refuse_call(Task *task, lua_State *L);
 void task_disown(TaskOwned *owned); // no effect when not owned
 
 // For host.task.
@@ -85,6 +86,9 @@ void task_set_root(Task *task, Task *root);
 // made or has ended. False: there are 1,000, and one that was to be made is not counted.
 bool task_count_coroutine(Task *task, int change);
 bool task_count_child(Task *root, int change); // false: it has as many as it may
+// Whether the request that the task belongs to may write one more log record now: 50 a second, half
+// of what its plugin may. Counts it.
+bool task_may_log(Task *task);
 
 int *task_after_ref(Task *task); // registry reference of what goes on after the reply; 0: none
 

@@ -1,5 +1,5 @@
--- Packed plugins: .difypkg and .zip files are served like folders, and refused when they are not
--- what they should be.
+-- Runs with both LuaJITs. Packed plugins: .difypkg and .zip files are served like folders, and
+-- refused when they are not what they should be (M11, M12).
 local host = require "spec.support.host"
 local process = require "spec.support.process"
 local zip = require "spec.support.zip"

@@ -1,4 +1,5 @@
--- The library that plugins see, inside the real binary: requests, replies, JSON, pages, files.
+-- Runs with both LuaJITs. The library that plugins see, inside the real binary: requests, replies,
+-- JSON, pages, files.
 local cjson = require "cjson"
 local host = require "spec.support.host"
 
@@ -7,6 +8,7 @@ version: 0.0.1
 type: plugin
 author: spec
 name: library
+limits: { cpu_ms: 5000 }
 plugins:
   endpoints:
 ]]
@@ -98,7 +100,8 @@ describe("the library in the host", function()
   setup(function()
     server = host.start {
       files = package(),
-      config = { plugins = { "plugins" },
+      -- Of JSON of 32 MiB a build with a sanitizer takes its time.
+      config = { plugins = { "plugins" }, limits = { plugin_cpu_ms = 5000, stuck_ms = 30000 },
         endpoints = { { plugin = "library", hook_id = "library-spec" } } },
     }
   end)

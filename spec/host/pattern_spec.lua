@@ -1,5 +1,5 @@
--- Pattern functions in a plugin on the real binary: a hostile pattern ends, with an error that says
--- where; a function given to gsub may wait.
+-- Runs with both LuaJITs. Pattern functions in a plugin on the real binary: a hostile pattern ends,
+-- with an error that says where (L05); a function given to gsub may wait.
 local cjson = require "cjson"
 local host = require "spec.support.host"
 

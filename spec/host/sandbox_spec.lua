@@ -109,23 +109,118 @@ describe("a plugin", function()
     assert.same({ "a=1", "b=2" }, cookies)
   end)
 
-  it("cannot go on with a reply that is over (L18)", function()
-    stage:result [[
-      a.kept.co = coroutine.create(function() coroutine.yield("late") return "end" end)
-      return 1]]
-    assert.equal("true late", stage:result [[
-      local ok, what = coroutine.resume(a.kept.co) return tostring(ok) .. " " .. tostring(what)]])
-  end)
+  describe("with its reply", function()
+    local connection
+    before_each(function() connection = stage.host:connect() end)
+    after_each(function() connection:close() end)
 
-  it("that returns nothing is told so at once (L19)", function()
-    local reply = stage.host:request { target = "/e/wild/run", seconds = 10,
-      body = "return setmetatable({}, { __tostring = function() return nil end })" }
-    assert.equal(500, reply.status)
-  end)
+    -- On the one connection, so that a byte too many would be read as the next reply's.
+    local function run_here(code)
+      local request = limits.request(code)
+      request.connection = connection
+      return stage.host:request(request)
+    end
 
-  it("cannot yield where there is nothing to send (L20)", function()
-    assert.matches("coroutine.yield", raised "coroutine.yield()")
-    assert.matches("coroutine.yield", raised "coroutine.yield('piece')")
+    it("cannot go on when it is over (L18)", function()
+      assert.equal("first", run_here([[
+        a.kept.co = coroutine.create(function() coroutine.yield("late") return "end" end)
+        return "first"]]).body)
+      assert.equal("true late", run_here([[
+        local ok, what = coroutine.resume(a.kept.co) return tostring(ok) .. " " .. tostring(what)]])
+        .body)
+      assert.equal("pieces", run_here([[
+        return moonhook.Response(function()
+          a.kept.yield = coroutine.wrap(function()
+            while true do coroutine.yield("late") end
+          end)
+          coroutine.yield("pieces")
+        end)]]).body)
+      assert.equal("late late", run_here("return a.kept.yield() .. ' ' .. a.kept.yield()").body)
+    end)
+
+    it("cannot write behind its end (L18)", function()
+      for _, reply in ipairs { "'first'",
+        "moonhook.Response(function() coroutine.yield('first') end)" } do
+        local from = #stage.host:log()
+        assert.equal("first", run_here(([[
+          session:after_response(function()
+            session:sleep(1)
+            coroutine.yield("late")
+          end)
+          return %s]]):format(reply)).body)
+        assert.equal("second", run_here("return 'second'").body)
+        local record = stage.host:wait_record({ msg = "after_response failed" }, 5, from)
+        assert.matches("coroutine.yield", record.error, 1, true)
+      end
+      assert.equal("first", run_here([[
+        local task = session:spawn(function() session:sleep(1) coroutine.yield("late") end)
+        pcall(task.wait, task)
+        return "first"]]).body)
+      assert.equal("second", run_here("return 'second'").body)
+    end)
+
+    it("cannot answer twice (L18)", function()
+      -- What a handler keeps of an answer answers the next request, and not this one again.
+      assert.equal("once", run_here([[
+        a.kept.reply = moonhook.Response("once")
+        session:after_response(function() return a.kept.reply end)
+        return a.kept.reply]]).body)
+      assert.equal("once", run_here("return a.kept.reply").body)
+      assert.equal("once", run_here("return a.kept.reply").body)
+      assert.equal("ab", run_here([[
+        return moonhook.Response(function()
+          coroutine.yield("a")
+          coroutine.yield("b")
+          return moonhook.Response("again", { status = 500 })
+        end)]]).body)
+      assert.equal("second", run_here("return 'second'").body)
+    end)
+
+    it("is told when it gives none (L19)", function()
+      for value, told in pairs { ["nil"] = "nothing (is a `return` missing?)", ["5"] = "a number",
+        ["true"] = "a boolean", ["{}"] = "a table", ["print"] = "a function",
+        ["setmetatable({}, { __tostring = function() return 'x' end })"] = "a table" } do
+        local from = #stage.host:log()
+        local reply = run_here("return " .. value .. ", true")
+        assert.equal(500, reply.status)
+        assert.equal("plugin_bad_response", cjson.decode(reply.body).error.code)
+        assert.matches("the handler returned " .. told, stage:failure({}, from).error, 1, true)
+        assert.equal("next", run_here("return 'next'").body)
+      end
+    end)
+
+    it("cannot yield before there is one (L20)", function()
+      for _, yield in ipairs { "coroutine.yield()", "coroutine.yield('piece')",
+        "coroutine.yield(nil, 1)", "coroutine.yield({})",
+        "pcall(coroutine.yield) coroutine.yield()",
+        "coroutine.wrap(function() session:sleep(1) end)() coroutine.yield(5)",
+        "session:spawn(function() coroutine.yield() end):wait()" } do
+        local from = #stage.host:log()
+        local reply = run_here("\n" .. yield .. " return 'not this'")
+        assert.equal(500, reply.status, yield)
+        assert.equal("plugin_error", cjson.decode(reply.body).error.code)
+        local record = stage:failure({}, from)
+        assert.matches("x:%d: coroutine.yield: expected ", record.error)
+        assert.equal("next", run_here("return 'next'").body)
+      end
+    end)
+
+    it("cannot yield what is no piece of it (L20)", function()
+      for _, value in ipairs { "", "nil", "5", "true", "'a', 'b'", "print", "{ data = 'x' }" } do
+        local from = #stage.host:log()
+        local reply = run_here("\nreturn moonhook.Response(function() coroutine.yield(" .. value
+          .. ") end)")
+        assert.equal(500, reply.status, value)
+        assert.matches("x:3: coroutine.yield: expected ", stage:failure({}, from).error)
+        assert.equal("next", run_here("return 'next'").body)
+      end
+      -- When the head is out, what was sent stays, and the reply does not look finished.
+      local reply = stage.host:open(limits.request
+        "return moonhook.Response(function() coroutine.yield('begun;') coroutine.yield(5) end)")
+      assert.equal("begun;", reply:next_piece(5))
+      assert.is_false((pcall(reply.read_body, reply)))
+      reply:close()
+    end)
   end)
 
   it("may wait in a pcall; where it cannot, it is told (L21)", function()

@@ -34,6 +34,16 @@ local HANDLERS = {
       end)
       return count .. " " .. problem.code
     end }]],
+  one_by_one = [[
+    return { invoke = function(self)
+      for i = 1, 200 do self.session:spawn(function() return i end):wait() end
+      local last = self.session:spawn(function() self.session:sleep(1) return "last" end)
+      self.session:spawn(function() end)
+      return self.session.model.llm:invoke({ stream = false,
+        model_config = { provider = "local", model = "demo" },
+        prompt_messages = { { role = "user", content = "hello" } } }).message.role
+        .. " " .. last:wait() .. " " .. last:wait()
+    end }]],
   abandoned = [[
     return { invoke = function(self, request)
       if request.args.seen then return table.concat(seen or {}, ",") end
@@ -82,6 +92,7 @@ version: 0.0.1
 type: plugin
 author: spec
 name: spawn
+resource: { permission: { model: { enabled: true, llm: true } } }
 plugins:
   endpoints:
     - endpoints:
@@ -134,6 +145,10 @@ describe("a request's further tasks", function()
   it("are bounded in number, and end with the request", function()
     assert.equal("64 too_many_tasks", get("/many").body)
     assert.equal("64 too_many_tasks", get("/many").body) -- teardown asserts that none is left
+  end)
+
+  it("count no more when they are over, not as calls either", function()
+    assert.equal("assistant last last", get("/one_by_one").body)
   end)
 
   it("are cancelled together when the client leaves", function()

@@ -6,6 +6,7 @@
 ---   assert.equal("plugin_cpu_limit", stage:fails "while true do end")
 ---   stage:stop()
 ---
+--- What the text returns is made a string, unless it returns a second value, which is true.
 --- The text sees `a` (self, request, settings, values), `session`, `moonhook`, `json`.
 local assert = require "luassert"
 local cjson = require "cjson"
@@ -39,8 +40,8 @@ local kept = {}
 return function(self, request, values, settings)
   local a = { self = self, request = request, values = values, settings = settings, kept = kept }
   local code = assert(load("local a, session, moonhook, json = ...\n" .. request:get_data(), "=x"))
-  local result = code(a, self.session, moonhook, json)
-  if moonhook.Response.is(result) then return result end
+  local result, is_raw = code(a, self.session, moonhook, json)
+  if is_raw or moonhook.Response.is(result) then return result end
   return tostring(result)
 end
 ]]
@@ -52,7 +53,8 @@ local OK = [[return function() return "ok" end]]
 local Stage = {}
 Stage.__index = Stage
 
---- options: config (merged in), limits (YAML of the wild plugin's manifest), files, env, under.
+--- options: config (merged in), limits (YAML of the wild plugin's manifest), files, env, under,
+--- workers.
 function limits.start(options)
   options = options or {}
   local files = {
@@ -67,7 +69,7 @@ function limits.start(options)
   } }
   for key, value in pairs(options.config or {}) do config[key] = value end
   local host = host_support.start { files = files, config = config, env = options.env,
-    under = options.under }
+    under = options.under, workers = options.workers }
   return setmetatable({ host = host }, Stage)
 end
 

@@ -1,0 +1,78 @@
+// What a task owns, and how much of each thing it may have at a time.
+#include "task_parts.h"
+
+enum { MAX_CHILDREN = 64, MAX_OWNED = 64, MAX_COROUTINES = 1000, MAX_LOG_RECORDS = 50 };
+
+void task_own(Task *task, TaskOwned *owned)
+{
+  owned->next = task->owned;
+  owned->link = &task->owned;
+  if (owned->next)
+    owned->next->link = &owned->next;
+  task->owned = owned;
+}
+
+static uint32_t count_owned(const Task *task)
+{
+  const TaskOwned *owned;
+  uint32_t count = 0;
+  for (owned = task->owned; owned; owned = owned->next)
+    count++;
+  return count;
+}
+
+static bool has_room(const Task *task)
+{
+  return count_owned(task) < MAX_OWNED && state_may_use(task->state, USE_CALL);
+}
+
+int task_refuse_call(Task *task, lua_State *L)
+{
+  if (has_room(task))
+    return 0;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (has_room(task))
+    return 0;
+  return push_failure(L, "too_many_calls",
+                      count_owned(task) < MAX_OWNED ? "the plugin has as many calls open as it may"
+                                                    : "a request may have 64 calls open at a time");
+}
+
+bool task_count_coroutine(Task *task, int change)
+{
+  if (change > 0 && task->coroutines >= MAX_COROUTINES)
+    return false;
+  if (change > 0 || task->coroutines > 0)
+    task->coroutines = (uint32_t)((int)task->coroutines + change);
+  return true;
+}
+
+void task_disown(TaskOwned *owned)
+{
+  if (!owned->link)
+    return;
+  *owned->link = owned->next;
+  if (owned->next)
+    owned->next->link = owned->link;
+  owned->next = NULL;
+  owned->link = NULL;
+}
+
+bool task_count_child(Task *root, int change)
+{
+  if (change > 0 && root->children == MAX_CHILDREN)
+    return false;
+  root->children = (uint32_t)((int)root->children + change);
+  return true;
+}
+
+bool task_may_log(Task *task)
+{
+  Task *root = task->root;
+  uint64_t second = loop_now_ms(state_runtime(task->state)->loop) / 1000;
+  if (second != root->log_second) {
+    root->log_second = second;
+    root->log_count = 0;
+  }
+  return ++root->log_count <= MAX_LOG_RECORDS;
+}
