@@ -220,6 +220,10 @@ int cmd_check(const Arguments *arguments)
   Report report = { .is_json = arguments_have(arguments, "--json") };
   char what[40];
   size_t i, packages = 0;
+  if (arguments->place_count == 0 && !is_plugin("."))
+    return arguments_refuse(arguments, "expected DIR, as this folder has no manifest.yaml");
+  if (arguments->place_count == 0)
+    check_argument(&report, ".", &packages);
   for (i = 0; i < arguments->place_count; i++)
     check_argument(&report, arguments->places[i], &packages);
   snprintf(what, sizeof what, "%zu plugin%s", packages, packages == 1 ? "" : "s");

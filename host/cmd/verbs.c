@@ -8,7 +8,8 @@ static const Flag json_flag[] = {
 
 static const Flag serve_flags[] = {
   { "--config", "FILE", "configuration; default: moonhook.yaml when it is there" },
-  { "--listen", "ADDR:PORT", "public listener; default 127.0.0.1:8080, port 0 takes any" },
+  { "--listen", "ADDR:PORT",
+    "public listener; default 127.0.0.1:8080, a port alone is of\n127.0.0.1, port 0 takes any" },
   { "--admin", "ADDR:PORT", "health and readiness; default 127.0.0.1:8081" },
   { "--data", "DIR", "what must outlive a restart; default ./data" },
   { "--plugins", "DIR", "a plugin (folder or .difypkg), or a folder of plugins; may be repeated" },
@@ -114,17 +115,21 @@ const Value values[] = {
 
 const Verb verbs[] = {
   { .name = "dev",
-    .places = "",
+    .places = "[DIR]",
     .summary = "serve while you write: watches, reloads, prints the URLs",
     .examples = "moonhook dev                          in a plugin's folder, or beside its "
                 "moonhook.yaml\n"
                 "moonhook dev --config examples/demo/moonhook.yaml\n"
-                "moonhook dev --plugins ./my_plugin --listen 127.0.0.1:9000\n",
-    .text = "Saves are served within 100 ms; a broken file keeps the last good version and prints "
-            "the\n"
-            "error. URLs go to stdout, everything else to stderr. When the default port is in use, "
-            "the\n"
-            "next free one is taken.\n\n" SERVE_TEXT,
+                "moonhook dev ./my_plugin --listen 9000\n",
+    .text =
+        "DIR is a plugin's folder, one that holds plugins, or one with a moonhook.yaml; default: "
+        "this\n"
+        "folder. Saves are served within 100 ms; a broken file keeps the last good version and "
+        "prints "
+        "the\n"
+        "error. URLs go to stdout, everything else to stderr. When the default port is in use, "
+        "the\n"
+        "next free one is taken.\n\n" SERVE_TEXT,
     .flags = { serve_flags, url_flags },
     .run = cmd_dev },
   { .name = "serve",
@@ -140,11 +145,14 @@ const Verb verbs[] = {
     .flags = { serve_flags, url_flags, check_flags },
     .run = cmd_serve },
   { .name = "check",
-    .places = "DIR...",
+    .places = "[DIR...]",
     .summary = "find what is wrong in plugins, without running them",
-    .examples = "moonhook check plugins/webapp_skins\n"
+    .examples = "moonhook check                        in a plugin's folder\n"
+                "moonhook check plugins/webapp_skins\n"
                 "moonhook check --json plugins/*\n",
-    .text = "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any.\n",
+    .text =
+        "Prints each problem as file:line:column: what: expected, got. Exits with 1 on any, not on "
+        "warnings.\n",
     .flags = { json_flag },
     .run = cmd_check },
   { .name = "init",

@@ -32,10 +32,15 @@ static const struct {
   { "server_shutdown", "server_shutdown", 503, "the server is stopping" },
 };
 
+bool failure_is_abort(const TaskFailure *failure)
+{
+  return failure->status >= 400 && failure->status <= 599;
+}
+
 void failure_publish(const TaskFailure *failure, PublicFailure *out)
 {
   size_t i;
-  if (failure->status >= 400 && failure->status <= 599) { // moonhook.abort
+  if (failure_is_abort(failure)) {
     out->status = failure->status;
     out->code = failure->code;
     snprintf(out->message, sizeof out->message, "%.*s", (int)failure->message.len,

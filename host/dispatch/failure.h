@@ -11,6 +11,8 @@ typedef struct {
   char message[600];
 } PublicFailure;
 
+// Whether the plugin ended the request on purpose, with a status: moonhook.abort, get_json.
+bool failure_is_abort(const TaskFailure *failure);
 void failure_publish(const TaskFailure *failure, PublicFailure *out);
 
 // A page for the author, in `dev` only: message, file, line, the source around it, the plugin's

@@ -272,10 +272,36 @@ static void clean(const HookRequest *hook, Span text, size_t most, Buffer *out)
   buffer_free(&redacted);
 }
 
+// The plugin's innermost line in a traceback: "add.lua:6", or "".
+static void append_place(Span traceback, Buffer *place)
+{
+  char file[256];
+  int line;
+  if (failure_find_place(traceback, file, sizeof file, &line))
+    buffer_printf(place, "%s:%d", file, line);
+}
+
+// What moonhook.abort ends, and get_json in its name, is no accident: one line, no traceback.
+static void log_abort(const HookRequest *hook, const Task *task, const TaskFailure *failure)
+{
+  const Package *package = generation_package(hook->generation);
+  const Declaration *declaration = &package->declarations[hook->declaration];
+  Buffer message = { 0 }, place = { 0 };
+  clean(hook, failure->message, MAX_MESSAGE_BYTES, &message);
+  append_place(failure->traceback, &place);
+  log_event(failure->status < 500 ? LOG_INFO : LOG_WARN, "request aborted",
+            LOG_S("request_id", task_request_id(task)), LOG_S("plugin", package->name),
+            LOG_S("endpoint", hook->endpoint->name), LOG_S("route", declaration->rule->text),
+            LOG_I("status", failure->status), LOG_S("code", failure->code),
+            LOG_B("message", text_of(&message), message.len),
+            LOG_B("place", text_of(&place), place.len));
+  buffer_free(&message);
+  buffer_free(&place);
+}
+
 static void log_failure(const HookRequest *hook, const Task *task, const TaskFailure *failure)
 {
   const Package *package = generation_package(hook->generation);
-  LogLevel level = failure->status ? LOG_INFO : LOG_ERROR; // moonhook.abort is no accident
   const Declaration *declaration = &package->declarations[hook->declaration];
   Buffer text = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
   failure_explain(failure, package, declaration->source, handler_line(hook), &text);
@@ -284,7 +310,7 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
   clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   if (hook->dispatch->config.is_dev)
     failure_source(failure, generation_state(hook->generation), &source);
-  log_event(level, "plugin failed", LOG_S("request_id", task_request_id(task)),
+  log_event(LOG_ERROR, "plugin failed", LOG_S("request_id", task_request_id(task)),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
             LOG_B("error", text_of(&message), message.len),
@@ -304,7 +330,9 @@ static void on_end(Task *task, const TaskFailure *failure)
   hook->task = NULL;
   timer_stop(&hook->deadline);
   care_ended(hook);
-  if (failure && strcmp(failure->code, "cancelled") != 0)
+  if (failure && failure_is_abort(failure))
+    log_abort(hook, task, failure);
+  else if (failure && strcmp(failure->code, "cancelled") != 0)
     log_failure(hook, task, failure);
   if (!hook->request) {
     hook_request_release(hook);

@@ -181,7 +181,7 @@ int config_field_set(const Reader *reader, const ConfigField *field, const char 
   bool is_good = false;
   switch (field->type) {
   case FIELD_LISTEN:
-    snprintf(expected, 96, "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080");
+    snprintf(expected, 96, "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, or a PORT alone");
     is_good = read_listen(text, at);
     break;
   case FIELD_URL:

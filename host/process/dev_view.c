@@ -157,6 +157,26 @@ static void show_failure(const View *view)
   }
 }
 
+// The client's mistake, as the plugin sees it: what its reply says, and where that was said.
+static void show_abort(const View *view)
+{
+  Span place = field_text(view, "place");
+  colour(view, YELLOW);
+  buffer_string(view->out, "abort ");
+  colour(view, PLAIN);
+  buffer_integer(view->out, (int)field_number(view, "status"));
+  buffer_char(view->out, ' ');
+  text(view, field_text(view, "code"), NULL);
+  buffer_string(view->out, ": ");
+  text(view, field_text(view, "message"), NULL);
+  colour(view, DIM);
+  if (place.len > 0) {
+    buffer_string(view->out, "  at ");
+    text(view, place, NULL);
+  }
+  colour(view, PLAIN);
+}
+
 bool dev_view(Buffer *out, bool has_colour, LogLevel level, const char *message,
               const LogField *fields)
 {
@@ -165,6 +185,8 @@ bool dev_view(Buffer *out, bool has_colour, LogLevel level, const char *message,
     show_request(&view);
   else if (strcmp(message, "plugin failed") == 0 && level >= LOG_ERROR)
     show_failure(&view);
+  else if (strcmp(message, "request aborted") == 0)
+    show_abort(&view);
   else
     return false;
   return true;

@@ -38,5 +38,7 @@ void keeper_reload(Keeper *keeper);
 void keeper_print_urls(const Keeper *keeper, FILE *out);
 // A log record per endpoint with its URL.
 void keeper_log_urls(const Keeper *keeper);
+// In `dev`: when no plugin was found, what to do about it.
+void keeper_tell_nothing(const Keeper *keeper);
 
 #endif

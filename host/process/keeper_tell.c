@@ -68,3 +68,11 @@ void keeper_tell_missing(const Keeper *keeper, const char *plugin, const char *e
     log_event(LOG_WARN, "endpoint without plugin", LOG_S("endpoint", endpoint),
               LOG_S("plugin", plugin));
 }
+
+void keeper_tell_nothing(const Keeper *keeper)
+{
+  if (!keeper->served)
+    log_event(
+        LOG_WARN, "there is no plugin here",
+        LOG_S("mend", "moonhook init NAME makes one; moonhook dev DIR serves another folder"));
+}

@@ -295,6 +295,7 @@ static int run_single(const ConfigSources *sources, const RunOptions *options, C
     if (options->print_urls)
       keeper_log_urls(host.keeper);
     keeper_print_urls(host.keeper, stdout);
+    keeper_tell_nothing(host.keeper);
     run_log_listening(keeper_config(host.keeper), &host.sockets);
     log_flush();
     keys_open(&host.keys, host.loop, on_key, &host);

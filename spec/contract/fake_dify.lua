@@ -7,54 +7,18 @@
 ---   told.value | told.items | told.error
 local cjson = require "cjson"
 local host = require "spec.support.host"
-local http = require "spec.support.http"
-local process = require "spec.support.process"
+local steered = require "spec.support.steered"
 
 local fake_dify = {}
 
----@class FakeDify
-local FakeDify = {}
+---@class FakeDify : Steered
+local FakeDify = setmetatable({}, { __index = steered })
 FakeDify.__index = FakeDify
 
 function fake_dify.start()
-  local self = setmetatable({}, FakeDify)
-  self.process = process.start { "node", "spec/contract/fake_dify.mjs" }
-  self.port = cjson.decode(self.process:wait_for("stdout", "^(%b{})\n", 15)).port
+  local self = steered.start(FakeDify, { "node", "spec/contract/fake_dify.mjs" })
   self.url = "http://127.0.0.1:" .. self.port
   return self
-end
-
-local function control(self, method, target, value)
-  local body = value and cjson.encode(value) or nil
-  local reply = http.request { port = self.port, method = method, target = target, json = body }
-  assert(reply.status == 200, reply.body)
-  return cjson.decode(reply.body)
-end
-
---- How to answer from now on; without an argument: well.
-function FakeDify:order(order)
-  control(self, "POST", "/_control", order or {})
-end
-
-function FakeDify:seen()
-  return control(self, "GET", "/_seen")
-end
-
-function FakeDify:forget()
-  control(self, "DELETE", "/_seen")
-end
-
-function FakeDify:connections()
-  return control(self, "GET", "/_connections").open
-end
-
---- Waits until such a request came.
-function FakeDify:wait_seen(test, seconds, what)
-  return process.eventually(function()
-    for _, record in ipairs(self:seen()) do
-      if not test or test(record) then return record end
-    end
-  end, seconds, what or "a request at the fake Dify")
 end
 
 --- The configuration of the backend `dify` that it is.
@@ -69,11 +33,6 @@ function FakeDify:service_backend()
     apps["app-" .. mode] = { key_file = mode .. ".key" }
   end
   return { type = "dify-service", url = self.url .. "/v1", apps = apps }
-end
-
-function FakeDify:stop()
-  self.process:kill "TERM"
-  self.process:wait(5)
 end
 
 -- ---- the caller ---------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import net from "node:net";
 import * as inner from "./dify_inner.mjs";
 import * as service from "./dify_service.mjs";
 import { Reply, envelope, frame } from "./dify_wire.mjs";
+import { takeRequest } from "../support/take_request.mjs";
 
 const INNER_KEY = "inner-secret";
 const started = Date.now();
@@ -110,30 +111,18 @@ async function answer(request, socket, record) {
 
 // --- requests ------------------------------------------------------------------------------------
 
-/** Takes one request off the front of `state.bytes`; undefined when it is not complete. */
-function takeRequest(state) {
-  const end = state.bytes.indexOf("\r\n\r\n");
-  if (end < 0) return undefined;
-  const [first, ...lines] = state.bytes.subarray(0, end).toString("latin1").split("\r\n");
-  const [method, path] = first.split(" ");
-  const headers = {};
-  for (const line of lines) {
-    const [, name, value] = line.match(/^([^:]*):\s*(.*)$/);
-    headers[name.toLowerCase()] = value;
-  }
-  const length = Number(headers["content-length"] ?? 0);
-  if (state.bytes.length < end + 4 + length) return undefined;
-  const bytes = state.bytes.subarray(end + 4, end + 4 + length);
-  state.bytes = state.bytes.subarray(end + 4 + length);
-  let body;
-  if (headers["content-type"] === "application/json") body = JSON.parse(bytes.toString());
-  return { method, path, headers, body, text: bytes.toString("latin1") };
+function nextRequest(state) {
+  const request = takeRequest(state);
+  if (!request) return undefined;
+  if (request.headers["content-type"] === "application/json") request.body = JSON.parse(request.bytes.toString());
+  request.text = request.bytes.toString("latin1");
+  return request;
 }
 
 async function take(socket, state) {
   if (state.isBusy) return;
   state.isBusy = true;
-  for (let request = takeRequest(state); request; request = takeRequest(state)) {
+  for (let request = nextRequest(state); request; request = nextRequest(state)) {
     const isOurs = request.path.startsWith("/_");
     const record = { method: request.method, path: request.path, headers: request.headers, body: request.body, at_ms: Date.now() - started, sent: 0 };
     if (request.body === undefined) record.text = request.text;

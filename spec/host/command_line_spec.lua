@@ -198,7 +198,7 @@ describe("the command line", function()
   end)
 
   it("takes exactly what a verb takes", function()
-    assert.equal("moonhook check: expected DIR; see: moonhook help check", refused "check")
+    assert.equal("moonhook init: expected NAME; see: moonhook help init", refused "init")
     assert.equal("moonhook serve: unexpected argument 'x'; see: moonhook help serve",
       refused("serve", "x"))
     assert.equal("moonhook serve: --config expects a value: FILE; see: moonhook help serve",

@@ -11,6 +11,7 @@ plugins:
   endpoints:
     - { path: /hello/<name>, method: GET, extra: { lua: { source: hello.lua } } }
     - { path: /slow, method: GET, extra: { lua: { source: slow.lua } } }
+    - { path: /add, method: POST, extra: { lua: { source: add.lua } } }
 ]]
 
 local HELLO = [[
@@ -39,13 +40,23 @@ return function()
 end
 ]]
 
+local ADD = [[
+local moonhook = require "moonhook"
+return function(self, request)
+  local body = request:get_json "object"
+  if not body.a then moonhook.abort(body.status or 400, "`a` is missing") end
+  return "fine"
+end
+]]
+
 describe("dev on a terminal", function()
   local server, url
 
   before_each(function()
     server = host.start {
       verb = "dev", args = { "--plugins", "p", "--log-format", "pretty" },
-      files = { ["p/manifest.yaml"] = MANIFEST, ["p/hello.lua"] = HELLO, ["p/slow.lua"] = SLOW },
+      files = { ["p/manifest.yaml"] = MANIFEST, ["p/hello.lua"] = HELLO, ["p/slow.lua"] = SLOW,
+        ["p/add.lua"] = ADD },
     }
     url = server:output():match "GET +(%S+/e/[%w-]+)/hello"
   end)
@@ -85,9 +96,24 @@ error hello.lua:5: attempt to index local 'person' (a nil value)  [plugin_error]
 ]], 1, true), log)
   end)
 
+  it("shows a client's mistake as one line", function()
+    local json = { ["Content-Type"] = "application/json" }
+    server:request { url = url .. "/add", method = "POST", body = "{", headers = json }
+    server:request { url = url .. "/add", method = "POST", body = "{}", headers = json }
+    server:request { url = url .. "/add", method = "POST", body = "a=1" }
+    server:request { url = url .. "/add", method = "POST", body = '{"status":503}', headers = json }
+    local log = shown "POST /add 503"
+    assert.matches("\n[%d:.]+ abort 400 bad_request: [^\n]+  at add.lua:3\n", log)
+    assert.matches("\n[%d:.]+ abort 400 bad_request: `a` is missing  at add.lua:4\n", log)
+    assert.matches("\n[%d:.]+ abort 415 unsupported_media_type: [^\n]+  at add.lua:3\n", log)
+    assert.matches("\n[%d:.]+ abort 503 unavailable: `a` is missing  at add.lua:4\n", log)
+    assert.is_nil(log:find "traceback")
+    assert.is_nil(log:find "plugin failed")
+  end)
+
   it("takes keys where it has a terminal, and gives it back", function()
     local dir = host.folder { files = { ["p/manifest.yaml"] = MANIFEST, ["p/hello.lua"] = HELLO,
-      ["p/slow.lua"] = SLOW } }
+      ["p/slow.lua"] = SLOW, ["p/add.lua"] = ADD } }
     -- script(1) makes a terminal; the keys wait until the host is there.
     local command = ([[cd '%s' && {
       while ! grep -q keys: typescript 2>/dev/null; do sleep 0.05; done

@@ -224,7 +224,7 @@ describe("after its code was stopped a plugin", function()
       "requests that run side by side")
   end)
 
-  it("runs one task at a time when a function that it spawned was stopped, which is told", function()
+  it("runs one task at a time when a function that it spawned was stopped, and tells", function()
     local reply = run [[
       local task = session:spawn(function()
         while true do end

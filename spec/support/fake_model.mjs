@@ -29,6 +29,7 @@ import tls from "node:tls";
 import { readFileSync } from "node:fs";
 import * as answers from "./fake_answers.mjs";
 import { makeCertificates } from "./certificates.mjs";
+import { takeRequest } from "./take_request.mjs";
 
 const MODELS = ["fake", "fake-embedding"];
 const started = Date.now();
@@ -54,26 +55,6 @@ function orderOf(body) {
     if (count > order.times) return {};
   }
   return order;
-}
-
-// --- reading requests ----------------------------------------------------------------------------
-
-/** Takes one request off the front of `state.bytes`; undefined when it is not complete. */
-function takeRequest(state) {
-  const end = state.bytes.indexOf("\r\n\r\n");
-  if (end < 0) return undefined;
-  const [first, ...lines] = state.bytes.subarray(0, end).toString("latin1").split("\r\n");
-  const [method, path] = first.split(" ");
-  const headers = {};
-  for (const line of lines) {
-    const [, name, value] = line.match(/^([^:]*):\s*(.*)$/);
-    headers[name.toLowerCase()] = value;
-  }
-  const length = Number(headers["content-length"] ?? 0);
-  if (state.bytes.length < end + 4 + length) return undefined;
-  const text = state.bytes.subarray(end + 4, end + 4 + length).toString();
-  state.bytes = state.bytes.subarray(end + 4 + length);
-  return { method, path, headers, text };
 }
 
 // --- writing replies -----------------------------------------------------------------------------
@@ -238,7 +219,7 @@ const raws = {
 // --- answering -----------------------------------------------------------------------------------
 
 async function serveControl(socket, request) {
-  const { method, path, text } = request;
+  const { method, path, bytes } = request;
   const reply = (payload) => sendWhole(socket, {}, 200, payload);
   if (path === "/_seen" && method === "DELETE") {
     seen = [];
@@ -248,7 +229,7 @@ async function serveControl(socket, request) {
   if (path === "/_seen") return reply(seen.map(({ socket: _, ...record }) => record));
   if (path === "/_connections") return reply({ open: [...open].filter((one) => !one.isControl).length });
   if (path === "/_control") {
-    control = JSON.parse(text || "{}");
+    control = JSON.parse(bytes.toString() || "{}");
     used = new Map();
     return reply({});
   }
@@ -258,11 +239,11 @@ async function serveControl(socket, request) {
 // What a request says: JSON, or the fields of a form with the size of its file.
 function bodyOf(request) {
   if (!/^multipart\/form-data/.test(request.headers["content-type"] ?? "")) {
-    return request.text ? JSON.parse(request.text) : {};
+    return JSON.parse(request.bytes.toString() || "{}");
   }
   const boundary = `--${request.headers["content-type"].match(/boundary=(.*)$/)[1]}`;
   const body = {};
-  for (const part of request.text.split(boundary).slice(1, -1)) {
+  for (const part of request.bytes.toString().split(boundary).slice(1, -1)) {
     const [head, content] = part.match(/^\r\n(.*?)\r\n\r\n(.*)\r\n$/s).slice(1);
     const filename = head.match(/filename="([^"]*)"/)?.[1];
     body[head.match(/ name="([^"]*)"/)[1]] = filename ? { filename, chars: content.length } : content;

@@ -14,6 +14,7 @@ const told = { left: 0, broken: 0 };
 let begun = 0;
 
 function leave(socket, number) {
+  if (socket.destroyed) return; // what it waited for and its moment came together
   told.left++;
   if (number % 2) socket.resetAndDestroy();
   else socket.destroy();
@@ -25,12 +26,9 @@ const client = (number) => new Promise((done) => {
     if (number % 8 === 0) setTimeout(() => leave(socket, number), number % 5);
   });
   let text = "";
-  let isLeaving = false;
   socket.on("data", (bytes) => {
     text += bytes.toString("latin1");
-    if (isLeaving || !text.includes(word)) return;
-    isLeaving = true;
-    leave(socket, number);
+    if (text.includes(word)) leave(socket, number);
   });
   const end = () => {
     if (!socket.destroyed) told.broken++;

@@ -1,5 +1,4 @@
 -- session.model.tts and session.model.speech2text: texts to sound, and back.
-local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
 local prompt = require "moonhook.session.prompt"
 local transport = require "moonhook.session.transport"
@@ -71,9 +70,7 @@ end
 function tts:invoke(call)
   local title = "session.model.tts:invoke"
   check.call(title, tts, self, call, TTS_RULES)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "tts")
-  local sound = transport.call(backend, backend_type, "tts", call, title)
+  local sound = transport.call_model("tts", "tts", call, title)
   return sound
 end
 
@@ -84,10 +81,9 @@ end
 function speech2text:invoke(call)
   local title = "session.model.speech2text:invoke"
   check.call(title, speech2text, self, call, SPEECH_RULES)
-  local config, file = call.model_config, described(call.file)
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "speech2text")
-  local text = transport.call(backend, backend_type, "speech2text", {
-    model_config = config, user = call.user,
+  local file = described(call.file)
+  local text = transport.call_model("speech2text", "speech2text", {
+    model_config = call.model_config, user = call.user,
     file = file.bytes, filename = file.filename, mime_type = file.mime_type,
   }, title)
   return text

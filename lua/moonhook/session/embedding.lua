@@ -1,6 +1,5 @@
 -- session.model.text_embedding: texts, or documents of texts and images, to vectors, in Dify's
 -- TextEmbeddingResult.
-local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
 local prompt = require "moonhook.session.prompt"
 local transport = require "moonhook.session.transport"
@@ -23,13 +22,6 @@ local MULTIMODAL_RULES = {
   INPUT_TYPE, prompt.USER,
 }
 
-local function invoke(title, kind, call)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "text-embedding")
-  local answer = transport.call(backend, backend_type, kind, call, title)
-  return answer
-end
-
 --- Turns texts into vectors, in the order of the texts.
 ---@param call TextEmbeddingCall
 ---@return TextEmbeddingResult
@@ -37,7 +29,7 @@ end
 function embedding:invoke(call)
   local title = "session.model.text_embedding:invoke"
   check.call(title, embedding, self, call, RULES)
-  local answer = invoke(title, "text_embedding", call)
+  local answer = transport.call_model("text-embedding", "text_embedding", call, title)
   return answer
 end
 
@@ -48,7 +40,7 @@ end
 function embedding:invoke_multimodal(call)
   local title = "session.model.text_embedding:invoke_multimodal"
   check.call(title, embedding, self, call, MULTIMODAL_RULES)
-  local answer = invoke(title, "multimodal_embedding", call)
+  local answer = transport.call_model("text-embedding", "multimodal_embedding", call, title)
   return answer
 end
 

@@ -25,9 +25,7 @@ local SUMMARY_RULES = {
 function moderation:invoke(call)
   local title = "session.model.moderation:invoke"
   check.call(title, moderation, self, call, MODERATION_RULES)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "moderation")
-  local is_flagged = transport.call(backend, backend_type, "moderation", call, title)
+  local is_flagged = transport.call_model("moderation", "moderation", call, title)
   return is_flagged
 end
 

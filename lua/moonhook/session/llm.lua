@@ -1,6 +1,5 @@
 -- session.model.llm: chat models. Chunks and results are Dify's LLMResultChunk and LLMResult,
 -- whatever backend serves the model; backend/openai.lua translates for OpenAI-compatible servers.
-local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
 local prompt = require "moonhook.session.prompt"
 local transport = require "moonhook.session.transport"
@@ -16,9 +15,7 @@ local llm = {}
 function llm:invoke(call)
   local title = "session.model.llm:invoke"
   check.call(title, llm, self, call, prompt.LLM_RULES)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "llm")
-  local answer = transport.call(backend, backend_type, "llm", call, title)
+  local answer = transport.call_model("llm", "llm", call, title)
   return answer
 end
 

@@ -1,6 +1,5 @@
 -- session.model.rerank: puts documents in the order of their nearness to a question, in Dify's
 -- RerankResult.
-local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
 local prompt = require "moonhook.session.prompt"
 local transport = require "moonhook.session.transport"
@@ -37,13 +36,6 @@ local MULTIMODAL_RULES = {
   prompt.USER,
 }
 
-local function invoke(title, kind, call)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "rerank")
-  local answer = transport.call(backend, backend_type, kind, call, title)
-  return answer
-end
-
 --- Gives the texts that fit a question, the best first: those with at least the model_config's
 --- score_threshold, and at most its top_n.
 ---@param call RerankCall
@@ -52,7 +44,7 @@ end
 function rerank:invoke(call)
   local title = "session.model.rerank:invoke"
   check.call(title, rerank, self, call, RULES)
-  local answer = invoke(title, "rerank", call)
+  local answer = transport.call_model("rerank", "rerank", call, title)
   return answer
 end
 
@@ -63,7 +55,7 @@ end
 function rerank:invoke_multimodal(call)
   local title = "session.model.rerank:invoke_multimodal"
   check.call(title, rerank, self, call, MULTIMODAL_RULES)
-  local answer = invoke(title, "multimodal_rerank", call)
+  local answer = transport.call_model("rerank", "multimodal_rerank", call, title)
   return answer
 end
 

@@ -1,6 +1,5 @@
 -- session.model.llm_structured_output: a chat model whose answer is a value that keeps to a JSON
 -- schema.
-local catalogue = require "moonhook.session.catalogue"
 local check = require "moonhook.session.check"
 local prompt = require "moonhook.session.prompt"
 local transport = require "moonhook.session.transport"
@@ -21,9 +20,7 @@ for _, rule in ipairs(prompt.LLM_RULES) do RULES[#RULES + 1] = rule end
 function structured_output:invoke(call)
   local title = "session.model.llm_structured_output:invoke"
   check.call(title, structured_output, self, call, RULES)
-  local config = call.model_config
-  local backend, backend_type = catalogue.of_model(config.provider, config.model, "llm")
-  local answer = transport.call(backend, backend_type, "llm_structured_output", call, title)
+  local answer = transport.call_model("llm", "llm_structured_output", call, title)
   return answer
 end
 

@@ -2,6 +2,7 @@
 -- these modules has a function per kind that it carries, taking (backend, call, title) and giving
 -- what the session method gives. A kind without a function is one that the type does not carry.
 local Error = require "moonhook.error"
+local catalogue = require "moonhook.session.catalogue"
 
 local transport = {}
 
@@ -26,6 +27,14 @@ function transport.call(backend, backend_type, kind, call, title)
   local carry = require(MODULES[backend_type])[kind]
   if not carry then error(unsupported(backend, backend_type, kind), 0) end
   return carry(backend, call, title)
+end
+
+--- Makes a call of a model: the backend is the one that has call.model_config's model.
+---@param model_type string  "llm", "rerank" ...
+function transport.call_model(model_type, kind, call, title)
+  local config = call.model_config
+  local backend, backend_type = catalogue.of_model(config.provider, config.model, model_type)
+  return transport.call(backend, backend_type, kind, call, title)
 end
 
 --- A request as JSON text; what cannot be said in JSON is raised at the plugin's line.
