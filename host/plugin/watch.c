@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "../base/buffer.h"
+#include "../base/log.h"
 #include "../base/memory.h"
 #include "own_files.h"
 
@@ -43,6 +44,7 @@ struct Watch {
   uint64_t first_ms; // of the changes that were not reported yet; 0: none
   uint64_t sum;      // of what the last look saw
   bool is_polling, is_closing;
+  bool is_told; // that it polls
   void (*on_change)(void *context);
   void *context;
 };
@@ -178,10 +180,20 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
   something_changed(watch);
 }
 
+static void poll_instead(Watch *watch, const char *path, const char *why)
+{
+  watch->is_polling = true;
+  if (!watch->is_told)
+    log_event(LOG_WARN, "no notice of changes is to be had, looking every second",
+              LOG_S("folder", path), LOG_S("why", why));
+  watch->is_told = true;
+}
+
 // The folder is watched after this, or the watch polls.
 static void add_folder(Watch *watch, const char *path)
 {
   Folder *folder = mem_zero(1, sizeof *folder);
+  int rc;
   folder->watch = watch;
   folder->path = mem_string(path);
   folder->is_seen = true;
@@ -189,12 +201,13 @@ static void add_folder(Watch *watch, const char *path)
       uv_fs_event_init(loop_uv(watch->loop), &folder->event) != 0) {
     mem_free(folder->path);
     mem_free(folder);
-    watch->is_polling = true;
+    poll_instead(watch, path, "too many folders");
     return;
   }
   watch->open_handles++;
-  if (uv_fs_event_start(&folder->event, on_event, path, 0) != 0) {
-    watch->is_polling = true;
+  rc = uv_fs_event_start(&folder->event, on_event, path, 0);
+  if (rc != 0) {
+    poll_instead(watch, path, uv_strerror(rc));
     uv_close((uv_handle_t *)&folder->event, on_folder_closed);
     return;
   }
@@ -267,6 +280,7 @@ static void walk(Watch *watch)
       see_folders_below(watch, root, 0);
   }
   drop_folders(watch, false);
+  watch->is_told = watch->is_told && watch->is_polling;
   if (watch->is_polling && !timer_is_running(&watch->poll))
     timer_start(watch->loop, &watch->poll, POLL_MS, on_poll);
 }

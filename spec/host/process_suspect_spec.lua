@@ -248,6 +248,31 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
+  it("leaves new connections to the others when many came to it", function()
+    local server = start_suspect()
+    local streams = {}
+    for i = 1, 16 do
+      streams[i] = server:open { target = "/e/suspect-spec/count?to=100000" }
+      streams[i]:next_piece(5)
+    end
+    local busy = next((who(server, "suspect")))
+    local ids = {}
+    for i = 17, 48 do -- of which most go to the other
+      streams[i] = server:open { target = "/e/good-spec/count?to=100000" }
+      local id = streams[i]:next_piece(5):match " (%x+)"
+      ids[id] = (ids[id] or 0) + 1
+    end
+    local shares = {}
+    for _, count in pairs(ids) do shares[#shares + 1] = count end
+    table.sort(shares)
+    -- 48 connections: 24 for each, 5 more or less.
+    assert.equal(2, #shares)
+    assert.is_true(shares[1] >= 3 and shares[1] <= 13, table.concat(shares, " and "))
+    assert.equal(busy, next((who(server, "suspect"))))
+    for _, stream in ipairs(streams) do stream:close() end
+    server:stop()
+  end)
+
   it("is served by the next worker while the first ends in order", function()
     local server = start_suspect()
     local streams = {} -- of both

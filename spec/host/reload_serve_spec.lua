@@ -195,18 +195,72 @@ describe("moonhook serve, told to look again,", function()
     server:stop()
   end)
 
-  it("loses no request and no stream by many reloads, and no memory (R04)", function()
-    local reloads = os.getenv "SOAK" and 100 or 12
-    local server = start()
+  -- One stream in each of `count` versions, "v1" first; served by one worker.
+  local function hold_versions(server, count)
     local streams = {}
-    for i = 1, 40 do
+    for i = 1, count do
+      server:write("plugins/live/version.lua", ("return 'v%d'"):format(i))
+      reload(server)
+      process.eventually(function() return get(server) == "v" .. i end, 5, "version " .. i)
+      streams[i] = server:open { target = "/e/live-spec/stream?count=100000", seconds = 60 }
+      assert.equal(("data: v%d\n\n"):format(i), streams[i]:next_piece(5))
+    end
+    return streams
+  end
+
+  local function read_end(stream)
+    local last, ok, piece
+    repeat
+      last = piece
+      ok, piece = pcall(stream.next_piece, stream, 10)
+    until not ok or not piece
+    return last
+  end
+
+  it("keeps 32 old versions alive, and ends the requests of the oldest beyond that", function()
+    local server = host.start { workers = 1, files = files "v0", config = config() }
+    local streams = hold_versions(server, 33)
+    for i = 1, 33 do -- one live, 32 old
+      assert.equal(("data: v%d\n\n"):format(i), streams[i]:next_piece(5))
+    end
+    server:write("plugins/live/version.lua", "return 'v34'")
+    reload(server)
+    assert.matches('^event: error\ndata: {"error":{"code":"reloaded"', read_end(streams[1]))
+    for i = 2, 33 do
+      assert.equal(("data: v%d\n\n"):format(i), streams[i]:next_piece(5))
+      streams[i]:close()
+    end
+    assert.equal("v34", (get(server)))
+    server:stop()
+  end)
+
+  it("ends the requests of every old version when the drain limit is over", function()
+    local server = host.start { workers = 1, files = files "v0",
+      config = config { drain_ms = 300 } }
+    local streams = hold_versions(server, 4)
+    server.process:kill "TERM"
+    for _, stream in ipairs(streams) do
+      assert.matches('^event: error\ndata: {"error":{"code":"server_shutdown"', read_end(stream))
+    end
+    server:stop()
+  end)
+
+  it("loses no request and no stream by many reloads, and no memory (R04)", function()
+    local is_soak = os.getenv "SOAK"
+    local reloads = is_soak and 100 or 12
+    local server = start()
+    local streams, began = {}, process.now()
+    for i = 1, is_soak and 100 or 40 do
       streams[i] = server:open { target = "/e/live-spec/stream?count=100000", seconds = 120 }
       streams[i]:next_piece(5)
     end
-    local load = load_on.start(server.base .. "/e/live-spec/", { rate = 300 })
+    local load = load_on.start(server.base .. "/e/live-spec/", { rate = is_soak and 500 or 300 })
     local function once(i)
       server:write("plugins/live/version.lua", ("return 'v%d'"):format(i))
       reload(server)
+      if is_soak then -- 100 within a minute
+        process.eventually(function() return process.now() - began > i * 0.6 end, 5)
+      end
     end
     for i = 1, 4 do once(i) end
     local before = rss_kib(server:pid(1)) + rss_kib(server:pid(2))
@@ -220,6 +274,10 @@ describe("moonhook serve, told to look again,", function()
       stream:close()
     end
     assert.is_nil(server:find_record { msg = "process died" })
+    if is_soak then
+      print(("# %d reloads in %.0f s, %d requests, %d KiB more"):format(reloads,
+        process.now() - began, sum.ok, grown))
+    end
     if not is_slow_build then -- a sanitizer keeps what was freed
       assert.is_true(grown < 6 * 1024, grown .. " KiB more after " .. reloads .. " reloads")
     end

@@ -14,7 +14,8 @@ const told = { left: 0, broken: 0 };
 let begun = 0;
 
 function leave(socket, number) {
-  if (socket.destroyed) return; // what it waited for and its moment came together
+  if (socket.hasLeft || socket.destroyed) return; // what it waited for and its moment came together
+  socket.hasLeft = true; // a socket that is reset is destroyed a moment later
   told.left++;
   if (number % 2) socket.resetAndDestroy();
   else socket.destroy();
