@@ -34,7 +34,7 @@ struct Task {
   int after_ref;                  // see task_after_ref; given back at the end
   Timer grace;
   char *cancel_code, *cancel_message; // NULL until it is cancelled
-  char *note; // tracebacks of inner coroutines that raised
+  char *note;                         // tracebacks of inner coroutines that raised
   Task *next_free;
 };
 
