@@ -370,14 +370,44 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
-  it("is suspect over a restart, too", function()
+  it("has its requests ended in order when the host stops", function()
     local server = start_suspect()
+    local streams = {}
+    for i = 1, 20 do
+      streams[i] = server:open { target = "/e/suspect-spec/count?to=100", seconds = 10 }
+      streams[i]:next_piece(5)
+    end
+    server.process:kill "TERM"
+    for _, stream in ipairs(streams) do assert.matches("\n100 %x+\n$", stream:read_body()) end
+    server:stop()
+  end)
+
+  local function wait_kept(server)
     process.eventually(function()
       local db = database.open(server.dir .. "/data/registry.db")
       local kept = db:run "SELECT count(*) FROM meta WHERE value LIKE '0 0 %spec/suspect%'"
       db:close()
       return kept == "1"
     end, 5, "it to be written down")
+  end
+
+  it("is suspect over an upgrade, too", function()
+    local server = start_suspect()
+    wait_kept(server)
+    local from, old = #server:log(), { server:pid(1), server:pid(2) }
+    server.process:kill "USR2"
+    server:wait_record({ msg = "listening", listener = "public" }, 20, from)
+    for _, pid in ipairs(old) do
+      process.eventually(function() return not process.is_alive(pid) end, 10, "it to end")
+    end
+    ids_of_all(server, "good", 2)
+    assert.equal(1, select(2, who(server, "suspect")))
+    server:stop()
+  end)
+
+  it("is suspect over a restart, too", function()
+    local server = start_suspect()
+    wait_kept(server)
     server:stop(true)
     server = start { dir = server.dir }
     ids_of_all(server, "good", 2)
