@@ -4,6 +4,7 @@
 
 #include "../plugin/package.h"
 #include "../script/task.h"
+#include "../script/task_failure.h"
 
 typedef struct {
   int status;
@@ -23,9 +24,6 @@ void failure_page(const TaskFailure *failure, const State *state, const char *re
 // The lines of the plugin's source around the place that the failure's message names, the place
 // marked; nothing is appended where there is none.
 void failure_source(const TaskFailure *failure, const State *state, Buffer *text);
-
-// Finds the first "FILE.lua:LINE:" in `text`; false when there is none.
-bool failure_find_place(Span text, char *file, size_t size, int *line);
 
 // The message for the log: with a place in front where it names none (the plugin's innermost
 // line, else where the handler begins: one that ends with `return call(...)` has no line any more),

@@ -82,7 +82,7 @@ void failure_explain(const TaskFailure *failure, const Package *package, const c
 {
   char word[80], file[256];
   if (!has_place(failure->message) && failure->status == 0) {
-    if (failure_find_place(failure->traceback, file, sizeof file, &line))
+    if (task_failure_place(failure->traceback, file, sizeof file, &line))
       source = file;
     buffer_string(text, source);
     if (line > 0)

@@ -23,24 +23,6 @@ static void escape(Buffer *html, const char *text, size_t len)
   }
 }
 
-bool failure_find_place(Span text, char *file, size_t size, int *line)
-{
-  size_t i;
-  for (i = 0; i + 5 < text.len; i++) {
-    size_t start = i;
-    if (memcmp(text.at + i, ".lua:", 5) != 0)
-      continue;
-    while (start > 0 && !strchr(" \t\n\"'<(", text.at[start - 1]))
-      start--;
-    *line = atoi(text.at + i + 5);
-    if (*line > 0 && i + 4 - start < size) {
-      snprintf(file, size, "%.*s", (int)(i + 4 - start), text.at + start);
-      return true;
-    }
-  }
-  return false;
-}
-
 static void append_source(Buffer *html, const State *state, const char *file, int line)
 {
   Buffer text = { 0 };
@@ -70,8 +52,8 @@ void failure_source(const TaskFailure *failure, const State *state, Buffer *text
   char file[256];
   const char *at;
   int line, number = 1;
-  if (!failure_find_place(failure->message, file, sizeof file, &line) &&
-      !failure_find_place(failure->traceback, file, sizeof file, &line))
+  if (!task_failure_place(failure->message, file, sizeof file, &line) &&
+      !task_failure_place(failure->traceback, file, sizeof file, &line))
     return;
   if (state_read_file(state, file, &source, NULL) == 0 && source.bytes) {
     for (at = source.bytes; *at; number++) {
@@ -97,7 +79,7 @@ static void append_frames(Buffer *html, Span traceback)
       size_t len = (size_t)((stop ? stop : end) - at);
       char file[256];
       int line;
-      bool is_plugin = failure_find_place((Span){ at, len }, file, sizeof file, &line);
+      bool is_plugin = task_failure_place((Span){ at, len }, file, sizeof file, &line);
       if (is_plugin == (pass == 0) && len > 0) {
         buffer_printf(html, "<span%s>", is_plugin ? "" : " class=other");
         escape(html, at, len);
@@ -125,8 +107,8 @@ void failure_page(const TaskFailure *failure, const State *state, const char *re
       "</style><h1>The plugin raised an error</h1><p><code>");
   escape(html, failure->message.at, failure->message.len);
   buffer_string(html, "</code></p>");
-  if (failure_find_place(failure->message, file, sizeof file, &line) ||
-      failure_find_place(failure->traceback, file, sizeof file, &line)) {
+  if (task_failure_place(failure->message, file, sizeof file, &line) ||
+      task_failure_place(failure->traceback, file, sizeof file, &line)) {
     buffer_string(html, "<p>");
     escape(html, file, strlen(file));
     buffer_printf(html, ", line %d</p>", line);

@@ -277,7 +277,7 @@ static void append_place(Span traceback, Buffer *place)
 {
   char file[256];
   int line;
-  if (failure_find_place(traceback, file, sizeof file, &line))
+  if (task_failure_place(traceback, file, sizeof file, &line))
     buffer_printf(place, "%s:%d", file, line);
 }
 

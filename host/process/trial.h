@@ -6,7 +6,7 @@
 #include "../base/buffer.h"
 #include "../plugin/package.h"
 
-enum { TRIAL_CPU_S = 1, TRIAL_MS = 5000 };
+enum { TRIAL_CPU_S = 2, TRIAL_MS = 5000 };
 
 // Reads the snapshot in `dir` and loads it as a worker would. 0, or why it cannot be served: the
 // plugin's own error with file and line; more than TRIAL_CPU_S of processor time or TRIAL_MS of

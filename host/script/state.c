@@ -13,6 +13,7 @@
 #include "pattern.h"
 #include "state_parts.h"
 #include "task.h"
+#include "task_failure.h"
 
 enum { MAX_LOG_RECORDS = 100, COLLECT_US = 100000 };
 
@@ -192,9 +193,13 @@ int state_load_handler(State *state, const char *file, Err *err)
   kill = slice_end(state, &where);
   state->load_ms -= used_ms(state->load_ms, started_us);
   if (kill != KILL_NONE) {
-    char what[160];
+    char what[160], at[256];
+    int line = 0;
     kill_describe(state, kill, state->limits.load_ms, what, sizeof what);
-    rc = err_set(err, UV_EINVAL, "%s: %s while it was loaded", file, what);
+    if (where && task_failure_place(span_of(where), at, sizeof at, &line))
+      rc = err_set(err, UV_EINVAL, "%s:%d: %s while it was loaded", at, line, what);
+    else
+      rc = err_set(err, UV_EINVAL, "%s: %s while it was loaded", file, what);
   } else if (status != 0) {
     const char *text = lua_tostring(L, -1);
     rc = err_set(err, UV_EINVAL, "%s",

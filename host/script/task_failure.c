@@ -2,6 +2,7 @@
 #include "task_failure.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json_lazy.h"
@@ -73,4 +74,22 @@ void task_failure_read(lua_State *co, TaskFailure *failure, Buffer *text, Buffer
     buffer_printf(text, "error object is %s%s", lua_isnil(co, top) ? "" : "a ",
                   luaL_typename(co, top));
   }
+}
+
+bool task_failure_place(Span text, char *file, size_t size, int *line)
+{
+  size_t i;
+  for (i = 0; i + 5 < text.len; i++) {
+    size_t start = i;
+    if (memcmp(text.at + i, ".lua:", 5) != 0)
+      continue;
+    while (start > 0 && !strchr(" \t\n\"'<(", text.at[start - 1]))
+      start--;
+    *line = atoi(text.at + i + 5);
+    if (*line > 0 && i + 4 - start < size) {
+      snprintf(file, size, "%.*s", (int)(i + 4 - start), text.at + start);
+      return true;
+    }
+  }
+  return false;
 }

@@ -254,4 +254,4 @@ function crypto.base64_decode(text, is_loose)
   return (bytes.base64_decode(text))
 end
 
-return crypto
+return require("moonhook.strict").close(crypto, "moonhook.crypto")

@@ -29,9 +29,7 @@ local exports = {
 
 local function load(self, name)
   local export = exports[name]
-  if not export then
-    require("moonhook.error").blame(("moonhook has no member '%s'"):format(tostring(name)))
-  end
+  if not export then require("moonhook.strict").refuse("moonhook", name, exports) end
   local value = export()
   rawset(self, name, value)
   return value

@@ -50,4 +50,4 @@ function json.raw(text)
   return value
 end
 
-return json
+return require("moonhook.strict").close(json, "moonhook.json")

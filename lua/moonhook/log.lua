@@ -20,4 +20,4 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
   end
 end
 
-return log
+return require("moonhook.strict").close(log, "moonhook.log")

@@ -11,7 +11,7 @@ local sort = table.sort
 
 ---@class Response
 local Response = {}
-local meta = { __index = Response }
+local meta = {} -- of every Response; they have no methods
 
 local OPTIONS = { status = true, content_type = true, headers = true }
 local BODILESS = { [204] = true, [205] = true, [304] = true }
@@ -230,4 +230,6 @@ function Response.is(value)
   return type(value) == "table" and getmetatable(value) == meta
 end
 
-return setmetatable(Response, { __call = call })
+setmetatable(Response, { __call = call })
+
+return require("moonhook.strict").close(Response, "moonhook.Response")

@@ -145,6 +145,11 @@ function sandbox.load_handler(file)
   end
   if type(value) ~= "table" or type(value.invoke) ~= "function" then
     local got = type(value) == "table" and "a table without `invoke`" or "a " .. type(value)
+    if value == true then -- what `require` makes of nothing
+      local name = text:match "function%s+([%a_][%w_]*)[.:]invoke"
+        or text:match "local%s+function%s+([%a_][%w_]*)" or "..."
+      got = ("nothing: is `return %s` missing at its end?"):format(name)
+    end
     error(("%s: expected it to return a table with a function `invoke`, or a function, got %s")
       :format(file, got), 0)
   end

@@ -3,6 +3,7 @@
 --- docs/testing.md.
 
 local Error = require "moonhook.error"
+local check = require "moonhook.session.check"
 local TestPlugin = require "moonhook.testing.plugin"
 local json = require "host.json"
 local place = require "moonhook.testing.place"
@@ -33,16 +34,15 @@ local FAKES = { -- fields of load's table that play something
 }
 local OTHERS = { dir = true, settings = true, storage = true, models = true }
 
--- "did you mean llm?": the name that begins alike.
+-- ", did you mean `llm`?"
 local function nearest(name)
+  local known = {}
   for _, names in ipairs { FAKES, OTHERS } do
-    for known in pairs(names) do
-      if known:sub(1, 3) == name:sub(1, 3) or known:find(name, 1, true) then
-        return (", did you mean `%s`?"):format(known)
-      end
-    end
+    for field in pairs(names) do known[#known + 1] = field end
   end
-  return ""
+  table.sort(known)
+  local near = check.nearest(name, known)
+  return near and (", did you mean `%s`?"):format(near) or ""
 end
 
 -- Backends that declare models, for session.model:list and providers of that name.
@@ -103,4 +103,4 @@ function testing.load(options)
   return plugin
 end
 
-return testing
+return require("moonhook.strict").close(testing, "testing")

@@ -235,4 +235,4 @@ function verify.line(request, secret, options)
     bytes.base64_encode(hmac_sha256(secret, request:get_data())))
 end
 
-return verify
+return require("moonhook.strict").close(verify, "moonhook.verify")

@@ -73,6 +73,10 @@ local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
   { "a permission without a map", with_resource "{ permission: { app: true } }", A,
     "manifest.yaml:5:32: resource.permission.app: expected a map such as { enabled: true }, got "
       .. "true" },
+  { "a handler that is not returned", MANIFEST,
+    "local Talk = {}\nfunction Talk:invoke() return 'a' end\n",
+    "a.lua:2:1: expected it to return a table with a function `invoke`, or a function, got nothing"
+      .. ": is `return Talk` missing at its end?" },
   { "an `end` that is missing", MANIFEST, "return function()\n  if true then\n    return 1\nend\n",
     "a.lua:5:1: syntax: expected 'end' (to close 'function' at line 1), got '<eof>'" },
   { "a comma that is missing", MANIFEST, "local t = {\n  a = 1\n  b = 2\n}\n" .. A,
@@ -169,6 +173,16 @@ local SERVED = { -- what is wrong, the handler, the message, more
     "a.lua:3: a request has no field 'json': did you mean request:get_json()?" },
   { "a member that the session does not have", handler "local apps = self.session.apps",
     "a.lua:3: session.apps: there is no such member, did you mean 'app'?" },
+  { "a member that moonhook does not have", handler "local reply = moonhook.Respnse 'x'",
+    "a.lua:3: moonhook has no member 'Respnse', did you mean 'Response'?" },
+  { "a way to respond that there is not", handler "local reply = moonhook.Response.jsn {}",
+    "a.lua:3: moonhook.Response has no member 'jsn', did you mean 'json'?" },
+  { "a function that json does not have", handler "local text = moonhook.json.encod {}",
+    "a.lua:3: moonhook.json has no member 'encod', did you mean 'encode'?" },
+  { "a level that the log does not have", handler "moonhook.log.warning 'x'",
+    "a.lua:3: moonhook.log has no member 'warning'; there are debug, error, info, warn" },
+  { "a signature that there is not", handler "local ok = moonhook.verify.githb(request, 's')",
+    "a.lua:3: moonhook.verify has no member 'githb', did you mean 'github'?" },
   { "returning nothing", "return function()\n  local text = 'x'\nend\n",
     "a.lua:1: the handler returned nothing (is a `return` missing?): expected a Response or a "
       .. "string" },
@@ -287,7 +301,14 @@ local LOADED = {
     "a.lua:1: module 'lib.helpers' not found: the package has no lib/helpers.lua and no "
       .. "lib/helpers/init.lua" },
   { "a source that returns nothing", "local function talk() end\n",
-    "a.lua: expected it to return a table with a function `invoke`, or a function, got a boolean" },
+    "a.lua: expected it to return a table with a function `invoke`, or a function, got nothing: is "
+      .. "`return talk` missing at its end?" },
+  { "a table that is not returned", "local Talk = {}\nfunction Talk:invoke() return 'a' end\n",
+    "got nothing: is `return Talk` missing at its end?" },
+  { "a table without invoke", "local Talk = {}\nreturn Talk\n",
+    "or a function, got a table without `invoke`" },
+  { "a loop without an end", "local x = 1\nwhile true do\n  x = x + 1\nend\n",
+    "a.lua:3: it used more than 1000 ms of processor time without waiting while it was loaded" },
 }
 
 describe("a plugin does not load with", function()

@@ -38,6 +38,13 @@ local NAMES = { -- [number] = the instruction, or what it does
   [learn("x(...)", 3)] = "call",
   [learn("return x(...)", 3)] = "call",
 }
+local RETURNS = { -- instructions that give something back
+  [learn("return x", 2)] = true,
+  [learn("return x, x", 3)] = true,
+  [learn("return ...", 2)] = true,
+  [learn("return x()", 2)] = true,
+  [learn("return x(...)", 3)] = true,
+}
 for _, text in ipairs {
   "if x then y() end", "if not x then y() end", "return x or 1", "return x and 1", "return not x",
   "return x == nil", "return x ~= nil", "if x == nil then y() end", "while x do y() end",
@@ -81,6 +88,7 @@ local function read(proto)
       instruction.text = util.funcuvname(proto, instruction.d)
     end
     code[pc] = instruction
+    code.returns = code.returns or RETURNS[instruction.number] ~= nil
     pc = pc + 1
     instruction = decode(proto, pc)
   end
@@ -89,7 +97,7 @@ end
 
 --- Calls visit(code, owner) for a compiled chunk and each function in it. `owner` is what visit
 --- gave for the function that it stands in, and `code` a list of instructions: `name`, `line`,
---- registers `a` to `d`, `text` (a constant or a name), `child`.
+--- registers `a` to `d`, `text` (a constant or a name), `child`; `returns`: it returns something.
 function bytecode.walk(chunk, visit)
   local function walk(proto, owner)
     local code = read(proto)

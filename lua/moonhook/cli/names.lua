@@ -43,6 +43,7 @@ local function survey(chunk)
   local found = {
     reads = {}, writes = {}, requires = {}, members = {},
     guarded = {}, declared = {},
+    returns = true,     -- something
     is_open = false,    -- _G goes where anything may be declared in it
     is_dynamic = false, -- `require` of what only running tells
   }
@@ -97,6 +98,7 @@ local function survey(chunk)
   end
 
   bytecode.walk(chunk, function(code, owner)
+    if not owner then found.returns = code.returns end
     local is_protected = owner ~= nil
       and (owner.own or PROTECTS[called_with(owner.code, owner.at) or ""])
     for at, instruction in ipairs(code) do
@@ -303,6 +305,18 @@ local function read_package(input)
   return package
 end
 
+-- An endpoint's source must return its handler.
+local function judge_source(file, problems)
+  if file.found.returns then return end
+  local name = file.text:match "function%s+([%a_][%w_]*)[.:]invoke"
+    or file.text:match "local%s+function%s+([%a_][%w_]*)" or "..."
+  problems[#problems + 1] = {
+    file = file.path, line = math.max(#file.lines - 1, 1), column = 1, is_warning = false,
+    message = ("expected it to return a table with a function `invoke`, or a function, got nothing:"
+      .. " is `return %s` missing at its end?"):format(name),
+  }
+end
+
 ---@class NamesInput
 ---@field dir string  the package's folder
 ---@field files string[]  its Lua files, relative
@@ -321,5 +335,11 @@ return function(input)
     }
   end
   for _, file in ipairs(reached(package)) do judge(package, file, add) end
+  local is_told = {}
+  for _, source in ipairs(package.sources) do
+    local file = package.files[source]
+    if file and not is_told[source] then judge_source(file, problems) end
+    is_told[source] = true
+  end
   return json.must_encode(problems)
 end
