@@ -47,7 +47,7 @@ AdminDispatch *admin_dispatch_new(Runtime *runtime, const AdminHost *host, Err *
   admin->dispatch = dispatch_new(runtime, &config);
   slot = endpoint_table_plugin(dispatch_endpoints(admin->dispatch), "admin");
   plugin_slot_set(slot, generation);
-  endpoint_table_set(dispatch_endpoints(admin->dispatch), "admin", "admin", slot, "{}", true);
+  endpoint_table_set(dispatch_endpoints(admin->dispatch), "admin", "admin", slot, "{}", NULL, true);
   admin->endpoint = endpoint_table_find(dispatch_endpoints(admin->dispatch), span_of("admin"));
   return admin;
 }

@@ -20,6 +20,7 @@ typedef struct {
   Span slug;     // its hook id; nothing: a random one, or the one it has
   Span settings; // JSON object
   Span unset;    // JSON list of settings' names
+  Span limits;   // JSON object of what it has instead of its plugin's; null: nothing
   int enabled;   // 1, 0, or -1: nothing said
 } AdminChange;
 

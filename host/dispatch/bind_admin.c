@@ -5,7 +5,7 @@
 //   catalogue() -> object   configuration() -> object   status() -> object
 //   change(verb, fields) -> object or "" | WAIT | nil, code, message, fields
 // `verb`: create, change, rotate, remove, reseal; `fields`: a table with id, plugin, name, slug,
-// settings, unset (JSON), enabled (boolean).
+// settings, unset, limits (JSON), enabled (boolean).
 #include "bind_admin.h"
 
 #include "../base/memory.h"
@@ -228,6 +228,7 @@ static int l_change(lua_State *L)
   change.slug = field(L, "slug");
   change.settings = field(L, "settings");
   change.unset = field(L, "unset");
+  change.limits = field(L, "limits");
   lua_getfield(L, 2, "enabled");
   if (!lua_isnil(L, -1))
     change.enabled = lua_toboolean(L, -1);

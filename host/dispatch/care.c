@@ -72,13 +72,15 @@ bool care_start(HookRequest *hook)
   return true;
 }
 
-void care_ended(HookRequest *hook, const TaskFailure *failure)
+void care_ended(HookRequest *hook)
 {
   PluginSlot *plugin = hook->endpoint->plugin;
+  const State *state = generation_state(hook->generation);
+  uint64_t killed_us = state_cpu_killed_us(state); // of the request's task, or one that it spawned
   plugin->running--;
-  if (failure && failure->is_killed && strcmp(failure->code, "plugin_cpu_limit") == 0 &&
-      state_role(generation_state(hook->generation)) == ROLE_PLUGIN)
-    plugin->care_until_us = host_clock.monotonic_us() + CARE_US;
+  if (killed_us > 0 && killed_us + CARE_US > plugin->care_until_us &&
+      state_role(state) == ROLE_PLUGIN)
+    plugin->care_until_us = killed_us + CARE_US;
   if (plugin->waiting) // not now: code of the plugin may be running
     timer_start(hook->dispatch->runtime->loop, &plugin->turn, 0, on_turn);
 }

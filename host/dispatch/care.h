@@ -8,7 +8,7 @@
 // Starts the request's task, or lets it wait until it may run. False: too many wait already.
 bool care_start(HookRequest *hook);
 // The request's task has ended.
-void care_ended(HookRequest *hook, const TaskFailure *failure);
+void care_ended(HookRequest *hook);
 void care_leave(HookRequest *hook); // it waits no more; no effect when it does not
 
 #endif

@@ -389,7 +389,7 @@ static void on_deadline(Timer *timer)
     return;
   }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
-    timer_start(hook->dispatch->runtime->loop, timer, generation_limits(hook->generation)->idle_ms,
+    timer_start(hook->dispatch->runtime->loop, timer, hook_request_limits(hook).idle_ms,
                 on_deadline);
     return;
   }
@@ -407,8 +407,8 @@ static void on_request(void *context, Request *request)
     }
     hook_request_charge_body(hook);
   }
-  timer_start(dispatch->runtime->loop, &hook->deadline,
-              generation_limits(hook->generation)->head_ms, on_deadline);
+  timer_start(dispatch->runtime->loop, &hook->deadline, hook_request_limits(hook).head_ms,
+              on_deadline);
   if (!care_start(hook)) {
     timer_stop(&hook->deadline);
     reply_later(request, "overloaded", "too many requests wait for the endpoint's plugin", 10);

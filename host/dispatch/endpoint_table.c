@@ -109,7 +109,8 @@ static void grow(EndpointTable *table)
 }
 
 void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
-                        PluginSlot *plugin, const char *settings_json, bool is_enabled)
+                        PluginSlot *plugin, const char *settings_json, const EndpointLimits *limits,
+                        bool is_enabled)
 {
   Endpoint **place, *endpoint = mem_zero(1, sizeof *endpoint);
   if ((table->count + 1) * 2 > table->size)
@@ -120,6 +121,8 @@ void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *n
   endpoint->plugin = plugin;
   endpoint->settings_json = mem_string(settings_json);
   endpoint->is_enabled = is_enabled;
+  if (limits)
+    endpoint->limits = *limits;
   endpoint_secrets_hide(endpoint);
   place = place_of(table, span_of(hook_id));
   if (*place && strcmp((*place)->settings_json, settings_json) == 0)

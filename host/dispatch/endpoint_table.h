@@ -31,6 +31,7 @@ typedef struct {
   char *name;
   PluginSlot *plugin;
   char *settings_json; // what handlers get, defaults filled in; "{}" when there are none
+  EndpointLimits limits;
   bool is_enabled;
   uint32_t serial; // a new one whenever the settings change: decoded settings know theirs
   char **secrets;  // values of its secret settings, see endpoint_secrets.h
@@ -49,10 +50,11 @@ PluginSlot *endpoint_table_plugin(EndpointTable *table, const char *name); // ma
 // Makes `generation` the live one (takes it); NULL removes the plugin.
 void plugin_slot_set(PluginSlot *plugin, Generation *generation);
 
-// Adds or replaces by hook id; copies its arguments. The same settings keep their
-// serial.
+// Adds or replaces by hook id; copies its arguments. The same settings keep their serial. `limits`:
+// as they are granted; NULL: the plugin's.
 void endpoint_table_set(EndpointTable *table, const char *hook_id, const char *name,
-                        PluginSlot *plugin, const char *settings_json, bool is_enabled);
+                        PluginSlot *plugin, const char *settings_json, const EndpointLimits *limits,
+                        bool is_enabled);
 void endpoint_table_remove(EndpointTable *table, Span hook_id); // no effect when it is not there
 void endpoint_table_clear(EndpointTable *table);                // of endpoints; plugins stay
 // Looks again which settings of the plugin's endpoints are secret: after plugin_slot_set.

@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+PluginLimits hook_request_limits(const HookRequest *hook)
+{
+  return endpoint_limits_over(&hook->endpoint->limits, generation_limits(hook->generation));
+}
+
 bool hook_request_has_room(const HookRequest *hook, size_t bytes)
 {
   return state_has_room(generation_state(hook->generation), bytes);

@@ -57,6 +57,8 @@ int request_push_closed(lua_State *L);          // nil, "closed"
 int l_declared(lua_State *L);                   // bind_declared.c
 void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
 
+// What the request's endpoint and plugin were granted.
+PluginLimits hook_request_limits(const HookRequest *hook);
 // Whether the state has room to keep `bytes` more for the request.
 bool hook_request_has_room(const HookRequest *hook, size_t bytes);
 void hook_request_charge_unsent(HookRequest *hook, size_t bytes); // so much waits for the client

@@ -28,8 +28,8 @@ static void begin(HookRequest *hook)
 
 static void restart_clock(HookRequest *hook)
 {
-  timer_start(hook->dispatch->runtime->loop, &hook->deadline,
-              generation_limits(hook->generation)->idle_ms, hook->deadline.on_due);
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook_request_limits(hook).idle_ms,
+              hook->deadline.on_due);
 }
 
 // Whether more than a quarter of the plugin's memory is what clients have not read.
@@ -329,7 +329,7 @@ static void on_end(Task *task, const TaskFailure *failure)
   HookRequest *hook = task_owner(task);
   hook->task = NULL;
   timer_stop(&hook->deadline);
-  care_ended(hook, failure);
+  care_ended(hook);
   if (failure && failure_is_abort(failure))
     log_abort(hook, task, failure);
   else if (failure && strcmp(failure->code, "cancelled") != 0)
@@ -365,6 +365,7 @@ void hook_task_start(HookRequest *hook)
 {
   hook->task = task_start(generation_state(hook->generation), &events, hook, hook_request_push);
   task_set_request_id(hook->task, hook->request->id);
+  task_set_slice(hook->task, hook->endpoint->limits.cpu_ms);
   task_set_place(hook->task, hook->endpoint->name, generation_hash(hook->generation));
 }
 

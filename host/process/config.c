@@ -182,7 +182,7 @@ static int check_providers(const Reader *reader)
 static int check_whole(const Reader *reader)
 {
   Config *config = reader->config;
-  if (check_providers(reader) != 0)
+  if (check_providers(reader) != 0 || config_endpoint_limits(reader) != 0)
     return UV_EINVAL;
   if (config->public_listen.port != 0 && config->public_listen.port == config->admin_listen.port &&
       config->admin_listen.is_asked && config->public_listen.is_asked &&

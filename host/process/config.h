@@ -77,6 +77,7 @@ typedef struct {
   char *hook_id; // NULL: a random one, kept in the store
   bool is_enabled;
   const YamlNode *settings; // a map, never NULL (its place is the endpoint's when none was written)
+  EndpointLimits limits;    // within Config.plugin_limits
   int line, column;         // of the entry in Config.file
 } ConfigEndpoint;
 

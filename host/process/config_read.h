@@ -91,5 +91,7 @@ int config_http(const Reader *reader, const YamlNode *map); // config_http.c
 int config_backends(const Reader *reader, const YamlNode *map);
 int config_apps(const Reader *reader, const YamlNode *map);
 int config_endpoints(const Reader *reader, const YamlNode *list);
+// Their limits, when it is known what the operator allows, by whatever means.
+int config_endpoint_limits(const Reader *reader);
 
 #endif

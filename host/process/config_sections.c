@@ -214,7 +214,8 @@ static int check_unique(const Reader *reader, const YamlNode *map, const ConfigE
 
 static int read_endpoint(const Reader *reader, const YamlNode *map, ConfigEndpoint *endpoint)
 {
-  static const char *const known[] = { "plugin", "name", "hook_id", "enabled", "settings", NULL };
+  static const char *const known[] = { "plugin",   "name",   "hook_id", "enabled",
+                                       "settings", "limits", NULL };
   const YamlNode *settings = yaml_get(map, "settings"), *enabled = yaml_get(map, "enabled");
   const YamlNode *hook_id = yaml_get(map, "hook_id"), *name = yaml_get(map, "name");
   const char *plugin;
@@ -243,6 +244,24 @@ static int read_endpoint(const Reader *reader, const YamlNode *map, ConfigEndpoi
   endpoint->line = map->line;
   endpoint->column = map->column;
   return check_unique(reader, map, endpoint);
+}
+
+int config_endpoint_limits(const Reader *reader)
+{
+  Config *config = reader->config;
+  const YamlNode *list = config->doc ? yaml_get(yaml_root(config->doc), "endpoints") : NULL;
+  LimitProblem problem;
+  uint32_t i;
+  int rc = 0;
+  for (i = 0; i < config->endpoint_count; i++) {
+    char key[60];
+    if (endpoint_limits_read(yaml_get(list->items[i], "limits"), &config->plugin_limits,
+                             &config->endpoints[i].limits, &problem))
+      continue;
+    snprintf(key, sizeof key, "endpoints.%s", problem.name);
+    rc = config_expected(reader, problem.at, key, problem.expected, problem.at);
+  }
+  return rc;
 }
 
 int config_endpoints(const Reader *reader, const YamlNode *list)

@@ -105,8 +105,9 @@ bool book_has_name(const EndpointBook *book, const StoredEndpoint *row)
 
 static void publish(EndpointBook *book, const StoredEndpoint *row, const char *served)
 {
-  keeper_publish_endpoint(book->keeper, row->hook_id, row->name, row->plugin, served,
-                          row->is_enabled);
+  keeper_publish_endpoint(book->keeper,
+                          &(RegistryEndpoint){ row->hook_id, row->name, row->plugin, served,
+                                               row->is_enabled, row->limits });
 }
 
 void book_take(EndpointBook *book, StoredEndpoint *row, char *problem)

@@ -22,7 +22,7 @@ struct AdminPending {
   EndpointBook *book;
   AdminPending *next, **link;
   AdminVerb verb;
-  char *id, *plugin, *name, *slug, *settings, *unset; // NULL: nothing said
+  char *id, *plugin, *name, *slug, *settings, *unset, *limits; // NULL: nothing said
   int enabled;
   bool is_waiting; // for an earlier change of the same endpoint
   bool is_refresh; // nothing is said: the settings are made anew for the plugin as it is now

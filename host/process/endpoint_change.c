@@ -39,6 +39,7 @@ void pending_free(AdminPending *pending)
   mem_free(pending->slug);
   mem_free(pending->settings);
   mem_free(pending->unset);
+  mem_free(pending->limits);
   mem_free(pending->problem);
   stored_endpoint_clear(&pending->row);
   mem_free(pending);
@@ -202,6 +203,31 @@ static bool make_settings(AdminPending *pending, AdminResult *result, const char
   return result->code == 0;
 }
 
+// Sets what the row has instead of its plugin's limits, if anything was said of them.
+static bool take_limits(AdminPending *pending, AdminResult *result)
+{
+  YamlNode *node = read_part(pending->limits, result, "limits");
+  EndpointLimits limits;
+  LimitProblem problem;
+  Buffer json = { 0 };
+  if (!node)
+    return result->code == 0;
+  if (endpoint_limits_read(node, &pending->book->keeper->config->plugin_limits, &limits,
+                           &problem)) {
+    endpoint_limits_json(&limits, &json);
+    mem_free(pending->row.limits);
+    pending->row.limits = buffer_take(&json);
+  } else {
+    char message[240], got[40] = "";
+    if (problem.at->type == YAML_INTEGER)
+      snprintf(got, sizeof got, ", got %lld", (long long)problem.at->integer);
+    snprintf(message, sizeof message, "expected %s%s", problem.expected, got);
+    fail_field(result, problem.name, message);
+  }
+  yaml_node_free(node);
+  return result->code == 0;
+}
+
 static bool find_plugin(AdminPending *pending, AdminResult *result)
 {
   const Served *served = keeper_find_plugin(pending->book->keeper, pending->plugin);
@@ -223,6 +249,7 @@ static bool find_plugin(AdminPending *pending, AdminResult *result)
     .settings = mem_string("{}"),
     .secrets = mem_string("{}"),
     .served = mem_string("{}"),
+    .limits = mem_string("{}"),
     .plugin_hash = mem_string(""),
     .created_ms = host_clock.wall_ms(),
   };
@@ -273,7 +300,7 @@ static bool make_row(AdminPending *pending, AdminResult *result)
     mem_free(old_hook_id);
     return false;
   }
-  is_good = make_settings(pending, result, old_hook_id);
+  is_good = take_limits(pending, result) && make_settings(pending, result, old_hook_id);
   if (is_good && strcmp(old_hook_id, row->hook_id) != 0 &&
       keeper_has_hook(pending->book->keeper, row->hook_id)) {
     fail_field(result, "slug", "the address is taken by an endpoint of the configuration file");
@@ -367,6 +394,7 @@ AdminPending *endpoint_book_change(EndpointBook *book, const AdminChange *change
   pending->slug = copy_span(change->slug);
   pending->settings = copy_span(change->settings);
   pending->unset = copy_span(change->unset);
+  pending->limits = copy_span(change->limits);
   pending->enabled = change->enabled;
   pending->on_done = on_done;
   pending->context = context;

@@ -11,6 +11,7 @@ typedef struct {
   const char *id, *plugin, *name, *hook_id, *origin;
   bool is_enabled;
   const char *problem;             // JSON, or NULL
+  const char *limits;              // JSON
   uint64_t created_ms, updated_ms; // 0: not known
 } Shown;
 
@@ -77,7 +78,8 @@ static void show(const Keeper *keeper, const Shown *shown, const GivenSettings *
     given_settings_show(given, package, json);
   else
     buffer_string(json, shown_json);
-  buffer_printf(json, ",\"problem\":%s,", shown->problem ? shown->problem : "null");
+  buffer_printf(json, ",\"limits\":%s,\"problem\":%s,", shown->limits,
+                shown->problem ? shown->problem : "null");
   json_add_time(json, "created_at", shown->created_ms);
   json_add_time(json, "updated_at", shown->updated_ms);
   add_routes(json, package, &url);
@@ -89,8 +91,9 @@ void endpoint_json_of_entry(const Keeper *keeper, const BookEntry *entry, Buffer
 {
   const StoredEndpoint *row = &entry->row;
   const GivenSettings given = { row->settings, row->secrets };
-  const Shown shown = { row->id,         row->plugin,    row->name,       row->hook_id,   "api",
-                        row->is_enabled, entry->problem, row->created_ms, row->updated_ms };
+  const Shown shown = { row->id,         row->plugin,     row->name,      row->hook_id,
+                        "api",           row->is_enabled, entry->problem, row->limits,
+                        row->created_ms, row->updated_ms };
   show(keeper, &shown, &given, NULL, json);
 }
 
@@ -102,7 +105,8 @@ static void show_kept(const Keeper *keeper, const Kept *kept, Buffer *json)
                         .hook_id = kept->hook_id,
                         .origin = "config",
                         .is_enabled = kept->is_enabled,
-                        .problem = kept->problem };
+                        .problem = kept->problem,
+                        .limits = kept->limits_json };
   show(keeper, &shown, NULL, kept->shown_json, json);
 }
 

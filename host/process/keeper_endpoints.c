@@ -21,6 +21,7 @@ static void kept_free(Kept *kept)
   mem_free(kept->hook_id);
   mem_free(kept->settings_json);
   mem_free(kept->shown_json);
+  mem_free(kept->limits_json);
   mem_free(kept->problem);
   mem_free(kept->doubts);
 }
@@ -111,12 +112,10 @@ static void commit_one(Keeper *keeper, bool has_begun)
     keeper->on_publish(keeper->context);
 }
 
-void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
-                             const char *plugin, const char *settings, bool is_enabled)
+void keeper_publish_endpoint(Keeper *keeper, const RegistryEndpoint *endpoint)
 {
   bool has_begun = begin_one(keeper);
-  registry_put_endpoint(keeper->registry,
-                        &(RegistryEndpoint){ hook_id, name, plugin, settings, is_enabled });
+  registry_put_endpoint(keeper->registry, endpoint);
   commit_one(keeper, has_begun);
 }
 
@@ -203,8 +202,9 @@ static void publish_kept(Keeper *keeper, const Kept *kept, const Served *served)
   Buffer sealed = { 0 };
   served_settings_seal(secrets, served && package_has_secrets(served->package), kept->hook_id,
                        span_of(kept->settings_json), &sealed);
-  keeper_publish_endpoint(keeper, kept->hook_id, kept->name, served ? served->id : kept->plugin,
-                          sealed.bytes, kept->is_enabled);
+  keeper_publish_endpoint(
+      keeper, &(RegistryEndpoint){ kept->hook_id, kept->name, served ? served->id : kept->plugin,
+                                   sealed.bytes, kept->is_enabled, kept->limits_json });
   buffer_free(&sealed);
 }
 
@@ -232,16 +232,18 @@ static bool keep_endpoint(Keeper *keeper, const ConfigEndpoint *endpoint, Kept *
 {
   const Served *served = keeper_find_plugin(keeper, endpoint->plugin);
   const Kept *before = find_kept(keeper, endpoint->plugin, endpoint->name);
-  Buffer shown = { 0 };
+  Buffer shown = { 0 }, limits = { 0 };
   char hook_id[64];
   if (!find_address(keeper, endpoint, hook_id, sizeof hook_id))
     return false;
   config_settings_show(endpoint->settings, served ? served->package : NULL, &shown);
+  endpoint_limits_json(&endpoint->limits, &limits);
   *kept = (Kept){ .id = id_of(endpoint->plugin, endpoint->name),
                   .plugin = mem_string(endpoint->plugin),
                   .name = mem_string(endpoint->name),
                   .hook_id = mem_string(hook_id),
                   .shown_json = buffer_take(&shown),
+                  .limits_json = buffer_take(&limits),
                   .is_enabled = endpoint->is_enabled };
   if (served)
     doubt(keeper, endpoint, served->package, before, kept);

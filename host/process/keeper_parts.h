@@ -33,6 +33,7 @@ typedef struct {
   char *settings_json; // what handlers get; NULL: it is not served, `problem` says why
   char *shown_json;    // as they are written, secrets masked
   char *problem;       // {"message":...,"fields":[...]}, or NULL
+  char *limits_json;   // what it has instead of its plugin's
   char *doubts;        // what was told of apps and models that nobody has; or NULL
   bool is_enabled;
 } Kept;
@@ -83,8 +84,7 @@ void keeper_apply_endpoints(Keeper *keeper);
 // Publishes one endpoint, or takes it back. Within keeper_apply_endpoints they become part of it;
 // else every worker serves them so from its next request on. `settings`: as served_settings_seal
 // gives them; `plugin`: "author/name".
-void keeper_publish_endpoint(Keeper *keeper, const char *hook_id, const char *name,
-                             const char *plugin, const char *settings, bool is_enabled);
+void keeper_publish_endpoint(Keeper *keeper, const RegistryEndpoint *endpoint);
 void keeper_unpublish_endpoint(Keeper *keeper, const char *hook_id);
 void keeper_free_endpoints(Keeper *keeper);
 

@@ -74,6 +74,7 @@ static void on_withdrawn(Timer *timer)
 static void set_endpoint(Worker *worker, const RegistryEndpoint *endpoint)
 {
   EndpointTable *table = worker_endpoints(worker);
+  EndpointLimits limits = endpoint_limits_from_json(endpoint->limits, &worker->plugin_limits);
   Buffer settings = { 0 };
   Err err = { 0 };
   if (served_settings_open(worker->secrets, endpoint->hook_id, endpoint->settings, &settings,
@@ -82,7 +83,7 @@ static void set_endpoint(Worker *worker, const RegistryEndpoint *endpoint)
               LOG_S("plugin", endpoint->plugin), LOG_S("error", err.text));
   else
     endpoint_table_set(table, endpoint->hook_id, endpoint->name,
-                       endpoint_table_plugin(table, endpoint->plugin), settings.bytes,
+                       endpoint_table_plugin(table, endpoint->plugin), settings.bytes, &limits,
                        endpoint->is_enabled);
   buffer_free(&settings);
 }

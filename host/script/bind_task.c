@@ -7,9 +7,13 @@
 //   count(change) -> boolean: false when the task has as many coroutines as it may
 //   format(...): string.format that looks at the stack
 //   check_stack(): raises when the C stack is nearly used up
-//   join(handle) -> true | WAIT: when the spawned task is over, however it ended
+//   join(handle) -> true | WAIT: when the spawned task is over, and nil, code, message when its
+//   code
+//     was stopped
+#include <stdio.h>
 #include <string.h>
 
+#include "../base/log.h"
 #include "../base/memory.h"
 #include "bind.h"
 #include "slice.h"
@@ -28,6 +32,8 @@ typedef struct {
   Task *root;    // NULL: over
   Task *waiting; // the task that joins, or NULL
   int function_ref;
+  char code[40]; // it was stopped for its time or memory; "": it was not
+  char message[160];
 } Child;
 
 static void child_release(Child *child)
@@ -51,10 +57,22 @@ static bool on_piece(Task *task, Span piece, const char **refusal)
   return true;
 }
 
+static void keep_failure(Child *child, const Task *task, const TaskFailure *failure)
+{
+  snprintf(child->code, sizeof child->code, "%s", failure->code);
+  snprintf(child->message, sizeof child->message, "%.*s", (int)failure->message.len,
+           failure->message.at);
+  log_event(LOG_ERROR, "spawned function stopped", LOG_S("request_id", task_request_id(task)),
+            LOG_S("plugin", state_name(task_state(task))), LOG_S("code", child->code),
+            LOG_S("error", child->message),
+            LOG_B("traceback", failure->traceback.at, failure->traceback.len));
+}
+
 static void on_end(Task *task, const TaskFailure *failure)
 {
   Child *child = task_owner(task);
-  (void)failure; // what fn raised was caught by the library; the rest is a cancel
+  if (failure && failure->is_killed) // what fn raised was caught by the library
+    keep_failure(child, task, failure);
   luaL_unref(state_lua(task_state(task)), LUA_REGISTRYINDEX, child->function_ref);
   child->child = NULL;
   if (child->waiting)
@@ -117,14 +135,21 @@ static int l_task_spawn(lua_State *L)
   return 1;
 }
 
+static int push_end(lua_State *L, const Child *child)
+{
+  if (child->code[0])
+    return push_failure(L, child->code, child->message);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int push_joined(lua_State *co, void *op)
 {
   Child *child = op;
   if (child->child)
     return -1;
   child->waiting = NULL;
-  lua_pushboolean(co, 1);
-  return 1;
+  return push_end(co, child);
 }
 
 static void cancel_join(void *op)
@@ -138,10 +163,8 @@ static int l_task_join(lua_State *L)
 {
   Child *child = *(Child **)luaL_checkudata(L, 1, CHILD_TYPE);
   Task *task = task_current(L);
-  if (task && !child->child) { // over
-    lua_pushboolean(L, 1);
-    return 1;
-  }
+  if (task && !child->child)
+    return push_end(L, child);
   if (!task || !child->root || task_root(task) != child->root)
     return push_failure(L, "closed", "it was spawned by another request");
   if (child->waiting)

@@ -351,6 +351,16 @@ void state_taint(State *state)
   state->is_tainted = true;
 }
 
+uint64_t state_cpu_killed_us(const State *state)
+{
+  return state->cpu_killed_us;
+}
+
+void state_note_cpu_kill(State *state)
+{
+  state->cpu_killed_us = host_clock.monotonic_us();
+}
+
 bool state_is_tainted(const State *state)
 {
   return state->is_tainted;

@@ -130,6 +130,9 @@ StateRole state_role(const State *state);
 // so what the plugin keeps in variables may be half done.
 bool state_is_tainted(const State *state);
 void state_taint(State *state);
+// When some of its code was last stopped for its time, of the monotonic clock; 0: never.
+uint64_t state_cpu_killed_us(const State *state);
+void state_note_cpu_kill(State *state);
 uint32_t state_tasks(const State *state);
 State *state_of(lua_State *L);    // of any thread of it
 const char *script_version(void); // of LuaJIT

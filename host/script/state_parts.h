@@ -38,6 +38,7 @@ struct State {
   uint64_t log_second;
   uint32_t log_count, log_dropped; // records of that second
   uint32_t uses[USE_KINDS];
+  uint64_t cpu_killed_us;
   uint64_t collected_us; // when state_has_room last did, of the monotonic clock
 };
 

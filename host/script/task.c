@@ -27,6 +27,11 @@ static Task *task_of_job(Job *job)
   return (Task *)((char *)job - offsetof(Task, job));
 }
 
+static uint32_t slice_ms_of(const Task *task)
+{
+  return task->root->slice_ms ? task->root->slice_ms : state_slice_ms(task->state);
+}
+
 static Loop *loop_of(const Task *task)
 {
   return state_runtime(task->state)->loop;
@@ -181,7 +186,7 @@ static void stop(Task *task, Kill kill, char *where)
 {
   TaskFailure failure = { .status = 0 };
   char what[160];
-  kill_describe(task->state, kill, state_slice_ms(task->state), what, sizeof what);
+  kill_describe(task->state, kill, slice_ms_of(task), what, sizeof what);
   if (kill == KILL_CALLS) {
     log_event(LOG_WARN, "task ended", LOG_S("plugin", state_name(task->state)),
               LOG_S("request_id", task->request_id), LOG_S("error", what));
@@ -198,6 +203,8 @@ static void stop(Task *task, Kill kill, char *where)
     failure.traceback = span_of(where);
     failure.is_killed = true;
     state_taint(task->state);
+    if (kill == KILL_CPU)
+      state_note_cpu_kill(task->state);
     end(task, &failure, false);
     if (kill == KILL_MEMORY) // what it had is garbage now, and others of the plugin need room
       lua_gc(L, LUA_GCCOLLECT, 0);
@@ -304,7 +311,7 @@ static bool step(Task *task)
   task->refusals = 0;
   state_set_current(task->state, task);
   scoreboard_enter();
-  slice_begin(task->state, state_slice_ms(task->state));
+  slice_begin(task->state, slice_ms_of(task));
   status = lua_resume(co, nargs);
   kill = slice_end(task->state, &where);
   scoreboard_leave();
@@ -371,6 +378,11 @@ void task_set_request_id(Task *task, const char *request_id)
   size_t len = strnlen(request_id, sizeof task->request_id - 1);
   memcpy(task->request_id, request_id, len);
   task->request_id[len] = '\0';
+}
+
+void task_set_slice(Task *task, uint32_t slice_ms)
+{
+  task->slice_ms = slice_ms;
 }
 
 void task_set_place(Task *task, const char *endpoint, const char *version)

@@ -97,6 +97,9 @@ void task_set_request_id(Task *task, const char *request_id);
 const char *task_request_id(const Task *task);
 // What the scoreboard names while the task's code runs; both borrowed until the task's end.
 void task_set_place(Task *task, const char *endpoint, const char *version);
+// Processor time between two waits, of the task and of those that it spawns; 0: as its state has
+// it.
+void task_set_slice(Task *task, uint32_t slice_ms);
 // Cancels every task of the worker.
 void task_cancel_all(Runtime *runtime, const char *code, const char *message, uint32_t grace_ms);
 

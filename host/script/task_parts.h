@@ -25,6 +25,7 @@ struct Task {
   Task *next, **link; // in runtime->tasks
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t coroutines;
+  uint32_t slice_ms; // of a root; see task_set_slice
   uint32_t children; // of a root: spawned and not over
   uint64_t log_second;
   uint32_t log_count; // of a root: records of that second

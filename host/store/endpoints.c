@@ -25,6 +25,7 @@ void stored_endpoint_copy(StoredEndpoint *to, const StoredEndpoint *from)
   to->settings = mem_string(from->settings);
   to->secrets = mem_string(from->secrets);
   to->served = mem_string(from->served);
+  to->limits = mem_string(from->limits);
   to->plugin_hash = mem_string(from->plugin_hash);
 }
 
@@ -37,6 +38,7 @@ void stored_endpoint_clear(StoredEndpoint *endpoint)
   mem_free(endpoint->settings);
   mem_free(endpoint->secrets);
   mem_free(endpoint->served);
+  mem_free(endpoint->limits);
   mem_free(endpoint->plugin_hash);
   memset(endpoint, 0, sizeof *endpoint);
 }

@@ -16,6 +16,7 @@ typedef struct StoredEndpoint {
   char *settings;    // JSON object: what was given, without the secrets
   char *secrets;     // JSON object: name of a secret setting = its JSON text, sealed
   char *served;      // what handlers get, a JSON object; sealed when there are secrets
+  char *limits;      // JSON object: what it has instead of its plugin's limits
   char *plugin_hash; // the plugin's version that `served` was made with
   uint64_t created_ms, updated_ms; // wall clock
 } StoredEndpoint;

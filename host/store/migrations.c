@@ -37,6 +37,8 @@ static const char *const migrations[] = {
   "  settings TEXT NOT NULL, secrets TEXT NOT NULL, served TEXT NOT NULL,"
   "  plugin_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL)"
   " WITHOUT ROWID;",
+  // 4: what an endpoint has instead of its plugin's limits, a JSON object
+  "ALTER TABLE endpoints ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';",
 };
 
 enum { NEWEST = sizeof migrations / sizeof *migrations };

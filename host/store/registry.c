@@ -13,7 +13,7 @@
 #include "../base/memory.h"
 #include "statement.h"
 
-enum { SCHEMA = 1, BUSY_MS = 2000, MAX_TOMBSTONES = 1000 };
+enum { SCHEMA = 2, BUSY_MS = 2000, MAX_TOMBSTONES = 1000 };
 
 typedef enum {
   PUT_PLUGIN,
@@ -38,7 +38,7 @@ static const char schema[] =
     " dir TEXT NOT NULL, hash TEXT NOT NULL, folder TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE endpoints (hook_id TEXT PRIMARY KEY, version INTEGER NOT NULL,"
     " is_gone INTEGER NOT NULL, name TEXT NOT NULL, plugin TEXT NOT NULL, settings TEXT NOT NULL,"
-    " is_enabled INTEGER NOT NULL) WITHOUT ROWID;"
+    " is_enabled INTEGER NOT NULL, limits TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX plugin_versions ON plugins (version);"
     "CREATE INDEX endpoint_versions ON endpoints (version);"
     "CREATE INDEX plugin_tombstones ON plugins (id) WHERE is_gone;"
@@ -50,10 +50,12 @@ static const char *const statements[STATEMENT_COUNT] = {
                  " is_gone = 0, dir = ?3, hash = ?4, folder = ?5"
                  " WHERE is_gone OR dir <> ?3 OR hash <> ?4 OR folder <> ?5",
   [PUT_ENDPOINT] =
-      "INSERT INTO endpoints (hook_id, version, is_gone, name, plugin, settings, is_enabled)"
-      " VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) ON CONFLICT (hook_id) DO UPDATE SET version = ?2,"
-      " is_gone = 0, name = ?3, plugin = ?4, settings = ?5, is_enabled = ?6 WHERE is_gone"
-      " OR name <> ?3 OR plugin <> ?4 OR settings <> ?5 OR is_enabled <> ?6",
+      "INSERT INTO endpoints (hook_id, version, is_gone, name, plugin, settings, is_enabled, "
+      "limits)"
+      " VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hook_id) DO UPDATE SET version = ?2,"
+      " is_gone = 0, name = ?3, plugin = ?4, settings = ?5, is_enabled = ?6, limits = ?7"
+      " WHERE is_gone OR name <> ?3 OR plugin <> ?4 OR settings <> ?5 OR is_enabled <> ?6"
+      " OR limits <> ?7",
   [DROP_PLUGIN] = "UPDATE plugins SET version = ?2, is_gone = 1, dir = '', hash = ''"
                   " WHERE id = ?1 AND NOT is_gone",
   [DROP_ENDPOINT] = "UPDATE endpoints SET version = ?2, is_gone = 1, settings = ''"
@@ -63,8 +65,8 @@ static const char *const statements[STATEMENT_COUNT] = {
   [HAS_PLUGIN] = "SELECT 1 FROM plugins WHERE id = ?1 AND hash = ?2 AND NOT is_gone",
   [FIND_FOLDER] = "SELECT dir, hash FROM plugins WHERE folder = ?1 AND NOT is_gone",
   [READ_PLUGINS] = "SELECT id, is_gone, dir, hash, folder FROM plugins WHERE version > ?1",
-  [READ_ENDPOINTS] = "SELECT hook_id, is_gone, name, plugin, settings, is_enabled FROM endpoints"
-                     " WHERE version > ?1",
+  [READ_ENDPOINTS] = "SELECT hook_id, is_gone, name, plugin, settings, is_enabled, limits"
+                     " FROM endpoints WHERE version > ?1",
   [READ_META] = "SELECT value FROM meta WHERE name = ?1",
   [WRITE_META] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
 };
@@ -197,7 +199,7 @@ static Registry *open_file(const char *path, bool may_create, Err *err)
   if (rc == SQLITE_OK && may_create && user_version(registry->db) == 0) {
     execute(registry, "BEGIN IMMEDIATE");
     execute(registry, schema);
-    execute(registry, "PRAGMA user_version = 1; COMMIT");
+    execute(registry, "PRAGMA user_version = 2; COMMIT");
   }
   if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
     err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
@@ -287,6 +289,7 @@ void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
   bind_string(stmt, 4, endpoint->plugin);
   bind_string(stmt, 5, endpoint->settings);
   sqlite3_bind_int(stmt, 6, endpoint->is_enabled);
+  bind_string(stmt, 7, endpoint->limits);
   run(registry, stmt);
 }
 
@@ -439,8 +442,10 @@ static void read_endpoints(Registry *registry, int64_t since, const RegistryRead
   int rc;
   sqlite3_bind_int64(stmt, 1, since);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    RegistryEndpoint endpoint = { text(stmt, 0), text(stmt, 2), text(stmt, 3), text(stmt, 4),
-                                  sqlite3_column_int(stmt, 5) != 0 };
+    RegistryEndpoint endpoint = {
+      text(stmt, 0), text(stmt, 2), text(stmt, 3), text(stmt, 4), sqlite3_column_int(stmt, 5) != 0,
+      text(stmt, 6)
+    };
     reader->on_endpoint(context, &endpoint, sqlite3_column_int(stmt, 1) != 0);
   }
   done(registry, stmt, rc);

@@ -26,6 +26,7 @@ typedef struct {
   const char *plugin;   // "author/name", or what was written when there is no such plugin
   const char *settings; // JSON, defaults filled in
   bool is_enabled;
+  const char *limits; // JSON object: what it has instead of its plugin's
 } RegistryEndpoint;
 
 // --- the keeper ----------------------------------------------------------------------------------

@@ -16,16 +16,16 @@ typedef enum {
 
 static const char *const statements[STATEMENT_COUNT] = {
   [READ_ALL] = "SELECT id, version, plugin, name, hook_id, is_enabled, settings, secrets, served,"
-               " plugin_hash, created_ms, updated_ms FROM endpoints ORDER BY id",
+               " plugin_hash, created_ms, updated_ms, limits FROM endpoints ORDER BY id",
   [READ_VERSION] = "SELECT version FROM endpoints WHERE id = ?1",
   [FIND_HOOK] = "SELECT 1 FROM endpoints WHERE hook_id = ?1 AND id <> ?2"
                 " UNION ALL SELECT 1 FROM hook_ids WHERE hook_id = ?1",
   [INSERT] = "INSERT INTO endpoints (id, version, plugin, name, hook_id, is_enabled, settings,"
-             " secrets, served, plugin_hash, created_ms, updated_ms)"
-             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             " secrets, served, plugin_hash, created_ms, updated_ms, limits)"
+             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
   [UPDATE] = "UPDATE endpoints SET version = ?2, plugin = ?3, name = ?4, hook_id = ?5,"
              " is_enabled = ?6, settings = ?7, secrets = ?8, served = ?9, plugin_hash = ?10,"
-             " created_ms = ?11, updated_ms = ?12 WHERE id = ?1",
+             " created_ms = ?11, updated_ms = ?12, limits = ?13 WHERE id = ?1",
   [REMOVE] = "DELETE FROM endpoints WHERE id = ?1",
 };
 
@@ -81,6 +81,7 @@ static void take_row(sqlite3_stmt *stmt, StoredEndpoint *endpoint)
     .plugin_hash = text_at(stmt, 9),
     .created_ms = (uint64_t)sqlite3_column_int64(stmt, 10),
     .updated_ms = (uint64_t)sqlite3_column_int64(stmt, 11),
+    .limits = text_at(stmt, 12),
   };
 }
 
@@ -156,6 +157,7 @@ static int write_row(EndpointRows *rows, sqlite3_stmt *put, const StoredEndpoint
   bind_string(put, 10, endpoint->plugin_hash);
   sqlite3_bind_int64(put, 11, (int64_t)endpoint->created_ms);
   sqlite3_bind_int64(put, 12, (int64_t)endpoint->updated_ms);
+  bind_string(put, 13, endpoint->limits);
   rc = sqlite3_step(put) == SQLITE_DONE ? 0 : fail(rows, "cannot write an endpoint", err);
   statement_done(put);
   return rc;

@@ -161,7 +161,7 @@ static bool load_version(Subject *subject, const char *dir, Buffer *problems)
   slot = endpoint_table_plugin(endpoints, subject->plugin_id);
   plugin_slot_set(slot, generation);
   snprintf(subject->hook_id, sizeof subject->hook_id, "test");
-  endpoint_table_set(endpoints, subject->hook_id, "test", slot, settings, true);
+  endpoint_table_set(endpoints, subject->hook_id, "test", slot, settings, NULL, true);
   mem_free(settings);
   return true;
 }

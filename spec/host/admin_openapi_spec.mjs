@@ -60,6 +60,8 @@ before(async () => {
   writeFileSync(dir + "/plugins/everything/manifest.yaml", PLUGIN);
   writeFileSync(dir + "/plugins/everything/show.lua", "return function() return 'here' end\n");
   host = await Host.start({ plugins: ["plugins"], apps: { candy: { mode: "chat" } },
+    // All that the document allows.
+    limits: { plugin_cpu_ms: 60_000, plugin_head_ms: 3_600_000, plugin_idle_ms: 3_600_000 },
     endpoints: [{ plugin: "everything", name: "of the file", settings: { secret: "sk-file" } }] }, { dir });
   key = readFileSync(dir + "/data/admin.key", "utf8").trim();
   port = host.records.length && Number(host.records.find((record) => record.listener === "admin")?.address.split(":")[1]);
@@ -83,6 +85,7 @@ function resolve(schema) {
 
 function valid(schema) {
   schema = resolve(schema);
+  if (Array.isArray(schema.type)) return fc.oneof(...schema.type.map((type) => valid({ ...schema, type })));
   switch (schema.type) {
   case "string":
     if (schema.pattern?.startsWith("^[a-z0-9")) {
@@ -93,6 +96,8 @@ function valid(schema) {
     return fc.integer({ min: schema.minimum, max: schema.maximum });
   case "boolean":
     return fc.boolean();
+  case "null":
+    return fc.constant(null);
   case "array":
     return fc.array(valid(schema.items), { maxLength: 4 });
   case "object": {

@@ -119,7 +119,7 @@ describe("the store", function()
     patch(dir .. "/data/moonhook.db", 60, "\0\0\0\7") -- SQLite's user_version
     local result = serve(dir)
     assert.are_not.equal(0, result.code)
-    assert.truthy(result.stderr:find("database is v7, this binary supports up to v3", 1, true),
+    assert.truthy(result.stderr:find("database is v7, this binary supports up to v4", 1, true),
       result.stderr)
   end)
 

@@ -224,6 +224,21 @@ describe("after its code was stopped a plugin", function()
       "requests that run side by side")
   end)
 
+  it("runs one task at a time when a function that it spawned was stopped, and tells", function()
+    local reply = run [[
+      local task = session:spawn(function()
+        while true do end
+      end)
+      local ok, problem = pcall(task.wait, task)
+      return tostring(ok) .. " " .. problem.code .. " " .. select(2, pcall(task.wait, task)).code]]
+    assert.equal("false plugin_cpu_limit plugin_cpu_limit", reply.body)
+    local record = server:wait_record({ msg = "spawned function stopped" }, 5)
+    assert.equal("plugin_cpu_limit", record.code)
+    assert.equal(reply.headers["x-request-id"], record.request_id)
+    assert.matches("x:3:", record.traceback, 1, true)
+    assert.equal(1, most(6))
+  end)
+
   it("runs as before when it was stopped for its memory", function()
     kill(GREEDY, "plugin_memory_limit")
     assert.is_true(most(6) > 1)

@@ -28,7 +28,8 @@ end
 local function fields_of(input)
   local body = input.body or {}
   return { id = input.path.id, plugin = body.plugin, name = body.name, slug = body.slug,
-    enabled = body.enabled, settings = encoded(body.settings), unset = encoded(body.unset) }
+    enabled = body.enabled, settings = encoded(body.settings), unset = encoded(body.unset),
+    limits = encoded(body.limits) }
 end
 
 function endpoints.list(input)

@@ -45,6 +45,16 @@ local settings = { type = "object", additionalProperties = true,
 local unset = { type = "array", maxItems = 256, items = { type = "string", maxLength = 1023 },
   description = "Names of settings to forget, so that their defaults hold again." }
 
+local function limits(kind)
+  local function ms(most) return { type = "integer", minimum = 10, maximum = most } end
+  return { type = kind, additionalProperties = false,
+    description = "What it has instead of its plugin's limits, in milliseconds, within what the "
+      .. "operator allows. All of its plugin's endpoints share one memory.",
+    properties = { cpu_ms = ms(60000), head_ms = ms(3600000), idle_ms = ms(3600000) } }
+end
+-- The whole of it is replaced.
+local new_limits = limits { "object", "null" }
+
 shapes.parameters = {
   id = { name = "id", ["in"] = "path", required = true, description = "Of an endpoint.",
     schema = { type = "string", minLength = 1, maxLength = 64 } },
@@ -81,10 +91,11 @@ shapes.schemas = {
         description = "author/name, or the name alone when it is the only one.",
         ["x-expected"] = "expected author/name" },
       name = name, slug = slug, settings = settings, enabled = { type = "boolean", default = true },
+      limits = new_limits,
     } },
   EndpointChange = { type = "object", additionalProperties = false,
     properties = { name = name, slug = slug, settings = settings, unset = unset,
-      enabled = { type = "boolean" } } },
+      enabled = { type = "boolean" }, limits = new_limits } },
   Field = record { field = { type = "string" }, message = { type = "string" } },
   Problem = record { message = { type = "string" }, fields = list(ref "Field") },
   Endpoint = record {
@@ -95,6 +106,7 @@ shapes.schemas = {
     enabled = { type = "boolean" },
     settings = { type = "object", additionalProperties = true,
       description = "As they were given, without defaults; secrets as ********." },
+    limits = limits "object",
     problem = { anyOf = { ref "Problem", { type = "null" } },
       description = "Why it serves older settings, or nothing." },
     created_at = nullable("string", { format = "date-time" }),

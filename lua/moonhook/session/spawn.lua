@@ -18,7 +18,8 @@ local function pack(...)
   return { n = select("#", ...), ... }
 end
 
---- Waits until the function is over; gives what it returned, raises what it raised.
+--- Waits until the function is over; gives what it returned, raises what it raised. Code that was
+--- stopped for its time or memory raises that.
 function Spawned:wait()
   local ok, code, message = task.join(self._handle)
   if ok == WAIT then ok, code, message = coroutines.wait() end
