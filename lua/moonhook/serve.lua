@@ -4,7 +4,6 @@
 local task = require "host.task"
 local http = require "host.http"
 local Request = require "moonhook.request"
-local Response = require "moonhook.response"
 local session = require "moonhook.session"
 local read_only = require("moonhook.settings").read_only
 local Error = require "moonhook.error"
@@ -15,6 +14,7 @@ local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
 local DONE = task.DONE
 
+local Response -- loaded with the first reply that is no string
 local settings_meta, values_meta -- made with the first request: the group is the state's own
 
 local function declare(handle)
@@ -46,6 +46,7 @@ local function send(handle, request, response)
     check(reply_text(handle, response))
     return
   end
+  Response = Response or require "moonhook.response"
   if not Response.is(response) then
     bad_response(("the handler returned %s: expected a Response or a string")
       :format(response == nil and "nothing (is a `return` missing?)" or "a " .. type(response)))
