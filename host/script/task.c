@@ -3,7 +3,6 @@
 // costs no new coroutine. A coroutine whose task raised is dead and is dropped.
 #include "task.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/log.h"
@@ -51,6 +50,8 @@ static Task *task_new(Runtime *runtime)
 static void task_free(Runtime *runtime, Task *task)
 {
   mem_free(task->note);
+  mem_free(task->cancel_code);
+  mem_free(task->cancel_message);
   if (runtime->free_task_count == MAX_FREE_TASKS) {
     mem_free(task);
     return;
@@ -353,13 +354,13 @@ void task_cancel(Task *task, const char *code, const char *message, uint32_t gra
   if (task->is_cancelled)
     return;
   task->is_cancelled = true;
+  task->cancel_code = mem_string(code);
+  task->cancel_message = mem_string(message);
   for (owned = task->owned; owned; owned = next) {
     next = owned->next; // it may take itself out
     if (owned->cancel)
       owned->cancel(owned, code, message);
   }
-  snprintf(task->cancel_code, sizeof task->cancel_code, "%s", code);
-  snprintf(task->cancel_message, sizeof task->cancel_message, "%s", message);
   if (!task->keeps_wait)
     drop_wait(task);
   timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);

@@ -33,9 +33,8 @@ struct Task {
   const char *endpoint, *version; // see task_set_place; NULL: none
   int after_ref;                  // see task_after_ref; given back at the end
   Timer grace;
-  char cancel_code[40];
-  char cancel_message[80];
-  char *note; // tracebacks of inner coroutines that raised
+  char *cancel_code, *cancel_message; // NULL until it is cancelled
+  char *note;                         // tracebacks of inner coroutines that raised
   Task *next_free;
 };
 
