@@ -104,14 +104,16 @@ static char *read_settings(const Package *package, const char *settings_json, Bu
   Err err;
   Problems found = { 0 };
   Buffer json = { 0 };
+  size_t i;
   YamlDoc *doc = yaml_parse(settings_json, strlen(settings_json), &err);
   if (!doc) {
     buffer_printf(problems, "settings: %s\n", err.text);
     return NULL;
   }
-  if (package_settings(package, yaml_root(doc), &json, &found, "settings") < 0)
-    add_problems(problems, &found);
-  else if (!json.len)
+  if (package_settings(package, yaml_root(doc), &json, &found, "settings") < 0) {
+    for (i = 0; i < found.count; i++) // a place in the table of a spec says nothing
+      buffer_printf(problems, "%s\n", found.items[i].what);
+  } else if (!json.len)
     buffer_string(&json, "{}");
   problems_free(&found);
   yaml_doc_free(doc);
