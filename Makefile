@@ -42,7 +42,9 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(LUA_FLAGS)
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
-LIBRARY := $(sort $(shell find lua -type f) $(wildcard docs/*.md README.md))
+# Some templates of `moonhook init` are the examples.
+LIBRARY := $(sort $(wildcard docs/*.md README.md) $(shell find lua examples/stream examples/talk \
+  examples/webhook -type f ! -path 'examples/*/README.md'))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 SPEC_PARTS = build/spec/host_modules.so build/npm/ready
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)

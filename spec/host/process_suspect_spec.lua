@@ -373,6 +373,32 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
+  it("waits for a descriptor while its worker has none left, and loses nothing", function()
+    local server = start_suspect()
+    local stop_leaning = lean(server)
+    local pid, count = server:pid(1), 0
+    for _ in io.popen(("ls /proc/%d/fd"):format(pid)):lines() do count = count + 1 end
+    local function limit(files)
+      local set = process.run { "prlimit", "--pid", tostring(pid), ("--nofile=%d:"):format(files) }
+      assert.equal(0, set.code, set.stderr)
+    end
+    limit(count)
+    local before, connections = passed(server), {}
+    for i = 1, 5 do
+      connections[i] = server:connect()
+      connections[i]:send "GET /e/suspect-spec/who HTTP/1.1\r\nHost: t\r\n\r\n"
+    end
+    process.eventually(function() return passed(server) == before + 5 end, 5, "them to be passed")
+    assert.is_nil((connections[5]:receive(0.2)))
+    limit(1024)
+    for _, connection in ipairs(connections) do
+      assert.equal(200, http.read_head(connection, { seconds = 5 }).status)
+      connection:close()
+    end
+    stop_leaning()
+    server:stop()
+  end)
+
   it("is served by all again after a minute without another", function()
     local clock = hanger.build "clock"
     local file = clock .. ".offset"

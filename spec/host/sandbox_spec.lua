@@ -6,7 +6,7 @@ local process = require "spec.support.process"
 
 describe("a plugin", function()
   local stage
-  setup(function() stage = limits.start() end)
+  setup(function() stage = limits.start { workers = 1 } end) -- its state is looked at
   teardown(function() stage:stop() end)
   after_each(function() stage:assert_alive() end)
 
