@@ -1,6 +1,7 @@
 -- POST /webhook: takes events that are signed as standardwebhooks.com says, each once.
 local moonhook = require "moonhook"
 
+---@class Webhook: Handler
 local Webhook = {}
 
 local DAY = 24 * 60 * 60

@@ -354,6 +354,18 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
+  it("is served by the others when the host stops while its worker takes nothing", function()
+    local server = start_suspect()
+    local connections, first = ask_while_stopped(server)
+    server.process:kill "TERM"
+    for _, connection in ipairs(connections) do
+      assert.equal(200, http.read_head(connection, { seconds = 10 }).status)
+      connection:close()
+    end
+    process.kill(first, "CONT")
+    server:stop()
+  end)
+
   it("is refused for a moment when there was no room for long", function()
     local server = start_suspect()
     local connections, first = ask_while_stopped(server)

@@ -3,7 +3,7 @@ local moonhook = require "moonhook"
 
 describe("POST /webhook", function()
   local KEY = "a secret of the sender's"
-  local plugin
+  local plugin ---@type TestPlugin
 
   before_each(function()
     plugin = testing.load {

@@ -44,6 +44,7 @@
 ---@field is_over boolean
 ---@field is_cancelled boolean  the plugin left it before its end
 ---@field pieces_sent integer
+---@field [string] any  the fields that the plugin gave
 
 ---@class TestReply
 ---@field status integer
