@@ -360,6 +360,7 @@ static void on_head(void *context, Request *request)
   hook->request = request;
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
+  hook->idle_ms = hook_request_limits(hook).idle_ms;
   bound_body(hook, request);
   request->user = hook;
   scoreboard_mine()->in_flight++;
@@ -371,6 +372,7 @@ int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err
   hook->dispatch = dispatch;
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
+  hook->idle_ms = hook_request_limits(hook).idle_ms;
   if (form_decode_path(request->path, &hook->path, err) < 0) {
     hook_free(dispatch, hook);
     return err->code;
@@ -389,8 +391,7 @@ static void on_deadline(Timer *timer)
     return;
   }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
-    timer_start(hook->dispatch->runtime->loop, timer, hook_request_limits(hook).idle_ms,
-                on_deadline);
+    timer_start(hook->dispatch->runtime->loop, timer, hook->idle_ms, on_deadline);
     return;
   }
   hook_task_time_is_up(hook, UNWIND_MS);

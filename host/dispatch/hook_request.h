@@ -41,6 +41,7 @@ struct HookRequest {
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client
   Timer deadline;            // to the head, then between pieces
+  uint32_t idle_ms;          // of the latter, at most
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
   HookRequest *next, **link; // in dispatch->hooks
   HookRequest *next_free;

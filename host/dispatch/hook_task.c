@@ -28,8 +28,7 @@ static void begin(HookRequest *hook)
 
 static void restart_clock(HookRequest *hook)
 {
-  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook_request_limits(hook).idle_ms,
-              hook->deadline.on_due);
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook->idle_ms, hook->deadline.on_due);
 }
 
 // Whether more than a quarter of the plugin's memory is what clients have not read.
