@@ -48,7 +48,7 @@ void dispatch_free(Dispatch *dispatch)
 {
   while (dispatch->free_hooks) {
     HookRequest *hook = dispatch->free_hooks;
-    dispatch->free_hooks = hook->next_free;
+    dispatch->free_hooks = hook->next;
     buffer_free(&hook->path);
     header_list_free(&hook->headers);
     mem_free(hook);
@@ -207,7 +207,7 @@ static HookRequest *hook_new(Dispatch *dispatch)
 {
   HookRequest *hook = dispatch->free_hooks;
   if (hook) {
-    dispatch->free_hooks = hook->next_free;
+    dispatch->free_hooks = hook->next;
     dispatch->free_hook_count--;
   } else {
     hook = mem_zero(1, sizeof *hook);
@@ -246,7 +246,7 @@ static void hook_free(Dispatch *dispatch, HookRequest *hook)
   memset(hook, 0, sizeof *hook);
   hook->path = path;
   hook->headers = headers;
-  hook->next_free = dispatch->free_hooks;
+  hook->next = dispatch->free_hooks;
   dispatch->free_hooks = hook;
   dispatch->free_hook_count++;
 }
