@@ -12,7 +12,16 @@ local testbed = require "host.testbed"
 ---@field calls TestCall[]  what it called, in order
 ---@field url string  "http://moonhook.test/e/test", which paths are appended to
 local TestPlugin = {}
-TestPlugin.__index = TestPlugin
+
+-- A misspelt method shall not be nil, and called.
+function TestPlugin.__index(_, name)
+  local member = TestPlugin[name]
+  if member ~= nil or type(name) ~= "string" or name:sub(1, 1) == "_" then return member end
+  local known = { calls = true, storage = true, url = true }
+  for method in pairs(TestPlugin) do known[method] = true end
+  known.open_replies = nil
+  require("moonhook.strict").refuse("a plugin", name, known)
+end
 
 local open_replies = {} -- of all plugins, in order
 
