@@ -389,8 +389,7 @@ static void on_deadline(Timer *timer)
     return;
   }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
-    timer_start(hook->dispatch->runtime->loop, timer, hook_request_limits(hook).idle_ms,
-                on_deadline);
+    timer_start(hook->dispatch->runtime->loop, timer, hook->idle_ms, on_deadline);
     return;
   }
   hook_task_time_is_up(hook, UNWIND_MS);
@@ -400,6 +399,8 @@ static void on_request(void *context, Request *request)
 {
   Dispatch *dispatch = context;
   HookRequest *hook = request->user;
+  PluginLimits limits = hook_request_limits(hook);
+  hook->idle_ms = limits.idle_ms;
   if (request->body.len > 0) {
     if (!hook_request_has_room(hook, request->body.len)) {
       reply_later(request, "plugin_memory_limit", "the endpoint's plugin is out of memory", 1);
@@ -407,8 +408,7 @@ static void on_request(void *context, Request *request)
     }
     hook_request_charge_body(hook);
   }
-  timer_start(dispatch->runtime->loop, &hook->deadline, hook_request_limits(hook).head_ms,
-              on_deadline);
+  timer_start(dispatch->runtime->loop, &hook->deadline, limits.head_ms, on_deadline);
   if (!care_start(hook)) {
     timer_stop(&hook->deadline);
     reply_later(request, "overloaded", "too many requests wait for the endpoint's plugin", 10);

@@ -37,6 +37,7 @@ struct HookRequest {
   bool is_waiting;           // for the client to read
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come
+  uint32_t idle_ms;          // as hook_request_limits has it
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client
