@@ -2,7 +2,7 @@
 # make run     the demo, to chat with    make check   the gate: format, lint, specs, sanitizers
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
 # make bench-check   instructions per operation, beside the committed ones
-# make soak    reloads, upgrades and writes by the hundred
+# make soak    reloads, upgrades and writes by the hundred, the host's specs with two workers
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
 # LUAJIT=system      with the system's LuaJIT, in build/system
 
@@ -42,7 +42,9 @@ COMPILE  = $(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(OPT) $(LUA_FLAGS)
   -DMOONHOOK_VERSION='"$(VERSION)"'
 
 SOURCES := $(wildcard host/*/*.c)
-LIBRARY := $(sort $(shell find lua -type f) $(wildcard docs/*.md README.md))
+# Some templates of `moonhook init` are the examples.
+LIBRARY := $(sort $(wildcard docs/*.md README.md) $(shell find lua examples/stream examples/talk \
+  examples/webhook -type f ! -path 'examples/*/README.md'))
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 SPEC_PARTS = build/spec/host_modules.so build/npm/ready
 MAKEFLAGS += --no-print-directory $(if $(V),,--silent)
@@ -91,6 +93,7 @@ install: all
 soak: all
 	SOAK=1 spec/run spec/host/reload_serve_spec.lua spec/host/process_upgrade_spec.lua \
 	  spec/host/process_storage_spec.lua
+	MOONHOOK_SPEC_WORKERS=2 spec/run spec/host
 
 bench: all
 	.ci/packages install python3=python3

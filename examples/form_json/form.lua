@@ -1,6 +1,7 @@
 -- GET /form shows a page with a form, POST /form takes it. Two methods, one handler.
 local moonhook = require "moonhook"
 
+---@class Form: Handler
 local Form = {}
 
 function Form:invoke(request, values, settings)

@@ -1,6 +1,7 @@
 -- POST /json {"numbers": [1, 2, 3]} -> {"count": 3, "sum": 6}
 local moonhook = require "moonhook"
 
+---@class Sum: Handler
 local Sum = {}
 
 function Sum:invoke(request)

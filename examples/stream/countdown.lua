@@ -4,6 +4,7 @@ local moonhook = require "moonhook"
 
 local PAUSE_MS = 200
 
+---@class Countdown: Handler
 local Countdown = {}
 
 function Countdown:invoke(request, values)

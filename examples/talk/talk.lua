@@ -1,6 +1,7 @@
 -- GET /talk?q=...: asks a chat app and passes its words on as plain text, as they arrive.
 local moonhook = require "moonhook"
 
+---@class Talk: Handler
 local Talk = {}
 
 function Talk:invoke(request, values, settings)

@@ -8,6 +8,8 @@
 #include "buffer.h"
 #include "charge.h"
 
+enum { STREAM_MESSAGE_BYTES = 320 };
+
 typedef struct Stream Stream;
 
 typedef enum {
@@ -21,7 +23,7 @@ typedef enum {
 // codes that plugins see in an Error.
 typedef struct {
   char code[40];
-  char message[320];
+  char *message;     // below STREAM_MESSAGE_BYTES; the stream's; NULL while it has not failed
   int retry_after_s; // -1 when unknown
 } StreamError;
 
@@ -45,6 +47,8 @@ struct Stream {
   StreamError error;
 };
 
+// For the class, when it frees a stream: what is the stream's own goes.
+void stream_over(Stream *stream);
 // Fills stream->error; always returns STREAM_ERROR.
 StreamStatus stream_fail(Stream *stream, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -176,7 +176,8 @@ const char *yaml_nearest(const char *word, const char *const *names)
     size_t name_len = strlen(*names);
     if (name_len == 0 || name_len > MAX_WORD)
       continue;
-    if (!found && len > 2 && strncmp(*names, word, len) == 0 && (*names)[len] == '_')
+    if (!found && len > 2 && strncmp(*names, word, len) == 0 &&
+        ((*names)[len] == '_' || (*names)[len] == '-'))
       found = *names; // api_key for api_key_file; a close one still wins
     edits = distance(word, len, *names, name_len);
     if (edits < best && edits < name_len) {

@@ -12,10 +12,10 @@
 #include "../base/file.h"
 #include "../base/memory.h"
 #include "../plugin/archive.h"
+#include "../plugin/check_names.h"
 #include "../plugin/snapshot.h"
 #include "../script/syntax.h"
 #include "arguments.h"
-#include "check_names.h"
 
 enum { MAX_SOURCE_BYTES = 4 * 1024 * 1024 };
 
@@ -33,48 +33,10 @@ void check_source(const char *dir, const char *file, Problems *problems)
   buffer_free(&source);
 }
 
-static bool is_lua(const char *path)
-{
-  size_t len = strlen(path);
-  return len > 4 && strcmp(path + len - 4, ".lua") == 0;
-}
-
-static bool has_file(char *const *files, const char *file)
-{
-  for (; *files; files++) {
-    if (strcmp(*files, file) == 0)
-      return true;
-  }
-  return false;
-}
-
-// Keeps the Lua files among them, and adds the declared sources that are called otherwise.
-static char **lua_files(char **files, const Package *package)
-{
-  size_t count = 0, i;
-  uint32_t number;
-  for (i = 0; files[i]; i++) {
-    if (is_lua(files[i]))
-      files[count++] = files[i];
-    else
-      mem_free(files[i]);
-  }
-  files[count] = NULL;
-  for (number = 0; package && number < package->declaration_count; number++) {
-    const char *source = package->declarations[number].source;
-    if (has_file(files, source))
-      continue;
-    files = mem_resize(files, (count + 2) * sizeof *files);
-    files[count++] = mem_string(source);
-    files[count] = NULL;
-  }
-  return files;
-}
-
 static void check_sources(const char *dir, const Package *package, Problems *problems)
 {
   Err why = { 0 };
-  char **files = snapshot_files(dir, &why);
+  char **files = package_lua_files(dir, package, &why);
   size_t i;
   if (!files) {
     const char *text = strstr(why.text, ": ");
@@ -83,7 +45,6 @@ static void check_sources(const char *dir, const Package *package, Problems *pro
     mem_free(file);
     return;
   }
-  files = lua_files(files, package);
   for (i = 0; files[i]; i++)
     check_source(dir, files[i], problems);
   check_names(dir, files, package, problems);

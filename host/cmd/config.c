@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../plugin/check_names.h"
 #include "../process/choices.h"
 #include "../process/config_show.h"
 #include "check.h"
-#include "check_names.h"
 #include "sources.h"
 
 // --- print ---------------------------------------------------------------------------------------

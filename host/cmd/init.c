@@ -13,14 +13,24 @@
 #include "../script/library.h"
 #include "arguments.h"
 
-#define TEMPLATES "lua/templates/"
+#define COMMON "lua/templates/common/"
 #define META "lua/moonhook/meta/"
 
 typedef struct {
   const char *dir; // as it was given
   const char *name;
+  const char *folder; // of the template
   char author[64];
 } Plan;
+
+// Where a template's files are, in the library.
+static const struct {
+  const char *name, *folder;
+} templates[] = {
+  { "hello", "lua/templates/hello/" }, { "stream", "examples/stream/" },
+  { "chat", "examples/talk/" },        { "openai", "lua/templates/openai/" },
+  { "webhook", "examples/webhook/" },
+};
 
 static bool begins_with(const char *text, const char *start)
 {
@@ -57,31 +67,27 @@ static void guess_author(char *author, size_t size)
     snprintf(author, size, "me");
 }
 
-static bool has_template(const char *name)
+// Its folder; NULL: there is no such template.
+static const char *find_template(const char *name)
 {
-  char start[100];
   size_t i;
-  snprintf(start, sizeof start, TEMPLATES "%.60s/", name);
-  for (i = 0; i < library_file_count; i++) {
-    if (begins_with(library_files[i].path, start))
-      return strcmp(name, "common") != 0;
+  for (i = 0; i < sizeof templates / sizeof *templates; i++) {
+    if (strcmp(templates[i].name, name) == 0)
+      return templates[i].folder;
   }
-  return false;
+  return NULL;
 }
 
 // --- files ---------------------------------------------------------------------------------------
 
 // Where a file of the library goes in the plugin's folder; false: it belongs to another template.
-static bool find_place(const LibraryFile *file, const Plan *plan, const char *template_name,
-                       Buffer *path)
+static bool find_place(const LibraryFile *file, const Plan *plan, Buffer *path)
 {
-  char own[100];
-  snprintf(own, sizeof own, TEMPLATES "%.60s/", template_name);
   buffer_clear(path);
-  if (begins_with(file->path, own)) {
-    buffer_printf(path, "%s/%s", plan->dir, file->path + strlen(own));
-  } else if (begins_with(file->path, TEMPLATES "common/")) {
-    buffer_printf(path, "%s/.%s", plan->dir, file->path + strlen(TEMPLATES "common/"));
+  if (begins_with(file->path, plan->folder)) {
+    buffer_printf(path, "%s/%s", plan->dir, file->path + strlen(plan->folder));
+  } else if (begins_with(file->path, COMMON)) {
+    buffer_printf(path, "%s/.%s", plan->dir, file->path + strlen(COMMON));
   } else if (begins_with(file->path, META)) {
     buffer_printf(path, "%s/.moonhook/meta/%s", plan->dir, file->path + strlen(META));
   } else {
@@ -90,15 +96,20 @@ static bool find_place(const LibraryFile *file, const Plan *plan, const char *te
   return true;
 }
 
-static void append_replaced(Buffer *out, const char *text, const char *from, const char *to)
+// The template's manifest with the plugin's own author and name.
+static void append_manifest(Buffer *out, const char *text, const Plan *plan)
 {
-  const char *found;
-  while ((found = strstr(text, from))) {
-    buffer_append(out, text, (size_t)(found - text));
-    buffer_string(out, to);
-    text = found + strlen(from);
+  while (*text) {
+    size_t len = strcspn(text, "\n");
+    len += text[len] == '\n';
+    if (begins_with(text, "author: "))
+      buffer_printf(out, "author: %s\n", plan->author);
+    else if (begins_with(text, "name: "))
+      buffer_printf(out, "name: %s\n", plan->name);
+    else
+      buffer_append(out, text, len);
+    text += len;
   }
-  buffer_string(out, text);
 }
 
 static bool make_folders(const char *path)
@@ -123,17 +134,10 @@ static int write_file(const char *path, const LibraryFile *file, const Plan *pla
   int error;
   if (!make_folders(path) || !(out = fopen(path, "wxe")))
     return errno;
-  if (strstr(path, "/manifest.yaml")) {
-    Buffer named = { 0 }, author = { 0 };
-    buffer_printf(&author, "author: %s\n", plan->author);
-    append_replaced(&named, file->text, "my_plugin", plan->name);
-    buffer_char(&named, '\0');
-    append_replaced(&text, named.bytes, "author: me\n", author.bytes);
-    buffer_free(&author);
-    buffer_free(&named);
-  } else {
+  if (strstr(path, "/manifest.yaml"))
+    append_manifest(&text, file->text, plan);
+  else
     buffer_append(&text, file->text, file->len);
-  }
   is_written = fwrite(text.bytes ? text.bytes : "", 1, text.len, out) == text.len;
   error = errno;
   is_written = fclose(out) == 0 && is_written;
@@ -142,14 +146,13 @@ static int write_file(const char *path, const LibraryFile *file, const Plan *pla
 }
 
 // Everything is looked for before anything is written.
-static bool is_free(const Plan *plan, const char *template_name)
+static bool is_free(const Plan *plan)
 {
   Buffer path = { 0 };
   bool is_fine = true;
   size_t i;
   for (i = 0; i < library_file_count; i++) {
-    if (!find_place(&library_files[i], plan, template_name, &path) ||
-        begins_with(library_files[i].path, META))
+    if (!find_place(&library_files[i], plan, &path) || begins_with(library_files[i].path, META))
       continue;
     if (access(path.bytes, F_OK) == 0 || errno != ENOENT) {
       fprintf(stderr, "moonhook init: %s is there already; nothing was written\n", path.bytes);
@@ -161,7 +164,7 @@ static bool is_free(const Plan *plan, const char *template_name)
   return is_fine;
 }
 
-static int write_all(const Plan *plan, const char *template_name)
+static int write_all(const Plan *plan)
 {
   Buffer path = { 0 };
   int error = 0;
@@ -169,7 +172,7 @@ static int write_all(const Plan *plan, const char *template_name)
   for (i = 0; i < library_file_count && error == 0; i++) {
     const LibraryFile *file = &library_files[i];
     bool is_meta = begins_with(file->path, META);
-    if (!find_place(file, plan, template_name, &path))
+    if (!find_place(file, plan, &path))
       continue;
     if (is_meta)
       unlink(path.bytes); // ours: an older version's
@@ -193,7 +196,7 @@ int cmd_init(const Arguments *arguments)
   int rc;
   if (!template_name)
     template_name = "hello";
-  if (!has_template(template_name))
+  if (!find_template(template_name))
     return arguments_refuse(arguments,
                             "there is no template '%s': expected hello, stream, chat, "
                             "openai or webhook",
@@ -202,7 +205,8 @@ int cmd_init(const Arguments *arguments)
     len--;
   dir = mem_bytes(given, len);
   slash = strrchr(dir, '/');
-  plan = (Plan){ .dir = dir, .name = slash ? slash + 1 : dir };
+  plan =
+      (Plan){ .dir = dir, .name = slash ? slash + 1 : dir, .folder = find_template(template_name) };
   if (!is_name(plan.name)) {
     rc = arguments_refuse(
         arguments, "a plugin's name has only a-z, 0-9, _ and -, at most 128: not '%s'", plan.name);
@@ -210,7 +214,7 @@ int cmd_init(const Arguments *arguments)
     return rc;
   }
   guess_author(plan.author, sizeof plan.author);
-  rc = is_free(&plan, template_name) ? write_all(&plan, template_name) : 1;
+  rc = is_free(&plan) ? write_all(&plan) : 1;
   if (rc == 0)
     fprintf(stderr,
             "\nNext:\n"

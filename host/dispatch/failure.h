@@ -21,9 +21,9 @@ void failure_publish(const TaskFailure *failure, PublicFailure *out);
 void failure_page(const TaskFailure *failure, const State *state, const char *request_id,
                   Buffer *html);
 
-// The lines of the plugin's source around the place that the failure's message names, the place
+// The lines of the plugin's source around the place that an explained message names, the place
 // marked; nothing is appended where there is none.
-void failure_source(const TaskFailure *failure, const State *state, Buffer *text);
+void failure_source(Span message, const State *state, Buffer *text);
 
 // The message for the log: with a place in front where it names none (the plugin's innermost
 // line, else where the handler begins: one that ends with `return call(...)` has no line any more),

@@ -46,14 +46,13 @@ static void append_source(Buffer *html, const State *state, const char *file, in
   buffer_free(&text);
 }
 
-void failure_source(const TaskFailure *failure, const State *state, Buffer *text)
+void failure_source(Span message, const State *state, Buffer *text)
 {
   Buffer source = { 0 };
   char file[256];
   const char *at;
   int line, number = 1;
-  if (!task_failure_place(failure->message, file, sizeof file, &line) &&
-      !task_failure_place(failure->traceback, file, sizeof file, &line))
+  if (!task_failure_place(message, file, sizeof file, &line))
     return;
   if (state_read_file(state, file, &source, NULL) == 0 && source.bytes) {
     for (at = source.bytes; *at; number++) {

@@ -309,7 +309,7 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
   clean(hook, failure->details, MAX_MESSAGE_BYTES, &details);
   clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
   if (hook->dispatch->config.is_dev)
-    failure_source(failure, generation_state(hook->generation), &source);
+    failure_source((Span){ text.bytes, text.len }, generation_state(hook->generation), &source);
   log_event(LOG_ERROR, "plugin failed", LOG_S("request_id", task_request_id(task)),
             LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
             LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),

@@ -182,14 +182,30 @@ static ssize_t receive(const Passing *passing, Note *note, int fds[FDS])
   return len;
 }
 
-// False: there is none.
+// Descriptors that find no place here would be lost, and the clients with them.
+static bool has_room(const Passing *passing)
+{
+  int fds[FDS], i;
+  bool is_free = true;
+  for (i = 0; i < FDS; i++) {
+    fds[i] = fcntl(passing->in_fd, F_DUPFD_CLOEXEC, 0);
+    is_free = is_free && fds[i] >= 0;
+  }
+  for (i = 0; i < FDS; i++) {
+    if (fds[i] >= 0)
+      close(fds[i]);
+  }
+  return is_free;
+}
+
+// False: there is none, or no room for it.
 static bool take_one(Passing *passing)
 {
   PassedConn passed = { .fd = -1 };
   Note note;
   int fds[FDS];
-  ssize_t len = receive(passing, &note, fds);
-  if (len < 0)
+  ssize_t len;
+  if (!has_room(passing) || (len = receive(passing, &note, fds)) < 0)
     return false;
   if (len == sizeof note && fds[0] >= 0 && fds[1] >= 0 &&
       get_input(fds[1], note.input_bytes, &passed.input)) {
@@ -199,7 +215,7 @@ static bool take_one(Passing *passing)
     memcpy(passed.remote_addr, note.remote_addr, sizeof passed.remote_addr - 1);
     passing->on_passed(passing->context, &passed);
   } else {
-    log_write(LOG_ERROR, "a connection from another process is lost", NULL); // no descriptors left
+    log_write(LOG_ERROR, "a connection from another process is lost", NULL);
     buffer_free(&passed.input);
     if (fds[0] >= 0)
       close(fds[0]);
@@ -217,6 +233,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
   (void)events;
   for (i = 0; i < MOST_AT_ONCE && take_one(passing); i++)
     ;
+  if (i == 0)
+    passing_listen(passing, false);
 }
 
 void passing_take(Passing *passing)

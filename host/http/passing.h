@@ -23,8 +23,9 @@ Passing *passing_new(Loop *loop, int out_fd, int in_fd,
 // 0: it is on its way, and the caller closes its own descriptor. Else nothing was sent: UV_EAGAIN
 // when too many are on their way.
 int passing_send(const Passing *passing, const PassedConn *passed);
-void passing_listen(Passing *passing, bool is_on); // at first it does not
-void passing_take(Passing *passing);               // what has been sent up to now
+// At first it does not listen; and no more when there are no descriptors left, until told again.
+void passing_listen(Passing *passing, bool is_on);
+void passing_take(Passing *passing); // what has been sent up to now
 void passing_close(Passing *passing);
 
 // Appends the request's head as it may be parsed again: the same method, target, version and

@@ -172,7 +172,7 @@ static HeaderField *add_field(HeaderList *headers)
 {
   HeaderField *field;
   if (headers->count == headers->cap) {
-    headers->cap = headers->cap ? headers->cap * 2 : 8;
+    headers->cap = headers->cap ? headers->cap * 2 : 4;
     headers->fields = mem_resize(headers->fields, headers->cap * sizeof *headers->fields);
   }
   field = &headers->fields[headers->count++];

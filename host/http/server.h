@@ -134,7 +134,8 @@ void http_server_share(HttpServer *server, bool (*may_accept)(const HttpServer *
 // stay open until after http_server_free.
 // `count` is raised by each that goes away.
 void http_server_join(HttpServer *server, int out_fd, int in_fd, _Atomic uint64_t *count);
-void http_server_listen_passed(HttpServer *server, bool is_on); // takes what others pass on
+// Takes what others pass on. Say it again from time to time: it pauses without free descriptors.
+void http_server_listen_passed(HttpServer *server, bool is_on);
 void http_server_take_passed(HttpServer *server); // what they have passed on up to now
 int http_server_port(const HttpServer *server);   // 0: it listens no more
 uint32_t http_server_connections(const HttpServer *server);

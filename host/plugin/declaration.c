@@ -18,6 +18,17 @@ static const char *known_method(const char *text)
   return NULL;
 }
 
+// "get" for GET, or a slip of the pen; NULL: neither.
+static const char *near_method(const char *text)
+{
+  char upper[16];
+  size_t i;
+  for (i = 0; text[i] && i + 1 < sizeof upper; i++)
+    upper[i] = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
+  upper[i] = '\0';
+  return known_method(upper) ? known_method(upper) : yaml_nearest(upper, METHODS);
+}
+
 static bool has_method(const Declaration *declaration, const char *method)
 {
   size_t i;
@@ -35,8 +46,12 @@ static void read_method(const Place *place, const YamlNode *node, const YamlNode
   const char *method = node && node->type == YAML_STRING ? known_method(node->text) : NULL;
   size_t used = 0;
   if (!method) {
-    place_expected(place, at, "method",
-                   "one of HEAD, GET, POST, PUT, DELETE, OPTIONS, PATCH in capitals", node);
+    const char *near = node && node->type == YAML_STRING ? near_method(node->text) : NULL;
+    char expected[120];
+    snprintf(expected, sizeof expected,
+             "one of HEAD, GET, POST, PUT, DELETE, OPTIONS, PATCH in capitals%s%s%s",
+             near ? " (" : "", near ? near : "", near ? "?)" : "");
+    place_expected(place, at, "method", expected, node);
     return;
   }
   if (has_method(declaration, method)) {
@@ -88,6 +103,13 @@ static void read_source(const Place *place, const YamlNode *map, Declaration *de
   if (!lua && python) {
     problems_add(place->problems, place->file, python->line, python->column,
                  "%s: expected %s beside or instead of extra.python, got nothing", what, expected);
+    return;
+  }
+  if (!lua && yaml_get(map, "source") && yaml_get(map, "source")->type == YAML_STRING) {
+    source = yaml_get(map, "source");
+    problems_add(place->problems, place->file, source->line, source->column,
+                 "source: expected it in extra.lua: extra: { lua: { source: %.200s } }",
+                 source->text);
     return;
   }
   for (i = 0; lua && lua->type == YAML_MAP && i < lua->count; i++) {

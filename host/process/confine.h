@@ -15,7 +15,7 @@ void confine_loop(void);
 // Before the process starts a thread, and for good. A worker may read what the configuration names
 // and what resolving names and TLS need, and write the data folder. MOONHOOK_CONFINE=off: nothing.
 void confine_worker(const Config *config);
-// A trial of a plugin reads `dir` and the library, and writes nothing.
+// A trial of plugins reads what is below `dir` and the library, and writes nothing.
 void confine_trial(const char *dir);
 // Whether a file could be opened as far as the confinement goes; true when there is none.
 bool confine_reaches(const char *path);

@@ -1,5 +1,6 @@
 // Shared by the files of the book: endpoint_book.c holds the entries, endpoint_change.c changes
-// one, endpoint_reseal.c seals all their secrets anew. For these alone.
+// one, endpoint_row.c makes what it becomes, endpoint_reseal.c seals all their secrets anew. For
+// these alone.
 #ifndef MOONHOOK_PROCESS_ENDPOINT_BOOK_PARTS_H
 #define MOONHOOK_PROCESS_ENDPOINT_BOOK_PARTS_H
 
@@ -47,6 +48,13 @@ void book_remove(EndpointBook *book, const char *id);
 void pending_link(EndpointBook *book, AdminPending *pending);
 void pending_free(AdminPending *pending);                        // unlinks it first
 void pending_finish(AdminPending *pending, AdminResult *result); // tells who waits, and frees
+
+// --- endpoint_row.c
+
+// Fills pending->row. False: result says why not.
+bool pending_make_row(AdminPending *pending, AdminResult *result);
+void pending_fail(AdminResult *result, int code, const char *text);
+void pending_fail_field(AdminResult *result, const char *field, const char *message);
 
 // The settings of `row` made anew for `package`, changed by `patch` and `unset`. UV_EINVAL with
 // problems, the row is unchanged then.

@@ -209,6 +209,7 @@ static bool load_all(Keeper *keeper)
   is_changed = drop_unseen(keeper);
   for (i = 0; i < count; i++)
     is_changed |= load(keeper, find_folder(keeper, folders[i]));
+  trial_end();
   config_folders_free(folders);
   return is_changed;
 }

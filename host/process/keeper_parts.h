@@ -70,7 +70,8 @@ const Served *keeper_find_plugin(const Keeper *keeper, const char *name); // "na
 
 const char *keeper_nearest_plugin(const Keeper *keeper, const char *name); // or NULL; borrowed
 void keeper_tell_missing(const Keeper *keeper, const char *plugin, const char *endpoint);
-void keeper_tell_news(Keeper *keeper); // plugins that were loaded since the last time
+void keeper_tell_news(Keeper *keeper);       // plugins that were loaded since the last time
+void keeper_log_names(const Served *served); // names in its code that are not there
 void keeper_log_warnings(const Problems *problems, const char *folder); // of a package that loads
 void keeper_log_problems(const Problems *problems, const char *folder);
 // What choices_check found, as warnings.

@@ -2,6 +2,7 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/yaml.h"
+#include "../plugin/check_names.h"
 #include "keeper_parts.h"
 
 void keeper_log_problems(const Problems *problems, const char *folder)
@@ -23,12 +24,33 @@ void keeper_log_doubts(const Problems *problems, const char *plugin, const char 
   }
 }
 
-void keeper_log_warnings(const Problems *problems, const char *folder)
+static void log_list(const Problem *list, size_t count, const char *folder)
 {
   size_t i;
-  for (i = 0; i < problems->warning_count; i++)
-    log_event(LOG_WARN, "plugin warning", LOG_S("folder", folder),
-              LOG_S("warning", problems->warnings[i].text));
+  for (i = 0; i < count; i++)
+    log_event(LOG_WARN, "plugin warning", LOG_S("folder", folder), LOG_S("warning", list[i].text));
+}
+
+void keeper_log_warnings(const Problems *problems, const char *folder)
+{
+  log_list(problems->warnings, problems->warning_count, folder);
+}
+
+void keeper_log_names(const Served *served)
+{
+  Problems problems = { 0 };
+  Err unused;
+  size_t i;
+  char **files = package_lua_files(served->dir, served->package, &unused);
+  if (!files)
+    return;
+  check_names(served->dir, files, served->package, &problems);
+  log_list(problems.items, problems.count, served->folder);
+  log_list(problems.warnings, problems.warning_count, served->folder);
+  for (i = 0; files[i]; i++)
+    mem_free(files[i]);
+  mem_free(files);
+  problems_free(&problems);
 }
 
 void keeper_tell_news(Keeper *keeper)
@@ -38,6 +60,8 @@ void keeper_tell_news(Keeper *keeper)
     if (served->is_news)
       log_event(LOG_INFO, "plugin loaded", LOG_S("plugin", served->name),
                 LOG_S("version", served->package->version), LOG_B("hash", served->hash, 12));
+    if (served->is_news && keeper->watches) // its author is there, who mends it
+      keeper_log_names(served);
     served->is_news = false;
   }
 }

@@ -1,5 +1,5 @@
 // What the files of the worker share: worker.c starts, configures and stops it, worker_registry.c
-// follows what is served. For these alone.
+// follows what is served, worker_share.c takes connections. For these alone.
 #ifndef MOONHOOK_PROCESS_WORKER_PARTS_H
 #define MOONHOOK_PROCESS_WORKER_PARTS_H
 

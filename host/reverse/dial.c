@@ -129,9 +129,9 @@ static void send_connect(Dial *dial)
 
 static void on_connected(uv_connect_t *connect, int status)
 {
-  Socket *socket = (Socket *)((char *)connect - offsetof(Socket, connect));
-  Wire *wire = socket->wire;
+  Wire *wire = ((Socket *)connect->handle)->wire;
   Dial *dial;
+  mem_free(connect);
   if (!wire)
     return; // let go of meanwhile
   dial = wire->dial;
@@ -160,18 +160,21 @@ static void try_address(Dial *dial)
   while (dial->next_address < dial->addresses.count) {
     Address *address = &dial->addresses.items[dial->next_address++];
     uint16_t port = htons(first_hop(dial)->port);
+    uv_connect_t *connect;
     int rc;
     if (address->any.sa_family == AF_INET6)
       address->v6.sin6_port = port;
     else
       address->v4.sin_port = port;
     wire->socket = socket_new(wire);
-    rc = uv_tcp_connect(&wire->socket->connect, &wire->socket->tcp, &address->any, on_connected);
+    connect = mem_alloc(sizeof *connect);
+    rc = uv_tcp_connect(connect, &wire->socket->tcp, &address->any, on_connected);
     if (rc == 0) {
       if (dial->next_address < dial->addresses.count)
         timer_start(wire->net->loop, &dial->timer, ADDRESS_MS, on_address_slow);
       return;
     }
+    mem_free(connect);
     note_problem(dial, address, rc);
     drop_socket(dial);
   }

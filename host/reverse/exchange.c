@@ -145,7 +145,7 @@ static void stream_close(Stream *stream)
   exchange_forget_request(exchange);
   inlet_free(&exchange->inlet);
   decoder_free(&exchange->decoder);
-  charge_set(&stream->charge, 0);
+  stream_over(stream);
   --*exchange->streams;
   mem_free(exchange);
 }

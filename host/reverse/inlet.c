@@ -5,22 +5,14 @@
 #include <string.h>
 #include <uv.h>
 
-enum { KEEP_BUFFER_BYTES = 2048 }; // an empty buffer that is larger is given back
-
-static void empty(Buffer *buffer)
-{
-  if (buffer->cap > KEEP_BUFFER_BYTES)
-    buffer_free(buffer);
-  else if (buffer->len)
-    buffer_clear(buffer);
-}
+#include "../base/memory.h"
 
 void inlet_reset(Inlet *inlet, ResponseTo to)
 {
   response_free(&inlet->response);
   response_init(&inlet->response, to);
-  empty(&inlet->inbox);
-  empty(&inlet->arrived);
+  buffer_free(&inlet->inbox);
+  buffer_free(&inlet->arrived);
   inlet->at = 0;
   inlet->has_ended = false;
 }
@@ -30,6 +22,7 @@ void inlet_free(Inlet *inlet)
   response_free(&inlet->response);
   buffer_free(&inlet->inbox);
   buffer_free(&inlet->arrived);
+  mem_free(inlet->end_text);
 }
 
 void inlet_put(Inlet *inlet, const char *bytes, size_t len)
@@ -41,7 +34,8 @@ void inlet_end(Inlet *inlet, int code, const char *text)
 {
   inlet->has_ended = true;
   inlet->end_code = code;
-  snprintf(inlet->end_text, sizeof inlet->end_text, "%s", text);
+  mem_free(inlet->end_text);
+  inlet->end_text = mem_string(text);
 }
 
 ResponseStep inlet_step(Inlet *inlet)
@@ -53,12 +47,11 @@ ResponseStep inlet_step(Inlet *inlet)
       return step;
     if (inlet->at < inlet->inbox.len)
       continue;
-    empty(&inlet->inbox);
+    buffer_free(&inlet->inbox); // the next bytes may be long in coming
     inlet->at = 0;
     if (inlet->arrived.len) {
-      Buffer emptied = inlet->inbox;
       inlet->inbox = inlet->arrived;
-      inlet->arrived = emptied;
+      inlet->arrived = (Buffer){ 0 };
     } else if (!inlet->has_ended) {
       return RESPONSE_MORE;
     } else {

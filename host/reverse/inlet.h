@@ -14,7 +14,7 @@ typedef struct {
   Buffer arrived; // since
   bool has_ended; // nothing more will come; how:
   int end_code;   // UV_EOF: properly
-  char end_text[160];
+  char *end_text; // NULL until then
 } Inlet;
 
 void inlet_reset(Inlet *inlet, ResponseTo to); // for another response; forgets everything

@@ -7,7 +7,6 @@
 // A TCP handle with its own life: it outlasts its wire until libuv has closed it.
 typedef struct Socket {
   uv_tcp_t tcp;
-  uv_connect_t connect;
   Net *net;
   Wire *wire; // NULL once the wire let go of it
   Wire *dead; // freed together with the socket

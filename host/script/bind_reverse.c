@@ -266,15 +266,15 @@ static int l_farewell(lua_State *L)
 
 static int push_error(lua_State *L, Handle *handle)
 {
-  StreamError error = handle->stream->error;
-  if (strcmp(error.code, "upstream_timeout") != 0)
+  const StreamError *error = &handle->stream->error;
+  bool has_time = error->retry_after_s >= 0;
+  if (strcmp(error->code, "upstream_timeout") != 0)
     forget_farewell(handle); // there is nobody to say it to
+  push_failure(L, error->code, error->message);
+  if (has_time)
+    lua_pushinteger(L, error->retry_after_s);
   handle_close(handle);
-  push_failure(L, error.code, error.message);
-  if (error.retry_after_s < 0)
-    return 3;
-  lua_pushinteger(L, error.retry_after_s);
-  return 4;
+  return has_time ? 4 : 3;
 }
 
 // Pushes what an upstream said. Some repeat what they were told, when they refuse a key above all:

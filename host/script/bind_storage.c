@@ -6,10 +6,14 @@
 //   increment(key, by, ttl) -> number        swap(key, old or nil, new, ttl) -> boolean
 //   once(key, ttl) -> boolean: it was not there
 // Each may give WAIT, or nil, code, message.
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 #include "../base/memory.h"
 #include "bind.h"
+#include "storage_faults.h"
 #include "task.h"
 
 #define LOCAL_SPACE "@apps" // of the local apps; no plugin can have this name
@@ -21,13 +25,29 @@ typedef struct {
   StoreCall *call; // NULL: done
   StorageVerb verb;
   StorageResult result;
+  StorageFault fault;
+  Timer delay; // until the result may be seen; only where there is a fault
 } Operation;
 
 static void operation_free(Operation *operation)
 {
+  timer_stop(&operation->delay);
   buffer_free(&operation->result.value);
   buffer_free(&operation->result.keys);
   mem_free(operation);
+}
+
+static void on_delay_over(Timer *timer)
+{
+  Operation *operation = (Operation *)((char *)timer - offsetof(Operation, delay));
+  operation->fault.delay_ms = 0;
+  task_ready(operation->task);
+}
+
+static void delay(Operation *operation)
+{
+  timer_start(state_runtime(task_state(operation->task))->loop, &operation->delay,
+              operation->fault.delay_ms, on_delay_over);
 }
 
 static void on_done(void *context, StorageResult *result)
@@ -37,7 +57,10 @@ static void on_done(void *context, StorageResult *result)
   operation->result = *result;
   memset(&result->value, 0, sizeof result->value); // taken
   memset(&result->keys, 0, sizeof result->keys);
-  task_ready(operation->task);
+  if (operation->fault.delay_ms > 0)
+    delay(operation);
+  else
+    task_ready(operation->task);
 }
 
 static int push_problem(lua_State *co, const StorageResult *result)
@@ -96,7 +119,7 @@ static int push(lua_State *co, void *op)
 {
   Operation *operation = op;
   int count;
-  if (operation->call)
+  if (operation->call || operation->fault.delay_ms > 0)
     return -1;
   count = push_result(co, operation->verb, &operation->result);
   operation_free(operation);
@@ -139,6 +162,30 @@ static uint64_t check_ttl(lua_State *L, int at)
   return ttl > 0 && ttl < 0.001 ? 1 : (uint64_t)(ttl * 1000);
 }
 
+// The operation fails without having reached the store.
+static void fail(Operation *operation)
+{
+  operation->result.code = operation->fault.code;
+  snprintf(operation->result.text, sizeof operation->result.text, "%s",
+           operation->fault.code == UV_ENOSPC ? "the disk is full" : "the store failed");
+  if (operation->fault.delay_ms > 0)
+    delay(operation);
+  else
+    task_ready(operation->task);
+}
+
+static StorageFault next_fault(StorageFaults *faults)
+{
+  StorageFault fault = { 0, 0 };
+  if (!faults || faults->count == 0)
+    return fault;
+  if (faults->at < faults->count)
+    fault = faults->list[faults->at++];
+  else if (faults->is_lasting)
+    fault = faults->list[faults->count - 1];
+  return fault;
+}
+
 static int start(lua_State *L, StorageRequest request)
 {
   State *state = state_of(L);
@@ -157,7 +204,11 @@ static int start(lua_State *L, StorageRequest request)
   operation = mem_zero(1, sizeof *operation);
   operation->task = task_current(L);
   operation->verb = request.verb;
-  operation->call = store_storage(store, &request, on_done, operation);
+  operation->fault = next_fault(state_runtime(state)->storage_faults);
+  if (operation->fault.code != 0)
+    fail(operation);
+  else
+    operation->call = store_storage(store, &request, on_done, operation);
   return task_await_kept(L, (TaskWait){ operation, push, cancel });
 }
 

@@ -72,7 +72,8 @@ static StreamStatus read_answer(Loop *loop, Stream *stream, int *status, Buffer 
   return at;
 }
 
-static int call(Caller *caller, const ClientCall *what, Buffer *body, char message[320])
+static int call(Caller *caller, const ClientCall *what, Buffer *body,
+                char message[STREAM_MESSAGE_BYTES])
 {
   Stream *stream = client_open(caller->client, what);
   int status = 0;
@@ -80,7 +81,7 @@ static int call(Caller *caller, const ClientCall *what, Buffer *body, char messa
   stream->on_ready = on_ready;
   if (read_answer(caller->loop, stream, &status, body) == STREAM_ERROR) {
     status = -1;
-    snprintf(message, sizeof stream->error.message, "%s", stream->error.message);
+    snprintf(message, STREAM_MESSAGE_BYTES, "%s", stream->error.message);
   }
   stream->class->close(stream);
   return status;
@@ -108,7 +109,7 @@ static int l_call(lua_State *L)
   Caller caller = { 0 };
   ClientCall what = { .headers = &headers, .decoder = BODY_WHOLE, .times = client_times_default() };
   Buffer body = { 0 };
-  char message[320] = "";
+  char message[STREAM_MESSAGE_BYTES] = "";
   Err err;
   int status = -1;
   what.method = luaL_checkstring(L, 1);

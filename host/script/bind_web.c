@@ -219,13 +219,13 @@ static int l_open(lua_State *L)
 
 static int push_error(lua_State *L, Call *call)
 {
-  StreamError error = call->stream->error;
+  const StreamError *error = &call->stream->error;
+  bool has_time = error->retry_after_s >= 0;
+  push_failure(L, error->code, error->message);
+  if (has_time)
+    lua_pushinteger(L, error->retry_after_s);
   call_close(call);
-  push_failure(L, error.code, error.message);
-  if (error.retry_after_s < 0)
-    return 3;
-  lua_pushinteger(L, error.retry_after_s);
-  return 4;
+  return has_time ? 4 : 3;
 }
 
 // Pushes what the call has; -1 when it has nothing yet.

@@ -21,6 +21,7 @@ typedef struct {
 
 static void channel_free(Channel *channel)
 {
+  stream_over(&channel->stream);
   mem_free(channel->kind);
   buffer_free(&channel->body);
   buffer_free(&channel->piece);

@@ -44,6 +44,7 @@ typedef struct Runtime {
   // In specs: where plugins' own HTTP calls go, whatever they address; the address itself travels
   // in X-Moonhook-Url. NULL: into the world.
   const char *web_relay;
+  struct StorageFaults *storage_faults; // in specs; NULL: none
   // Opens a call of the built-in backend `local`; never NULL when set.
   Stream *(*local_open)(void *context, const char *kind, Span body);
   void *local_context;

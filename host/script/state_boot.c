@@ -131,13 +131,9 @@ int state_boot(lua_State *L)
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load_handler");
   state->load_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pop(L, 1);
-
-  lua_pushcfunction(L, state_require);
+  lua_getfield(L, -1, "entry");
   lua_pushstring(L, config->entry);
   lua_call(L, 1, 1);
-  if (!lua_isfunction(L, -1))
-    return luaL_error(L, "library module '%s' must return a function", config->entry);
   state->entry_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }

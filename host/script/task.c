@@ -3,7 +3,6 @@
 // costs no new coroutine. A coroutine whose task raised is dead and is dropped.
 #include "task.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/log.h"
@@ -42,21 +41,23 @@ static Task *task_new(Runtime *runtime)
   Task *task = runtime->free_tasks;
   if (!task)
     return mem_zero(1, sizeof *task);
-  runtime->free_tasks = task->next_free;
+  runtime->free_tasks = task->next;
   runtime->free_task_count--;
-  task->next_free = NULL;
+  task->next = NULL;
   return task;
 }
 
 static void task_free(Runtime *runtime, Task *task)
 {
   mem_free(task->note);
+  mem_free(task->cancel_code);
+  mem_free(task->cancel_message);
   if (runtime->free_task_count == MAX_FREE_TASKS) {
     mem_free(task);
     return;
   }
   memset(task, 0, sizeof *task);
-  task->next_free = runtime->free_tasks;
+  task->next = runtime->free_tasks;
   runtime->free_tasks = task;
   runtime->free_task_count++;
 }
@@ -65,7 +66,7 @@ void task_free_unused(Runtime *runtime)
 {
   while (runtime->free_tasks) {
     Task *task = runtime->free_tasks;
-    runtime->free_tasks = task->next_free;
+    runtime->free_tasks = task->next;
     mem_free(task);
   }
 }
@@ -353,13 +354,13 @@ void task_cancel(Task *task, const char *code, const char *message, uint32_t gra
   if (task->is_cancelled)
     return;
   task->is_cancelled = true;
+  task->cancel_code = mem_string(code);
+  task->cancel_message = mem_string(message);
   for (owned = task->owned; owned; owned = next) {
     next = owned->next; // it may take itself out
     if (owned->cancel)
       owned->cancel(owned, code, message);
   }
-  snprintf(task->cancel_code, sizeof task->cancel_code, "%s", code);
-  snprintf(task->cancel_message, sizeof task->cancel_message, "%s", message);
   if (!task->keeps_wait)
     drop_wait(task);
   timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);

@@ -3,33 +3,15 @@
 #include "registry.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "../base/buffer.h"
 #include "../base/memory.h"
+#include "registry_parts.h"
 #include "statement.h"
 
-enum { SCHEMA = 2, BUSY_MS = 2000, MAX_TOMBSTONES = 1000 };
-
-typedef enum {
-  PUT_PLUGIN,
-  PUT_ENDPOINT,
-  DROP_PLUGIN,
-  DROP_ENDPOINT,
-  LIST_PLUGINS,
-  LIST_ENDPOINTS,
-  HAS_PLUGIN,
-  FIND_FOLDER,
-  READ_PLUGINS,
-  READ_ENDPOINTS,
-  READ_META,
-  WRITE_META,
-  STATEMENT_COUNT,
-} StatementName;
+enum { SCHEMA = 2, BUSY_MS = 2000 };
 
 static const char schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -71,53 +53,9 @@ static const char *const statements[STATEMENT_COUNT] = {
   [WRITE_META] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
 };
 
-typedef struct {
-  char **items;
-  size_t count, cap;
-} Keys;
-
-struct Registry {
-  sqlite3 *db;
-  sqlite3_stmt *statements[STATEMENT_COUNT];
-  int64_t version; // of the transaction at hand
-  uint32_t changes;
-  Keys plugins, endpoints; // that were put in it
-  Err failure;
-};
-
-// --- keys that were put --------------------------------------------------------------------------
-
-static void keys_add(Keys *keys, const char *key)
-{
-  if (keys->count == keys->cap) {
-    keys->cap = keys->cap ? keys->cap * 2 : 16;
-    keys->items = mem_resize(keys->items, keys->cap * sizeof *keys->items);
-  }
-  keys->items[keys->count++] = mem_string(key);
-}
-
-static void keys_free(Keys *keys)
-{
-  while (keys->count > 0)
-    mem_free(keys->items[--keys->count]);
-  mem_free(keys->items);
-  *keys = (Keys){ 0 };
-}
-
-static int by_text(const void *a, const void *b)
-{
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool keys_have(const Keys *keys, const char *key)
-{
-  return keys->count > 0 &&
-         bsearch(&key, keys->items, keys->count, sizeof *keys->items, by_text) != NULL;
-}
-
 // --- statements ----------------------------------------------------------------------------------
 
-static int done(Registry *registry, sqlite3_stmt *stmt, int rc)
+int registry_done(Registry *registry, sqlite3_stmt *stmt, int rc)
 {
   statement_done(stmt);
   if (rc != SQLITE_DONE && rc != SQLITE_ROW && registry->failure.code == 0)
@@ -125,19 +63,13 @@ static int done(Registry *registry, sqlite3_stmt *stmt, int rc)
   return rc;
 }
 
-static void run(Registry *registry, sqlite3_stmt *stmt)
-{
-  if (registry->failure.code == 0 && done(registry, stmt, sqlite3_step(stmt)) == SQLITE_DONE)
-    registry->changes += (uint32_t)sqlite3_changes(registry->db);
-}
-
-static void execute(Registry *registry, const char *sql)
+void registry_execute(Registry *registry, const char *sql)
 {
   if (registry->failure.code == 0 && sqlite3_exec(registry->db, sql, NULL, NULL, NULL) != SQLITE_OK)
     err_set(&registry->failure, UV_EIO, "registry: %s", sqlite3_errmsg(registry->db));
 }
 
-static int64_t meta(Registry *registry, const char *name)
+int64_t registry_meta(Registry *registry, const char *name)
 {
   sqlite3_stmt *stmt = registry->statements[READ_META];
   int64_t value = 0;
@@ -146,16 +78,16 @@ static int64_t meta(Registry *registry, const char *name)
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW)
     value = sqlite3_column_int64(stmt, 0);
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
   return value;
 }
 
-static void set_meta(Registry *registry, const char *name, int64_t value)
+void registry_set_meta(Registry *registry, const char *name, int64_t value)
 {
   sqlite3_stmt *stmt = registry->statements[WRITE_META];
   bind_string(stmt, 1, name);
   sqlite3_bind_int64(stmt, 2, value);
-  done(registry, stmt, sqlite3_step(stmt));
+  registry_done(registry, stmt, sqlite3_step(stmt));
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -166,8 +98,8 @@ void registry_close(Registry *registry)
     return;
   statements_finalize(registry->statements, STATEMENT_COUNT);
   sqlite3_close(registry->db);
-  keys_free(&registry->plugins);
-  keys_free(&registry->endpoints);
+  registry_keys_free(&registry->plugins);
+  registry_keys_free(&registry->endpoints);
   mem_free(registry);
 }
 
@@ -197,9 +129,9 @@ static Registry *open_file(const char *path, bool may_create, Err *err)
     rc = sqlite3_exec(registry->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
                       NULL, NULL);
   if (rc == SQLITE_OK && may_create && user_version(registry->db) == 0) {
-    execute(registry, "BEGIN IMMEDIATE");
-    execute(registry, schema);
-    execute(registry, "PRAGMA user_version = 2; COMMIT");
+    registry_execute(registry, "BEGIN IMMEDIATE");
+    registry_execute(registry, schema);
+    registry_execute(registry, "PRAGMA user_version = 2; COMMIT");
   }
   if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
     err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
@@ -223,12 +155,6 @@ static void remove_file(const char *path)
     unlink(name.bytes);
     buffer_free(&name);
   }
-}
-
-static void prune(Registry *registry)
-{
-  set_meta(registry, "pruned", registry->version);
-  execute(registry, "DELETE FROM plugins WHERE is_gone; DELETE FROM endpoints WHERE is_gone");
 }
 
 Registry *registry_open(const char *data_dir, bool is_first, Err *err)
@@ -255,115 +181,7 @@ Registry *registry_follow(const char *data_dir, Err *err)
   return registry;
 }
 
-// --- writing -------------------------------------------------------------------------------------
-
-void registry_begin(Registry *registry)
-{
-  registry->failure.code = 0;
-  registry->changes = 0;
-  keys_free(&registry->plugins);
-  keys_free(&registry->endpoints);
-  execute(registry, "BEGIN IMMEDIATE");
-  registry->version = registry->failure.code == 0 ? meta(registry, "version") + 1 : 0;
-}
-
-void registry_put_plugin(Registry *registry, const RegistryPlugin *plugin)
-{
-  sqlite3_stmt *stmt = registry->statements[PUT_PLUGIN];
-  keys_add(&registry->plugins, plugin->id);
-  bind_string(stmt, 1, plugin->id);
-  sqlite3_bind_int64(stmt, 2, registry->version);
-  bind_string(stmt, 3, plugin->dir);
-  bind_string(stmt, 4, plugin->hash);
-  bind_string(stmt, 5, plugin->folder);
-  run(registry, stmt);
-}
-
-void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
-{
-  sqlite3_stmt *stmt = registry->statements[PUT_ENDPOINT];
-  keys_add(&registry->endpoints, endpoint->hook_id);
-  bind_string(stmt, 1, endpoint->hook_id);
-  sqlite3_bind_int64(stmt, 2, registry->version);
-  bind_string(stmt, 3, endpoint->name);
-  bind_string(stmt, 4, endpoint->plugin);
-  bind_string(stmt, 5, endpoint->settings);
-  sqlite3_bind_int(stmt, 6, endpoint->is_enabled);
-  bind_string(stmt, 7, endpoint->limits);
-  run(registry, stmt);
-}
-
-static void drop(Registry *registry, StatementName name, const char *key)
-{
-  sqlite3_stmt *stmt = registry->statements[name];
-  bind_string(stmt, 1, key);
-  sqlite3_bind_int64(stmt, 2, registry->version);
-  run(registry, stmt);
-}
-
-void registry_remove_endpoint(Registry *registry, const char *hook_id)
-{
-  drop(registry, DROP_ENDPOINT, hook_id);
-}
-
-static void drop_others(Registry *registry, Keys *put, StatementName list, StatementName remove)
-{
-  sqlite3_stmt *stmt = registry->statements[list];
-  Keys others = { 0 };
-  size_t i;
-  int rc;
-  if (registry->failure.code != 0)
-    return;
-  if (put->count > 0)
-    qsort(put->items, put->count, sizeof *put->items, by_text);
-  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    const char *key = (const char *)sqlite3_column_text(stmt, 0);
-    if (!keys_have(put, key))
-      keys_add(&others, key);
-  }
-  done(registry, stmt, rc);
-  for (i = 0; i < others.count; i++)
-    drop(registry, remove, others.items[i]);
-  keys_free(&others);
-}
-
-void registry_remove_others(Registry *registry)
-{
-  drop_others(registry, &registry->plugins, LIST_PLUGINS, DROP_PLUGIN);
-  drop_others(registry, &registry->endpoints, LIST_ENDPOINTS, DROP_ENDPOINT);
-}
-
-// Tombstones are kept for readers that have not seen them; one who is far behind reads everything.
-static bool has_many_tombstones(Registry *registry)
-{
-  sqlite3_stmt *stmt = NULL;
-  bool has_many = false;
-  if (sqlite3_prepare_v2(registry->db,
-                         "SELECT (SELECT count(*) FROM endpoints WHERE is_gone)"
-                         " + (SELECT count(*) FROM plugins WHERE is_gone)",
-                         -1, &stmt, NULL) == SQLITE_OK &&
-      sqlite3_step(stmt) == SQLITE_ROW)
-    has_many = sqlite3_column_int(stmt, 0) > MAX_TOMBSTONES;
-  sqlite3_finalize(stmt);
-  return has_many;
-}
-
-int registry_commit(Registry *registry, bool *is_changed, Err *err)
-{
-  *is_changed = registry->changes > 0;
-  if (registry->failure.code == 0 && *is_changed) {
-    set_meta(registry, "version", registry->version);
-    if (has_many_tombstones(registry))
-      prune(registry);
-  }
-  execute(registry, "COMMIT");
-  if (registry->failure.code == 0)
-    return 0;
-  if (!sqlite3_get_autocommit(registry->db))
-    sqlite3_exec(registry->db, "ROLLBACK", NULL, NULL, NULL);
-  *is_changed = false;
-  return err_set(err, registry->failure.code, "%s", registry->failure.text);
-}
+// --- what is served already ---------------------------------------------------------------------
 
 bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 {
@@ -372,7 +190,7 @@ bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
   bind_string(stmt, 1, id);
   bind_string(stmt, 2, hash);
   rc = sqlite3_step(stmt);
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
   return rc == SQLITE_ROW;
 }
 
@@ -387,7 +205,7 @@ void registry_find_folder(Registry *registry, const char *folder, char **dir, ch
     *dir = mem_string((const char *)sqlite3_column_text(stmt, 0));
     *hash = mem_string((const char *)sqlite3_column_text(stmt, 1));
   }
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
 }
 
 int registry_keep(Registry *registry, const char *name, const char *kept, Err *err)
@@ -396,7 +214,7 @@ int registry_keep(Registry *registry, const char *name, const char *kept, Err *e
   registry->failure.code = 0;
   bind_string(stmt, 1, name);
   bind_string(stmt, 2, kept);
-  done(registry, stmt, sqlite3_step(stmt));
+  registry_done(registry, stmt, sqlite3_step(stmt));
   return registry->failure.code ? err_set(err, registry->failure.code, "%s", registry->failure.text)
                                 : 0;
 }
@@ -410,7 +228,7 @@ char *registry_kept(Registry *registry, const char *name)
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
     kept = mem_string((const char *)sqlite3_column_text(stmt, 0));
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
   return kept;
 }
 
@@ -432,7 +250,7 @@ static void read_plugins(Registry *registry, int64_t since, const RegistryReader
     RegistryPlugin plugin = { text(stmt, 0), text(stmt, 2), text(stmt, 3), text(stmt, 4) };
     reader->on_plugin(context, &plugin, sqlite3_column_int(stmt, 1) != 0);
   }
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
 }
 
 static void read_endpoints(Registry *registry, int64_t since, const RegistryReader *reader,
@@ -448,7 +266,7 @@ static void read_endpoints(Registry *registry, int64_t since, const RegistryRead
     };
     reader->on_endpoint(context, &endpoint, sqlite3_column_int(stmt, 1) != 0);
   }
-  done(registry, stmt, rc);
+  registry_done(registry, stmt, rc);
 }
 
 int registry_read(Registry *registry, uint64_t *version, const RegistryReader *reader,
@@ -456,10 +274,10 @@ int registry_read(Registry *registry, uint64_t *version, const RegistryReader *r
 {
   int64_t newest = 0, since = (int64_t)*version;
   registry->failure.code = 0;
-  execute(registry, "BEGIN"); // one moment for all of it
+  registry_execute(registry, "BEGIN"); // one moment for all of it
   if (registry->failure.code == 0) {
-    newest = meta(registry, "version");
-    if (since > 0 && (since < meta(registry, "pruned") || since > newest)) {
+    newest = registry_meta(registry, "version");
+    if (since > 0 && (since < registry_meta(registry, "pruned") || since > newest)) {
       reader->on_all(context);
       since = 0;
     }
@@ -467,7 +285,7 @@ int registry_read(Registry *registry, uint64_t *version, const RegistryReader *r
       read_plugins(registry, since, reader, context);
       read_endpoints(registry, since, reader, context);
     }
-    execute(registry, "COMMIT");
+    registry_execute(registry, "COMMIT");
   }
   if (!sqlite3_get_autocommit(registry->db))
     sqlite3_exec(registry->db, "ROLLBACK", NULL, NULL, NULL);

@@ -9,13 +9,14 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../script/bind.h"
+#include "bind_bed_parts.h"
 #include "client_socket.h"
 #include "subject.h"
 #include "upstream.h"
 
 enum { MAX_BACKENDS = 32 };
 
-static Bed *bed_of(lua_State *L)
+Bed *bind_bed(lua_State *L)
 {
   Err err = { 0 };
   Bed *bed = bed_get(&err);
@@ -24,14 +25,14 @@ static Bed *bed_of(lua_State *L)
   return bed;
 }
 
-static Span check_span(lua_State *L, int at)
+Span bind_check_span(lua_State *L, int at)
 {
   Span span;
   span.at = luaL_checklstring(L, at, &span.len);
   return span;
 }
 
-static uint32_t check_id(lua_State *L, int at)
+uint32_t bind_check_id(lua_State *L, int at)
 {
   return (uint32_t)luaL_checkinteger(L, at);
 }
@@ -65,7 +66,7 @@ static int l_load(lua_State *L)
   Subject *subject;
   check_strings(L, 4, names);
   check_strings(L, 5, models);
-  subject = subject_load(bed_of(L), &config, &problems);
+  subject = subject_load(bind_bed(L), &config, &problems);
   if (!subject) {
     lua_pushnil(L);
     lua_pushlstring(L, problems.bytes, problems.len);
@@ -81,10 +82,39 @@ static int l_load(lua_State *L)
   return 5;
 }
 
+// reload(plugin, { name, ... }, { text, ... }) -> true | nil, problems
+static int l_reload(lua_State *L)
+{
+  const char *names[MAX_BACKENDS], *texts[MAX_BACKENDS];
+  Span spans[MAX_BACKENDS];
+  Subject *subject = subject_find(bind_bed(L), bind_check_id(L, 1));
+  Buffer problems = { 0 };
+  size_t i;
+  int rc;
+  check_strings(L, 2, names);
+  check_strings(L, 3, texts);
+  if (!subject)
+    return luaL_error(L, "the plugin is closed");
+  for (i = 0; texts[i]; i++) {
+    lua_rawgeti(L, 3, (int)i + 1);
+    spans[i].at = lua_tolstring(L, -1, &spans[i].len);
+    lua_pop(L, 1);
+  }
+  rc = subject_reload(subject, names, spans, &problems);
+  if (rc < 0) {
+    lua_pushnil(L);
+    lua_pushlstring(L, problems.bytes, problems.len);
+  } else {
+    lua_pushboolean(L, 1);
+  }
+  buffer_free(&problems);
+  return rc < 0 ? 2 : 1;
+}
+
 static int l_close(lua_State *L)
 {
-  Bed *bed = bed_of(L);
-  Subject *subject = subject_find(bed, check_id(L, 1));
+  Bed *bed = bind_bed(L);
+  Subject *subject = subject_find(bed, bind_check_id(L, 1));
   if (subject)
     subject_close(bed, subject);
   return 0;
@@ -92,7 +122,7 @@ static int l_close(lua_State *L)
 
 static int l_live_tasks(lua_State *L)
 {
-  Subject *subject = subject_find(bed_of(L), check_id(L, 1));
+  Subject *subject = subject_find(bind_bed(L), bind_check_id(L, 1));
   lua_pushinteger(L, subject ? (int)subject_live_tasks(subject) : 0);
   return 1;
 }
@@ -101,14 +131,14 @@ static int l_live_tasks(lua_State *L)
 
 static int l_connect(lua_State *L)
 {
-  lua_pushinteger(L, client_socket_open(bed_of(L), (int)luaL_checkinteger(L, 1))->id);
+  lua_pushinteger(L, client_socket_open(bind_bed(L), (int)luaL_checkinteger(L, 1))->id);
   return 1;
 }
 
 static int l_send(lua_State *L)
 {
-  ClientSocket *socket = client_socket_find(bed_of(L), check_id(L, 1));
-  Span bytes = check_span(L, 2);
+  ClientSocket *socket = client_socket_find(bind_bed(L), bind_check_id(L, 1));
+  Span bytes = bind_check_span(L, 2);
   if (socket)
     client_socket_send(socket, bytes);
   return 0;
@@ -116,7 +146,7 @@ static int l_send(lua_State *L)
 
 static int l_shut(lua_State *L)
 {
-  ClientSocket *socket = client_socket_find(bed_of(L), check_id(L, 1));
+  ClientSocket *socket = client_socket_find(bind_bed(L), bind_check_id(L, 1));
   if (socket)
     client_socket_shut(socket);
   return 0;
@@ -124,7 +154,7 @@ static int l_shut(lua_State *L)
 
 static int l_read(lua_State *L)
 {
-  ClientSocket *socket = client_socket_find(bed_of(L), check_id(L, 1));
+  ClientSocket *socket = client_socket_find(bind_bed(L), bind_check_id(L, 1));
   lua_pushlstring(L, socket && socket->in.len ? socket->in.bytes : "", socket ? socket->in.len : 0);
   lua_pushboolean(L, !socket || socket->is_eof);
   if (socket) {
@@ -136,7 +166,7 @@ static int l_read(lua_State *L)
 
 static int l_close_socket(lua_State *L)
 {
-  client_socket_close(bed_of(L), check_id(L, 1));
+  client_socket_close(bind_bed(L), bind_check_id(L, 1));
   return 0;
 }
 
@@ -144,7 +174,7 @@ static int l_close_socket(lua_State *L)
 
 static int l_call(lua_State *L)
 {
-  Call *call = upstream_find(bed_of(L), check_id(L, 1));
+  Call *call = upstream_find(bind_bed(L), bind_check_id(L, 1));
   Request *request = call ? call->request : NULL;
   uint32_t i;
   if (!call)
@@ -167,7 +197,7 @@ static int l_call(lua_State *L)
 
 static int l_begin(lua_State *L)
 {
-  Call *call = upstream_find(bed_of(L), check_id(L, 1));
+  Call *call = upstream_find(bind_bed(L), bind_check_id(L, 1));
   int status = (int)luaL_checkinteger(L, 2), i, count;
   HeaderList headers = { 0 };
   luaL_argcheck(L, status >= 200 && status <= 599, 2, "a status from 200 to 599");
@@ -191,8 +221,8 @@ static int l_begin(lua_State *L)
 
 static int l_piece(lua_State *L)
 {
-  Call *call = upstream_find(bed_of(L), check_id(L, 1));
-  Span bytes = check_span(L, 2);
+  Call *call = upstream_find(bind_bed(L), bind_check_id(L, 1));
+  Span bytes = bind_check_span(L, 2);
   if (call)
     reply_piece(call->request, bytes.at, bytes.len);
   return 0;
@@ -200,7 +230,7 @@ static int l_piece(lua_State *L)
 
 static int l_finish(lua_State *L)
 {
-  Call *call = upstream_find(bed_of(L), check_id(L, 1));
+  Call *call = upstream_find(bind_bed(L), bind_check_id(L, 1));
   if (call)
     reply_end(call->request);
   return 0;
@@ -208,7 +238,7 @@ static int l_finish(lua_State *L)
 
 static int l_abort(lua_State *L)
 {
-  Call *call = upstream_find(bed_of(L), check_id(L, 1));
+  Call *call = upstream_find(bind_bed(L), bind_check_id(L, 1));
   if (call)
     reply_abort(call->request);
   return 0;
@@ -220,7 +250,7 @@ static int l_next(lua_State *L)
 {
   static const char *const names[] = { NULL, "data", "call", "over", "left", "timer" };
   bool has_end = !lua_isnoneornil(L, 1);
-  Event event = bed_next(bed_of(L), has_end ? (uint64_t)luaL_checknumber(L, 1) : UINT64_MAX);
+  Event event = bed_next(bind_bed(L), has_end ? (uint64_t)luaL_checknumber(L, 1) : UINT64_MAX);
   if (event.type == EVENT_NONE)
     return 0;
   lua_pushstring(L, names[event.type]);
@@ -232,28 +262,28 @@ static int l_timer(lua_State *L)
 {
   lua_Number delay_ms = luaL_checknumber(L, 1);
   luaL_argcheck(L, delay_ms >= 0 && delay_ms <= 1e10, 1, "milliseconds, zero or more");
-  lua_pushinteger(L, bed_start_timer(bed_of(L), (uint64_t)delay_ms));
+  lua_pushinteger(L, bed_start_timer(bind_bed(L), (uint64_t)delay_ms));
   return 1;
 }
 
 static int l_now(lua_State *L)
 {
-  lua_pushnumber(L, (lua_Number)bed_now_ms(bed_of(L)));
+  lua_pushnumber(L, (lua_Number)bed_now_ms(bind_bed(L)));
   return 1;
 }
 
 static int l_time(lua_State *L)
 {
-  bed_of(L);
+  bind_bed(L);
   lua_pushnumber(L, (lua_Number)host_clock.wall_ms() / 1000);
   return 1;
 }
 
-// --- log and storage -----------------------------------------------------------------------------
+// --- log -----------------------------------------------------------------------------------------
 
 static int l_log(lua_State *L)
 {
-  Bed *bed = bed_of(L);
+  Bed *bed = bind_bed(L);
   off_t at = (off_t)luaL_checknumber(L, 1);
   Buffer text = { 0 };
   ssize_t got;
@@ -269,67 +299,12 @@ static int l_log(lua_State *L)
   return 2;
 }
 
-typedef struct {
-  StorageResult result;
-  bool is_done;
-} Kept;
-
-static void on_stored(void *context, StorageResult *result)
-{
-  Kept *kept = context;
-  kept->result = *result;
-  memset(&result->value, 0, sizeof result->value); // taken
-  memset(&result->keys, 0, sizeof result->keys);
-  kept->is_done = true;
-}
-
-static bool is_stored(void *context)
-{
-  return ((Kept *)context)->is_done;
-}
-
-static int l_storage(lua_State *L)
-{
-  static const char *const verbs[] = { "get", "set", "delete", "list", NULL };
-  static const StorageVerb meanings[] = { STORAGE_GET, STORAGE_SET, STORAGE_DELETE, STORAGE_LIST };
-  Bed *bed = bed_of(L);
-  Subject *subject = subject_find(bed, check_id(L, 1));
-  StorageRequest request = { .verb = meanings[luaL_checkoption(L, 2, NULL, verbs)],
-                             .quota_bytes = UINT64_MAX / 2,
-                             .key = check_span(L, 3),
-                             .value = { luaL_optstring(L, 4, ""), 0 },
-                             .ttl_ms = (uint64_t)luaL_optnumber(L, 5, 0),
-                             .limit = 1000 };
-  Kept kept = { 0 };
-  request.value.at = luaL_optlstring(L, 4, "", &request.value.len);
-  if (!subject || !bed->store)
-    return luaL_error(L, "the plugin has no storage");
-  request.plugin = subject->plugin_id;
-  store_storage(bed->store, &request, on_stored, &kept);
-  bed_run_until(bed, is_stored, &kept);
-  if (kept.result.code < 0) {
-    lua_pushstring(L, kept.result.text);
-    buffer_free(&kept.result.value);
-    buffer_free(&kept.result.keys);
-    return lua_error(L);
-  }
-  if (request.verb == STORAGE_LIST)
-    bind_storage_keys(L, &kept.result);
-  else if (request.verb == STORAGE_GET && kept.result.found)
-    lua_pushlstring(L, kept.result.value.len ? kept.result.value.bytes : "", kept.result.value.len);
-  else if (request.verb == STORAGE_GET)
-    lua_pushnil(L);
-  else
-    lua_pushboolean(L, 1);
-  buffer_free(&kept.result.value);
-  buffer_free(&kept.result.keys);
-  return 1;
-}
-
 int luaopen_host_testbed(lua_State *L)
 {
   static const luaL_Reg functions[] = {
     { "load", l_load },
+    { "reload", l_reload },
+    { "storage_faults", bind_bed_faults },
     { "close", l_close },
     { "live_tasks", l_live_tasks },
     { "connect", l_connect },
@@ -347,7 +322,7 @@ int luaopen_host_testbed(lua_State *L)
     { "now", l_now },
     { "time", l_time },
     { "log", l_log },
-    { "storage", l_storage },
+    { "storage", bind_bed_storage },
     { NULL, NULL },
   };
   lua_newtable(L);

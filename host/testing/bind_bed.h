@@ -2,6 +2,8 @@
 // Plugins, sockets and calls are numbers; one that is over is just not found any more.
 //   load(dir, settings_json, has_storage, { name, ... }, { models_json, ... })
 //       -> plugin, port, hook_id, "author#1/name", upstream's port | nil, problems
+//   reload(plugin, { file, ... }, { text, ... }) -> true | nil, problems
+//   storage_faults(plugin, { "ok"|"fail"|"full", delay_ms, ... }, is_lasting)
 //   close(plugin)                       live_tasks(plugin) -> number
 //   connect(port) -> socket             send(socket, bytes)          shut(socket)
 //   read(socket) -> bytes, is_eof       close_socket(socket)

@@ -3,9 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../base/memory.h"
 #include "../base/yaml.h"
+#include "../plugin/snapshot.h"
 #include "../script/task.h"
 #include "upstream.h"
 
@@ -101,14 +104,16 @@ static char *read_settings(const Package *package, const char *settings_json, Bu
   Err err;
   Problems found = { 0 };
   Buffer json = { 0 };
+  size_t i;
   YamlDoc *doc = yaml_parse(settings_json, strlen(settings_json), &err);
   if (!doc) {
     buffer_printf(problems, "settings: %s\n", err.text);
     return NULL;
   }
-  if (package_settings(package, yaml_root(doc), &json, &found, "settings") < 0)
-    add_problems(problems, &found);
-  else if (!json.len)
+  if (package_settings(package, yaml_root(doc), &json, &found, "settings") < 0) {
+    for (i = 0; i < found.count; i++) // a place in the table of a spec says nothing
+      buffer_printf(problems, "%s\n", found.items[i].what);
+  } else if (!json.len)
     buffer_string(&json, "{}");
   problems_free(&found);
   yaml_doc_free(doc);
@@ -127,11 +132,12 @@ static void own_space(Package *package, uint32_t id)
   package->author = buffer_take(&author);
 }
 
-static bool load_plugin(Subject *subject, const SubjectConfig *config, Buffer *problems)
+// Loads the version in `dir` and makes it the one that is served.
+static bool load_version(Subject *subject, const char *dir, Buffer *problems)
 {
   EndpointTable *endpoints = dispatch_endpoints(subject->dispatch);
   Problems found = { 0 };
-  Package *package = package_read(config->dir, &found);
+  Package *package = package_read(dir, &found);
   Generation *generation;
   PluginSlot *slot;
   char *settings;
@@ -141,9 +147,9 @@ static bool load_plugin(Subject *subject, const SubjectConfig *config, Buffer *p
   if (!package)
     return false;
   own_space(package, subject->id);
-  settings = read_settings(package, config->settings_json, problems);
-  generation = settings ? generation_load(&subject->runtime, package, config->dir, "test",
-                                          DISPATCH_ENTRY, dispatch_modules, &err)
+  settings = read_settings(package, subject->settings_json, problems);
+  generation = settings ? generation_load(&subject->runtime, package, dir, "test", DISPATCH_ENTRY,
+                                          dispatch_modules, &err)
                         : NULL;
   if (!generation) {
     if (settings)
@@ -152,7 +158,8 @@ static bool load_plugin(Subject *subject, const SubjectConfig *config, Buffer *p
     package_free(package);
     return false;
   }
-  subject->plugin_id = package_id(package);
+  if (!subject->plugin_id)
+    subject->plugin_id = package_id(package);
   slot = endpoint_table_plugin(endpoints, subject->plugin_id);
   plugin_slot_set(slot, generation);
   snprintf(subject->hook_id, sizeof subject->hook_id, "test");
@@ -166,16 +173,69 @@ Subject *subject_load(Bed *bed, const SubjectConfig *config, Buffer *problems)
   Subject *subject = mem_zero(1, sizeof *subject);
   Err err = { 0 };
   subject->bed = bed;
+  subject->dir = mem_string(config->dir);
+  subject->settings_json = mem_string(config->settings_json);
+  subject->runtime.storage_faults = &subject->faults;
   subject->id = bed_new_id(bed);
   subject->next = bed->subjects;
   bed->subjects = subject;
   if ((!config->has_storage || bed_open_store(bed, &err) == 0) &&
-      start(subject, config, &err) == 0 && load_plugin(subject, config, problems))
+      start(subject, config, &err) == 0 && load_version(subject, config->dir, problems))
     return subject;
   if (problems->len == 0)
     buffer_printf(problems, "%s\n", err.text);
   subject_close(bed, subject);
   return NULL;
+}
+
+static void keep_copy(Subject *subject, char *dir)
+{
+  size_t count = 0;
+  while (subject->copies && subject->copies[count])
+    count++;
+  subject->copies = mem_resize(subject->copies, (count + 2) * sizeof *subject->copies);
+  subject->copies[count] = dir;
+  subject->copies[count + 1] = NULL;
+}
+
+// Writes a file of the copy, with the folders that it stands in.
+static int put_file(const char *dir, const char *name, Span text, Err *err)
+{
+  Buffer path = { 0 };
+  char *slash;
+  FILE *file;
+  bool is_written;
+  if (!snapshot_holds(name) || strstr(name, "..") || *name == '/' || *name == '\0')
+    return err_set(err, UV_EINVAL, "%.200s: expected the path of a file of the package", name);
+  buffer_printf(&path, "%s/%s", dir, name);
+  for (slash = strchr(path.bytes + strlen(dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    mkdir(path.bytes, 0700);
+    *slash = '/';
+  }
+  unlink(path.bytes);
+  file = fopen(path.bytes, "wxe");
+  is_written = file && fwrite(text.at, 1, text.len, file) == text.len;
+  if (!file || fclose(file) != 0 || !is_written)
+    err_set(err, UV_EIO, "%.200s: cannot be written", name);
+  buffer_free(&path);
+  return file && is_written ? 0 : UV_EIO;
+}
+
+int subject_reload(Subject *subject, const char *const *names, const Span *texts, Buffer *problems)
+{
+  char *dir = NULL;
+  size_t i;
+  Err err = { 0 };
+  int rc = snapshot_unpack(subject->dir, &dir, &err);
+  if (rc == 0)
+    keep_copy(subject, dir); // the version may read its files for as long as it lives
+  for (i = 0; rc == 0 && names[i]; i++)
+    rc = put_file(dir, names[i], texts[i], &err);
+  if (rc == 0)
+    return load_version(subject, dir, problems) ? 0 : -1;
+  buffer_printf(problems, "%s\n", err.text);
+  return -1;
 }
 
 Subject *subject_find(const Bed *bed, uint32_t id)
@@ -235,6 +295,7 @@ void subject_close(Bed *bed, Subject *subject)
   Runtime *runtime = &subject->runtime;
   Subject **link;
   bool is_closed = false;
+  size_t i;
   task_cancel_all(runtime, "cancelled", "the spec is over", NOW_GRACE_MS);
   close_server(bed, &subject->server);
   bed_run_until(bed, has_no_task, runtime);
@@ -255,6 +316,11 @@ void subject_close(Bed *bed, Subject *subject)
   for (link = &bed->subjects; *link != subject; link = &(*link)->next)
     ;
   *link = subject->next;
+  for (i = 0; subject->copies && subject->copies[i]; i++)
+    snapshot_discard(subject->copies[i]);
+  mem_free(subject->copies);
+  mem_free(subject->dir);
+  mem_free(subject->settings_json);
   mem_free(subject->plugin_id);
   mem_free(subject);
 }

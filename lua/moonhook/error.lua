@@ -17,33 +17,6 @@ function meta.__tostring(self)
   return tostring(rawget(self, "code")) .. ": " .. tostring(rawget(self, "message"))
 end
 
-local ABORTS = { -- [status] = { code, message }
-  [400] = { "bad_request", "the request is not valid" },
-  [401] = { "unauthorized", "authorization is required" },
-  [402] = { "payment_required", "payment is required" },
-  [403] = { "forbidden", "this is not allowed" },
-  [404] = { "not_found", "there is nothing here" },
-  [405] = { "method_not_allowed", "the method is not allowed" },
-  [406] = { "not_acceptable", "no acceptable form of it exists" },
-  [408] = { "request_timeout", "the request took too long" },
-  [409] = { "conflict", "the request conflicts with the present state" },
-  [410] = { "gone", "it is no longer here" },
-  [412] = { "precondition_failed", "a precondition failed" },
-  [413] = { "payload_too_large", "the request is too large" },
-  [415] = { "unsupported_media_type", "the content type is not supported" },
-  [416] = { "range_not_satisfiable", "the range cannot be satisfied" },
-  [422] = { "unprocessable", "the request cannot be processed" },
-  [423] = { "locked", "it is locked" },
-  [428] = { "precondition_required", "a precondition is required" },
-  [429] = { "rate_limited", "there are too many requests" },
-  [500] = { "internal_error", "something went wrong" },
-  [501] = { "not_implemented", "this is not implemented" },
-  [502] = { "upstream_error", "a service behind this one failed" },
-  [503] = { "unavailable", "the service is not available" },
-  [504] = { "upstream_timeout", "a service behind this one took too long" },
-  [507] = { "storage_full", "the storage is full" },
-}
-
 -- "lua/moonhook" in a source tree, "moonhook" in the binary: how positions in the library begin.
 local library = select(2, pcall(error, "", 2)):match "^(.*moonhook)[./]error" or "moonhook"
 
@@ -102,7 +75,8 @@ function Error.abort(status, message, code)
   if code ~= nil and type(code) ~= "string" then
     blame("abort: code: expected a string, got " .. type(code))
   end
-  local known = ABORTS[status] or ABORTS[status < 500 and 400 or 500]
+  local statuses = require "moonhook.error_statuses"
+  local known = statuses[status] or statuses[status < 500 and 400 or 500]
   error(Error.new(code or known[1], message or known[2], { status = status }), 0)
 end
 

@@ -4,7 +4,6 @@
 local task = require "host.task"
 local http = require "host.http"
 local Request = require "moonhook.request"
-local Response = require "moonhook.response"
 local session = require "moonhook.session"
 local read_only = require("moonhook.settings").read_only
 local Error = require "moonhook.error"
@@ -15,6 +14,7 @@ local reply, reply_text, begin = http.reply, http.reply_text, http.begin
 local guard = require("moonhook.coroutines").guard
 local DONE = task.DONE
 
+local Response -- loaded with the first reply that is no string
 local settings_meta, values_meta -- made with the first request: the group is the state's own
 
 local function declare(handle)
@@ -41,11 +41,13 @@ local function check(ok, message, code)
   if not ok then bad_response(message, code) end
 end
 
+-- Sends what the handler returned. Of a stream only the head's making, and its generator is given.
 local function send(handle, request, response)
   if type(response) == "string" then
     check(reply_text(handle, response))
     return
   end
+  Response = Response or require "moonhook.response"
   if not Response.is(response) then
     bad_response(("the handler returned %s: expected a Response or a string")
       :format(response == nil and "nothing (is a `return` missing?)" or "a " .. type(response)))
@@ -54,10 +56,18 @@ local function send(handle, request, response)
   local body = response._body
   if type(body) == "function" then
     check(begin(handle, response._status, response._headers, response._mode))
-    body()
-  else
-    check(reply(handle, response._status, response._headers, body))
+    return body
   end
+  check(reply(handle, response._status, response._headers, body))
+end
+
+local function answer(handler, handle, values, settings)
+  local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
+  local request = new_request(handle)
+  if not settings_meta then declare(handle) end
+  settings = read_only(settings, settings_meta)
+  values = setmetatable(values or {}, values_meta)
+  return send(handle, request, handler.invoke(self, request, values, settings))
 end
 
 -- Work that session:after_response left for the time after the reply.
@@ -75,13 +85,10 @@ local function run_after(handle)
   end
 end
 
+-- While a generator runs, nothing of the request is held but what it holds itself.
 local function serve(handler, handle, values, settings)
-  local self = setmetatable({}, self_metas[handler] or new_self_meta(handler))
-  local request = new_request(handle)
-  if not settings_meta then declare(handle) end
-  settings = read_only(settings, settings_meta)
-  values = setmetatable(values or {}, values_meta)
-  send(handle, request, handler.invoke(self, request, values, settings))
+  local generate = answer(handler, handle, values, settings)
+  if generate then generate() end
   if rawget(session, "_has_after") then run_after(handle) end
 end
 

@@ -18,6 +18,7 @@ local testing = {
   cut = script.cut,
   hang = script.hang,
   fail = script.fail,
+  full = script.full,
   refuse = script.refuse,
   workflow = script.workflow,
   each = script.each,
@@ -44,6 +45,9 @@ local function nearest(name)
   local near = check.nearest(name, known)
   return near and (", did you mean `%s`?"):format(near) or ""
 end
+
+-- What plugin:play takes beside `storage`.
+local KNOWN = setmetatable({ nearest = nearest }, { __index = FAKES })
 
 -- Backends that declare models, for session.model:list and providers of that name.
 local function backends_of(models)
@@ -96,7 +100,7 @@ function testing.load(options)
   local plugin = setmetatable({
     calls = {}, storage = storage.view(id), url = "http://moonhook.test/e/" .. hook_id,
     _id = id, _port = port, _hook_id = hook_id, _name = plugin_id:match "/(.*)$",
-    _fakes = fakes, _upstream_port = upstream_port, _log_from = log_from,
+    _fakes = fakes, _known = KNOWN, _upstream_port = upstream_port, _log_from = log_from,
     _held = spec_end.watch(id, ("%s: plugin %s"):format(where, plugin_id:match "/(.*)$")),
   }, TestPlugin)
   upstream.plugins[id] = plugin

@@ -33,12 +33,13 @@ def cpu_ns(peer):
     return total
 
 
+def resident_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"VmRSS:\s*(\d+)", file.read())[1]) * 1024
+
+
 def resident_bytes(peer):
-    total = 0
-    for pid in peer.pids():
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            total += int(re.search(r"VmRSS:\s*(\d+)", file.read())[1]) * 1024
-    return total
+    return sum(map(resident_of, peer.pids()))
 
 
 def url(peer, workload):
@@ -133,15 +134,15 @@ def run_streams(peer, workload, seconds, conns, events, body=None):
             "p50": delays["p50"] or None, "p99": delays["p99"] or None}
 
 
-def measure_idle(peer, count):
+def measure_idle(peer, count, workload="idle"):
     """Resident bytes per idle stream: what `count` of them add."""
     before = resident_bytes(peer)
     with subprocess.Popen(["taskset", "-c", str(peers.LOAD_CORE), f"{peers.OUT}/load", "idle",
-                           str(peer.port), peer.path("idle"), str(count)],
+                           str(peer.port), peer.path(workload), str(count)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as load:
         if load.stdout.readline().strip() != "ready":
-            raise Failed("/idle: " + load.stderr.read().strip())
+            raise Failed(f"{workload}: " + load.stderr.read().strip())
         time.sleep(0.5)
         after = resident_bytes(peer)
         load.stdin.close()

@@ -39,11 +39,11 @@ def fill(template, path, **values):
     return path
 
 
-def start(command, core, log, environment=None):
-    """Starts a command on a core, as the leader of a process group of its own."""
+def start(command, cores, log, environment=None):
+    """Starts a command on a core or some, as the leader of a process group of its own."""
     with open(log, "wb") as output:
         return subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
+            ["taskset", "-c", str(cores), *command],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env={**os.environ, **(environment or {})}, start_new_session=True)
 
@@ -71,6 +71,8 @@ class Peer:
 
     environment = None
     lacks = {}  # workloads that it cannot do: why
+    only = None  # the workloads that it is for; None: all
+    cores = str(SERVER_CORE)
 
     def __init__(self, upstream_port):
         self.upstream_port = upstream_port
@@ -85,7 +87,7 @@ class Peer:
         return "/" + workload
 
     def start(self, seconds=10):
-        self.process = start(self.command, SERVER_CORE, self.log, self.environment)
+        self.process = start(self.command, self.cores, self.log, self.environment)
         wait_for_port(self.process, self.port, self.log, seconds)
 
     def stop(self):

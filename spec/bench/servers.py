@@ -1,4 +1,4 @@
-"""The peers: nginx with Lua, haproxy with Lua, node, werkzeug on gevent."""
+"""The peers: nginx with Lua, haproxy with Lua, node, werkzeug on gevent, and the least in C."""
 
 import getpass
 import glob
@@ -111,4 +111,25 @@ class Werkzeug(Unpacked):
                               env={**os.environ, **self.environment}).stdout.strip()
 
 
-PEERS = {peer.name: peer for peer in (Host, Nginx, Haproxy, Node, Werkzeug)}
+class Bare(Peer):
+    """libuv and llhttp and nothing else: hello only."""
+    name, only = "bare C", {"hello"}
+
+    def set_up(self):
+        binary = os.path.join(self.dir, "bare")
+        flags = subprocess.run("pkg-config --cflags --libs libuv", shell=True, capture_output=True,
+                               text=True, check=True).stdout.split()
+        own = ["-Ibuild/deps", "build/deps/libllhttp.a"]
+        llhttp = own if os.path.exists(own[1]) else ["-lllhttp"]
+        done = subprocess.run(["cc", "-O2", "-std=c11", "-D_GNU_SOURCE", "-o", binary,
+                               f"{HERE}/bare.c", *llhttp, *flags], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Unavailable(" ".join(done.stderr.split())[:300])
+        self.command = [binary, str(self.port)]
+
+    def version(self):
+        return "libuv " + subprocess.run(["pkg-config", "--modversion", "libuv"], check=True,
+                                         capture_output=True, text=True).stdout.strip()
+
+
+PEERS = {peer.name: peer for peer in (Host, Bare, Nginx, Haproxy, Node, Werkzeug)}

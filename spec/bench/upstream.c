@@ -6,10 +6,10 @@
 //
 //   upstream PORT
 //
-// A stream's request says how, by a string of its: "paced" sends an event every PACE_MS, all else
-// EVENTS of them as fast as the socket takes them, BURST in a write. An event's text holds the time
-// at which it was written, "t=<ns> ...", so that whoever reads it at the far end of a relay knows
-// its delay.
+// A stream's request says how, by a string of its: "paced" sends an event every PACE_MS, "silent"
+// one and no more, all else EVENTS of them as fast as the socket takes them, BURST in a write. An
+// event's text holds the time at which it was written, "t=<ns> ...", so that whoever reads it at
+// the far end of a relay knows its delay.
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -35,7 +35,7 @@ enum {
   DIMENSIONS = 384,
 };
 
-typedef enum { READING, BURSTING, PACED, ANSWERING } State;
+typedef enum { READING, BURSTING, PACED, SILENT, ANSWERING } State;
 
 typedef struct {
   int fd;
@@ -236,12 +236,19 @@ static void take_request(Conn *conn)
     return;
   }
   conn->is_app = strncmp(conn->in, "POST /v1/chat-messages", 22) == 0;
-  conn->state = memmem(body, body_len, "\"paced\"", 7) ? PACED : BURSTING;
+  conn->state = BURSTING;
+  if (memmem(body, body_len, "\"paced\"", 7))
+    conn->state = PACED;
+  else if (memmem(body, body_len, "\"silent\"", 8))
+    conn->state = SILENT;
   conn->sent = 0;
   memcpy(conn->out, head, sizeof head - 1);
   conn->out_len = sizeof head - 1;
   // Streams that started together would be sent together for ever: spread them over the pace.
-  conn->due_ns = now_ns() + (int64_t)(paced_started++ % PACE_MS) * 1000000;
+  if (conn->state == PACED)
+    conn->due_ns = now_ns() + (int64_t)(paced_started++ % PACE_MS) * 1000000;
+  if (conn->state == SILENT)
+    put_events(conn, 1);
   if (conn->state == BURSTING)
     run_burst(conn);
   else

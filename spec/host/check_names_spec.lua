@@ -118,6 +118,23 @@ describe("moonhook check finds", function()
       .. "rawset(_G, 'helper', ...)\n", (check "\nfunction helper() end return helper\n"))
   end)
 
+  it("names in workflow apps, which are one file", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] =
+      'local more = require "lib.more"\nreturn function(session, inputs)\n'
+        .. "  return { text = inptus.text, more = more }\nend\n" } }
+    assert.equal("flow.lua:1:14: module 'lib.more' not found: a workflow app is one file\n"
+      .. "flow.lua:3:19: the global 'inptus' is not declared, did you mean 'inputs'?\n",
+      result.stdout)
+  end)
+
+  it("what is wrong in a file that is made to take long, soon", function()
+    local spaces, names = (" "):rep(500000), ("a, "):rep(90) .. "b"
+    local said = check(("local %s\n x = 1\nlocal %s = 1\nreturn function(%s) nme.x() end\n")
+      :format(spaces, names, spaces))
+    assert.equal("p/a.lua:4:500019: the global 'nme' is not declared\n", said)
+  end)
+
   it("what is wrong in the modules that a source leads to", function()
     local said, code = check('return function() return require("b").text() end',
       { ["b.lua"] = 'return require "lib.c"', ["lib/c.lua"] = "return { text = nme.x }" })

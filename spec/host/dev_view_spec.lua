@@ -96,6 +96,16 @@ error hello.lua:5: attempt to index local 'person' (a nil value)  [plugin_error]
 ]], 1, true), log)
   end)
 
+  it("shows the handler's line where it ends with the call that fails", function()
+    server:write("p/hello.lua", 'local moonhook = require "moonhook"\nreturn function()\n'
+      .. '  return moonhook.template("nowhere.html", {})\nend\n')
+    process.eventually(function()
+      server:request { url = url .. "/hello/x" }
+      return server:log():find("nowhere.html", 1, true)
+    end, 5, "the new version")
+    assert.is_truthy(shown("    >    2 | return function()"))
+  end)
+
   it("shows a client's mistake as one line", function()
     local json = { ["Content-Type"] = "application/json" }
     server:request { url = url .. "/add", method = "POST", body = "{", headers = json }

@@ -11,8 +11,8 @@ end
 
 local TRIED = { -- a request to each template's plugin, as dev serves it without configuration
   hello = { request = { target = "/hello/World" }, status = 200, body = "^Hello, World!\n$" },
-  stream = { request = { target = "/count/2" }, status = 200, body = "^1\n2\n$" },
-  chat = { request = { target = "/ask", body = "Who are you?" }, status = 200,
+  stream = { request = { target = "/countdown/2" }, status = 200, body = "^2\n1\nLiftoff!\n$" },
+  chat = { request = { target = "/talk?q=Who%20are%20you%3F" }, status = 200,
     body = "local/demo" },
   openai = {
     request = { target = "/v1/chat/completions",
@@ -34,6 +34,7 @@ describe("moonhook init", function()
       assert.matches("moonhook test", result.stderr)
       local plugin = dir .. "/my_first"
       assert.matches("\nname: my_first\n", read(plugin .. "/manifest.yaml"))
+      assert.is_nil(read(plugin .. "/manifest.yaml"):find("author: moonhook", 1, true))
 
       result = host.run { dir = plugin, "check", "." }
       assert.equal(0, result.code, result.stdout)

@@ -103,6 +103,29 @@ describe("the log", function()
     os.execute("rm -rf '" .. server.dir .. "'")
   end)
 
+  it("masks the same in lines for people", function()
+    local server = start { args = { "--log-format", "pretty" } }
+    local hook = server:url("random"):match "/e/(%w+)$"
+    for _, url in ipairs { server:url "random",
+        ("http://127.0.0.1:%d/e/%s"):format(server.port, HOOK) } do
+      assert.equal("fine", server:request({ method = "POST", url = url .. "/say" }).body)
+      assert.equal(500, server:request({ url = url .. "/fail" }).status)
+    end
+    server:stop(true)
+    local log = server:log()
+    assert.truthy(log:find("the key is ********, twice", 1, true), log)
+    assert.truthy(log:find("no luck with ********", 1, true), log)
+    assert.is_false(occurs(log, SECRET), log)
+    assert.is_nil(log:find("1234567890", 1, true))
+    for line in log:gmatch "[^\n]+" do
+      if not line:find("endpoint", 1, true) or not line:find "url" then
+        assert.is_nil(line:find("/e/" .. hook, 1, true), line)
+        assert.is_nil(line:find("/e/" .. HOOK, 1, true), line)
+      end
+    end
+    os.execute("rm -rf '" .. server.dir .. "'")
+  end)
+
   it("goes on to mask after a reload, and knows the settings of a new endpoint", function()
     local server = start()
     server:write("plugins/loud/fail.lua", [[

@@ -53,6 +53,14 @@ local CHECKED = { -- what is wrong, manifest.yaml, a.lua, the message
   { "a value of the wrong type", replace("method: GET", "method: 5"), A,
     "manifest.yaml:11:31: method: expected one of HEAD, GET, POST, PUT, DELETE, OPTIONS, PATCH in "
       .. "capitals, got 5" },
+  { "a method in small letters", replace("method: GET", "method: get"), A,
+    "manifest.yaml:11:31: method: expected one of HEAD, GET, POST, PUT, DELETE, OPTIONS, PATCH in "
+      .. 'capitals (GET?), got "get"' },
+  { "half of a setting's type", replace("text-input", "secret"), A,
+    'array[tools], got "secret", did you mean secret-input?' },
+  { "a source that stands too far out",
+    replace("extra: { lua: { source: a.lua } }", "source: a.lua"), A,
+    "manifest.yaml:11:44: source: expected it in extra.lua: extra: { lua: { source: a.lua } }" },
   { "a route twice",
     MANIFEST .. "        - { path: /a, method: GET, extra: { lua: { source: a.lua } } }\n", A,
     "manifest.yaml:12:19: path: expected a path and method of its own, got GET /a, which "

@@ -124,6 +124,19 @@ local function start_suspect(options)
   return server
 end
 
+-- Gives the worker that serves the suspect so many connections that the other takes all that come,
+-- until they are closed.
+local function lean(server)
+  local streams = {}
+  for i = 1, 16 do
+    streams[i] = server:open { target = "/e/suspect-spec/count?to=100000" }
+    streams[i]:next_piece(5)
+  end
+  return function()
+    for _, stream in ipairs(streams) do stream:close() end
+  end
+end
+
 setup(hanger.build)
 teardown(hanger.remove)
 
@@ -139,6 +152,7 @@ describe("a plugin that killed a worker", function()
       assert.equal(1, distinct)
       assert.equal(40, first[next(first)]) -- none was lost
       ids_of_all(server, "good", 2) -- the others are served by all
+      lean(server)() -- through the other one
       local second = server:pid(2)
       assert.equal("worker 1", kill(server).process)
       local again
@@ -171,7 +185,9 @@ describe("a plugin that killed a worker", function()
     local target = "/e/suspect-spec/echo?a=%20b&&c"
     local head = "PUT " .. target .. " HTTP/1.1\r\nhost:t\r\nX-Odd:   a \t b  \r\nX-Odd: \r\n"
     local big = ("0123456789"):rep(20000)
-    for _ = 1, 6 do -- some come to the one that serves, some to the other
+    local before, stop_leaning = passed(server), nil
+    for i = 1, 6 do -- some come to the one that serves, some to the other
+      if i == 3 then stop_leaning = lean(server) end
       local got = ask(head .. "Content-Length: 5\r\n", "hello")
       assert.same({ "PUT", target, "hello", "127.0.0.1" },
         { got.method, got.target, got.body, got.client })
@@ -191,7 +207,8 @@ describe("a plugin that killed a worker", function()
       assert.equal(200, reply.status)
       assert.equal(200, select(2, ask("GET " .. target .. " HTTP/1.0\r\n")).status)
     end
-    assert.is_true(passed(server) > 0)
+    assert.is_true(passed(server) >= before + 4 * 6)
+    stop_leaning()
     server:stop()
   end)
 
@@ -200,6 +217,7 @@ describe("a plugin that killed a worker", function()
     local get = "GET /e/%s-spec/who HTTP/1.1\r\nHost: t\r\n\r\n"
     local order = { "good", "suspect", "good", "suspect", "suspect", "good" }
     local suspect = next((who(server, "suspect")))
+    local before, stop_leaning = passed(server), lean(server)
     for _ = 1, 8 do
       local connection, bytes = server:connect(), ""
       for _, plugin in ipairs(order) do bytes = bytes .. get:format(plugin) end
@@ -216,6 +234,8 @@ describe("a plugin that killed a worker", function()
       end
       connection:close()
     end
+    assert.is_true(passed(server) >= before + 8)
+    stop_leaning()
     server:stop()
   end)
 
@@ -250,11 +270,7 @@ describe("a plugin that killed a worker", function()
 
   it("leaves new connections to the others when many came to it", function()
     local server = start_suspect()
-    local streams = {}
-    for i = 1, 16 do
-      streams[i] = server:open { target = "/e/suspect-spec/count?to=100000" }
-      streams[i]:next_piece(5)
-    end
+    local stop_leaning, streams = lean(server), {}
     local busy = next((who(server, "suspect")))
     local ids = {}
     for i = 17, 48 do -- of which most go to the other
@@ -269,7 +285,8 @@ describe("a plugin that killed a worker", function()
     assert.equal(2, #shares)
     assert.is_true(shares[1] >= 3 and shares[1] <= 13, table.concat(shares, " and "))
     assert.equal(busy, next((who(server, "suspect"))))
-    for _, stream in ipairs(streams) do stream:close() end
+    for _, stream in pairs(streams) do stream:close() end
+    stop_leaning()
     server:stop()
   end)
 
@@ -337,6 +354,18 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
+  it("is served by the others when the host stops while its worker takes nothing", function()
+    local server = start_suspect()
+    local connections, first = ask_while_stopped(server)
+    server.process:kill "TERM"
+    for _, connection in ipairs(connections) do
+      assert.equal(200, http.read_head(connection, { seconds = 10 }).status)
+      connection:close()
+    end
+    process.kill(first, "CONT")
+    server:stop()
+  end)
+
   it("is refused for a moment when there was no room for long", function()
     local server = start_suspect()
     local connections, first = ask_while_stopped(server)
@@ -356,6 +385,32 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
+  it("waits for a descriptor while its worker has none left, and loses nothing", function()
+    local server = start_suspect()
+    local stop_leaning = lean(server)
+    local pid, count = server:pid(1), 0
+    for _ in io.popen(("ls /proc/%d/fd"):format(pid)):lines() do count = count + 1 end
+    local function limit(files)
+      local set = process.run { "prlimit", "--pid", tostring(pid), ("--nofile=%d:"):format(files) }
+      assert.equal(0, set.code, set.stderr)
+    end
+    limit(count)
+    local before, connections = passed(server), {}
+    for i = 1, 5 do
+      connections[i] = server:connect()
+      connections[i]:send "GET /e/suspect-spec/who HTTP/1.1\r\nHost: t\r\n\r\n"
+    end
+    process.eventually(function() return passed(server) == before + 5 end, 5, "them to be passed")
+    assert.is_nil((connections[5]:receive(0.2)))
+    limit(1024)
+    for _, connection in ipairs(connections) do
+      assert.equal(200, http.read_head(connection, { seconds = 5 }).status)
+      connection:close()
+    end
+    stop_leaning()
+    server:stop()
+  end)
+
   it("is served by all again after a minute without another", function()
     local clock = hanger.build "clock"
     local file = clock .. ".offset"
@@ -370,14 +425,44 @@ describe("a plugin that killed a worker", function()
     server:stop()
   end)
 
-  it("is suspect over a restart, too", function()
+  it("has its requests ended in order when the host stops", function()
     local server = start_suspect()
+    local streams = {}
+    for i = 1, 20 do
+      streams[i] = server:open { target = "/e/suspect-spec/count?to=100", seconds = 10 }
+      streams[i]:next_piece(5)
+    end
+    server.process:kill "TERM"
+    for _, stream in ipairs(streams) do assert.matches("\n100 %x+\n$", stream:read_body()) end
+    server:stop()
+  end)
+
+  local function wait_kept(server)
     process.eventually(function()
       local db = database.open(server.dir .. "/data/registry.db")
       local kept = db:run "SELECT count(*) FROM meta WHERE value LIKE '0 0 %spec/suspect%'"
       db:close()
       return kept == "1"
     end, 5, "it to be written down")
+  end
+
+  it("is suspect over an upgrade, too", function()
+    local server = start_suspect()
+    wait_kept(server)
+    local from, old = #server:log(), { server:pid(1), server:pid(2) }
+    server.process:kill "USR2"
+    server:wait_record({ msg = "listening", listener = "public" }, 20, from)
+    for _, pid in ipairs(old) do
+      process.eventually(function() return not process.is_alive(pid) end, 10, "it to end")
+    end
+    ids_of_all(server, "good", 2)
+    assert.equal(1, select(2, who(server, "suspect")))
+    server:stop()
+  end)
+
+  it("is suspect over a restart, too", function()
+    local server = start_suspect()
+    wait_kept(server)
     server:stop(true)
     server = start { dir = server.dir }
     ids_of_all(server, "good", 2)

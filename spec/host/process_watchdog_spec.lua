@@ -43,7 +43,10 @@ local CONFIG = {
 local function start(options)
   options = options or {}
   options.files = not options.dir and (options.files or files()) or nil
-  options.config = not options.dir and CONFIG or nil
+  if not options.dir then
+    options.config = { plugins = CONFIG.plugins, endpoints = CONFIG.endpoints,
+      limits = options.config and options.config.limits }
+  end
   options.workers = options.workers or 2
   options.env = hanger.env()
   return host.start(options)
@@ -98,6 +101,25 @@ describe("a worker that hangs", function()
     end, 5, "its successor")
     assert.is_true(process.now() - stopped < 5)
     assert.is_nil(server:find_record { msg = "plugin killed a worker" })
+    server:stop()
+  end)
+
+  it("does not keep the others from taking all that comes", function()
+    local server = start { config = { limits = { stuck_ms = 0 } } } -- nobody kills it
+    local hanging, connections = server:connect(), {}
+    hanging:send "GET /e/stuck-spec/ HTTP/1.1\r\nHost: t\r\n\r\n"
+    local warned = server:wait_record({ msg = "process does not move" }, 5)
+    for i = 1, 40 do
+      connections[i] = server:connect()
+      connections[i]:send "GET /e/good-spec/ HTTP/1.1\r\nHost: t\r\n\r\n"
+    end
+    for _, connection in ipairs(connections) do -- each stays open
+      assert.matches("^HTTP/1.1 200 ", (connection:receive_until("\r\n", 5)))
+    end
+    for _, connection in ipairs(connections) do connection:close() end
+    process.kill(warned.pid, "KILL")
+    server:wait_record({ msg = "process died", pid = warned.pid }, 5)
+    hanging:close()
     server:stop()
   end)
 

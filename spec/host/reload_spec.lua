@@ -78,6 +78,15 @@ describe("moonhook dev", function()
     served_after("/", "mended")
   end)
 
+  it("names what saved Lua will not find, before a request does", function()
+    server:write("plugins/live/live.lua", "return function(_, request) return reqest.path end")
+    local record = server:wait_record { msg = "plugin warning" }
+    assert.equal("warn", record.level)
+    assert.equal("live.lua:1:36: the global 'reqest' is not declared, did you mean 'request'?",
+      record.warning)
+    assert.equal(500, get("/").status)
+  end)
+
   it("keeps the last good version of broken YAML and names the place", function()
     server:write("plugins/live/manifest.yaml", (MANIFEST:gsub("path: /page", "path: page")))
     local record = server:wait_record({ level = "error", msg = "plugin problem" }, 3)

@@ -6,7 +6,7 @@ local process = require "spec.support.process"
 
 describe("a plugin", function()
   local stage
-  setup(function() stage = limits.start() end)
+  setup(function() stage = limits.start { workers = 1 } end) -- its state is looked at
   teardown(function() stage:stop() end)
   after_each(function() stage:assert_alive() end)
 
@@ -290,9 +290,16 @@ describe("a plugin", function()
       local line = ("x"):rep(1e6)
       for _ = 1, 2000 do moonhook.log.info(line) end
       return 1]]
+    -- A second may have ended meanwhile: then it was told in two parts.
     process.eventually(function()
+      local dropped = 0
       stage:run "moonhook.log.info('again')"
-      return stage.host:find_record({ msg = "log records of the plugin dropped" }, from)
+      for _, record in ipairs(stage.host:records(from)) do
+        if record.msg == "log records of the plugin dropped" then
+          dropped = dropped + record.dropped
+        end
+      end
+      return dropped >= 1700
     end, 5, "the count of dropped records")
     local written = 0
     for _, record in ipairs(stage.host:records(from)) do
@@ -302,9 +309,6 @@ describe("a plugin", function()
       end
     end
     assert.is_true(written <= 200, written)
-    local reply = cjson.encode(stage.host:find_record({ msg = "log records of the plugin dropped" },
-      from))
-    assert.matches('"dropped":%d%d%d%d', reply)
   end)
 
   it("whose client does not read waits (L09)", function()

@@ -47,6 +47,7 @@ describe("many streams that are left", function()
     it(("leave nothing behind over %s: %d of them"):format(scheme, count), function()
       local ports = { http = model.port, https = model.ports.tls_port }
       local host = leaver.start {
+        workers = 1, -- it is the memory and the descriptors of one that are looked at
         config = {
           client = { ca_file = model.ports.ca_file },
           backends = leaver.backends(ports[scheme], scheme),

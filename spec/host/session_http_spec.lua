@@ -16,7 +16,7 @@ describe("session.http", function()
   setup(function()
     server = web.serve { "127.0.0.2:0" }
     other = web.serve { "127.0.0.3:0" }
-    caller = web.start { allow = { "127.0.0.0/8" } }
+    caller = web.start { allow = { "127.0.0.0/8" }, workers = 1 } -- each has its own pool
   end)
 
   teardown(function()

@@ -30,6 +30,7 @@ return {
   end,
 }]] }
     host = host_support.start {
+      workers = 1, -- the plugin's list of what was raised is each one's own
       files = files,
       config = {
         plugins = { "plugins" }, demo = { pause_ms = 300 },

@@ -20,6 +20,7 @@ describe("a host that relays", function()
     model:order {}
     model:forget()
     host = relay.start {
+      workers = 1, -- it is the memory, and the connections, of one that are looked at
       client = { ca_file = ports.ca_file },
       backends = {
         gpt = { type = "openai", url = model.url },

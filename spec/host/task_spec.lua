@@ -221,6 +221,7 @@ describe("a task", function()
 
   setup(function()
     server = host.start {
+      workers = 1, -- so that two requests meet in one state
       files = package(),
       config = {
         plugins = { "plugins" },

@@ -304,6 +304,105 @@ describe("everything", function()
     end)
   end)
 
+  describe("storage that fails", function()
+    local function ask(what)
+      local reply = plugin:post("/call/" .. (what or "count"))
+      local body = reply:json()
+      return body.result or body.code, reply.times[1]
+    end
+
+    it("does so from now on, until it works again", function()
+      load()
+      assert.equal(1, (ask()))
+      plugin:play { storage = testing.fail() }
+      assert.equal("storage_unavailable", (ask()))
+      assert.equal("storage_unavailable", (ask()))
+      plugin:play { storage = testing.full() }
+      assert.equal("storage_full", (ask()))
+      assert.equal("1", plugin.storage.visits)
+      plugin:play { storage = true }
+      assert.equal(2, (ask()))
+    end)
+
+    it("does so one call after the other", function()
+      load()
+      plugin:play { storage = testing.each(true, testing.fail(), testing.full()) }
+      local seen = {}
+      for i = 1, 5 do seen[i] = ask() end
+      assert.same({ 1, "storage_unavailable", "storage_full", 2, 3 }, seen)
+    end)
+
+    it("is slow, on the spec's clock", function()
+      load()
+      plugin:play { storage = testing.wait(3000) }
+      local visits, after_ms = ask()
+      assert.equal(1, visits)
+      assert.is_true(math.abs(after_ms - 3000) <= 2)
+      plugin:play { storage = { testing.wait(700), testing.full() } }
+      visits, after_ms = ask()
+      assert.equal("storage_full", visits)
+      assert.is_true(math.abs(after_ms - 700) <= 2)
+    end)
+
+    it("is not waited for longer than for a reply", function()
+      load()
+      plugin:play { storage = testing.wait(3600000) }
+      assert.equal(504, plugin:post("/call/count").status)
+    end)
+
+    it("refuses what it does not know", function()
+      load()
+      assert.error_matches(function() plugin:play { storage = "bad" } end, "expected true, false")
+      assert.error_matches(function() plugin:play { storge = true } end,
+        "play: unknown field `storge`, did you mean `storage`")
+    end)
+  end)
+
+  describe("a version that is saved", function()
+    local HELLO = "return function() return 'two' end"
+
+    it("serves from then on, while older requests end with theirs", function()
+      load { app = { "one", testing.wait(1000), "two" } }
+      local old = plugin:get "/relay"
+      assert.equal("one", old:next_piece())
+      assert.is_true(plugin:reload { ["relay.lua"] = "return function() return 'new' end",
+        ["echo.lua"] = HELLO, ["lib/deep/er.lua"] = "return 1" })
+      assert.equal("new", plugin:get("/relay").body)
+      assert.equal("two", plugin:get("/echo").body)
+      assert.equal("two", old:next_piece())
+      assert.is_nil(old:next_piece())
+    end)
+
+    it("keeps what the plugin stored, and its settings", function()
+      load { settings = { greeting = "Good day" }, storage = { visits = 1 } }
+      assert.is_true(plugin:reload { ["echo.lua"] = "return function(self, _, _, settings)"
+        .. "  return settings.greeting .. self.session.storage:get 'visits' end" })
+      assert.equal("Good day1", plugin:get("/echo").body)
+    end)
+
+    it("changes nothing when it does not load", function()
+      load()
+      assert.is_true(plugin:reload { ["echo.lua"] = HELLO })
+      local ok, problems = plugin:reload { ["echo.lua"] = "return function(" }
+      assert.is_nil(ok)
+      assert.matches("^echo.lua:1: ", problems)
+      ok, problems = plugin:reload { ["manifest.yaml"] = "version: 1" }
+      assert.is_nil(ok)
+      assert.matches("manifest.yaml:1:", problems)
+      ok, problems = plugin:reload { ["../out.lua"] = "" }
+      assert.is_nil(ok)
+      assert.matches("expected the path of a file of the package", problems)
+      assert.equal("two", plugin:get("/echo").body)
+    end)
+
+    it("is the folder as it is now, without files", function()
+      load()
+      plugin:reload { ["echo.lua"] = HELLO }
+      assert.is_true(plugin:reload())
+      assert.equal("GET", plugin:get("/echo"):json().method)
+    end)
+  end)
+
   describe("storage", function()
     it("begins as the spec says, and each plugin's is its own", function()
       assert.equal(42, (call("count", { storage = { visits = 41 } })))
@@ -355,7 +454,7 @@ describe("moonhook test", function()
   it("runs specs with fakes for everything that a plugin calls", function()
     local result = run_test({ ["good_spec.lua"] = GOOD }, "p", "-o", "TAP")
     assert.equal(0, result.code, result.stdout .. result.stderr)
-    assert.matches("1%.%.15", result.stdout)
+    assert.matches("1%.%.24", result.stdout)
     assert.is_nil(result.stdout:find("not ok", 1, true))
     assert.equal("", result.stderr)
   end)
@@ -396,6 +495,10 @@ describe("moonhook test", function()
       "p/spec/a_spec.lua:4: testing has no member 'laod', did you mean 'load'?" },
     ["a fake that there is not"] = { '    testing.load { lmm = "x" }',
       "p/spec/a_spec.lua:4: testing.load: unknown field `lmm`, did you mean `llm`?" },
+    ["a method that a plugin does not have"] = { '    testing.load():pots("/echo")',
+      "p/spec/a_spec.lua:4: a plugin has no member 'pots', did you mean 'post'?" },
+    ["a member that a reply does not have"] = { '    print(testing.load():get("/echo").header)',
+      "p/spec/a_spec.lua:4: a reply has no member 'header', did you mean 'headers'?" },
     ["a method with a dot"] = { '    testing.load().get("/echo")',
       "p/spec/a_spec.lua:4: get: called with '.', expected plugin:get(...)" },
     ["a reply that is no JSON"] = { '    testing.load():get("/echo?events=1"):json()',

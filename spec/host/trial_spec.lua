@@ -1,4 +1,5 @@
 -- Which plugins the keeper loads for a try when it starts, and which were tried before.
+local hanger = require "spec.support.hanger"
 local host = require "spec.support.host"
 
 local MANIFEST = [[
@@ -82,5 +83,45 @@ describe("a start of the host", function()
     os.execute(("cp -r lua '%s/lua'"):format(dir))
     assert.equal(2, tries { env = env })
     assert.equal(2, tries { env = env })
+  end)
+end)
+
+describe("a plugin that ends the process in which it is tried", function()
+  setup(hanger.build)
+  teardown(hanger.remove)
+
+  local function errors_of(sources)
+    local made, endpoints = {}, {}
+    for name, source in pairs(sources) do
+      made["plugins/" .. name .. "/manifest.yaml"] = MANIFEST:format(name)
+      made["plugins/" .. name .. "/main.lua"] = source .. "\nreturn function() return 'ok' end"
+      endpoints[#endpoints + 1] = { plugin = name, hook_id = name .. "-spec" }
+    end
+    local server = host.start { files = made, env = hanger.env(),
+      config = { plugins = { "plugins" }, endpoints = endpoints } }
+    local errors = {}
+    for _, record in ipairs(server:records()) do
+      if record.msg == "plugin not loaded" then errors[record.plugin] = record.error end
+    end
+    for name in pairs(sources) do
+      local status = server:request({ target = "/e/" .. name .. "-spec/" }).status
+      assert.equal(errors[name] and 503 or 200, status, name)
+    end
+    server:stop()
+    return errors
+  end
+
+  it("takes no other one along", function()
+    local sources = { a = "", b = hanger.HANG, c = "", d = "error 'no'", e = "" }
+    if hanger.has_crashes then sources.f, sources.g = hanger.CRASH, "" end
+    local errors = errors_of(sources)
+    assert.equal("loading it took more than 2 s of processor time", errors.b)
+    assert.matches("^main%.lua:1: no", errors.d)
+    errors.b, errors.d = nil, nil
+    if hanger.has_crashes then
+      assert.equal("loading it ended the process with signal 11", errors.f)
+      errors.f = nil
+    end
+    assert.same({}, errors)
   end)
 end)

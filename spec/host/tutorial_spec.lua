@@ -115,6 +115,14 @@ describe("the tutorial", function()
     assert_tested(host.run { dir = dir .. "/hello", "test" })
   end)
 
+  it("tests JSON as it shows", function()
+    local files = last_version()
+    files["hello/spec/add_spec.lua"] = block_after("This is `spec/add_spec.lua`:", "lua")
+    local result = host.run { files = files, "test", "hello", "-o", "TAP" }
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    assert.matches("ok %d %- POST /add wants numbers", result.stdout)
+  end)
+
   it("ends with a plugin whose every reply is as shown", function()
     local config = block_after("write `moonhook.yaml`:", "yaml")
     server = host.start { verb = "dev", files = last_version(), config = config }

@@ -10,6 +10,7 @@ describe("a model call", function()
   before_each(function()
     model = fake_model.start()
     host = relay.start {
+      workers = 1, -- each has its own pool of connections
       client = { first_byte_ms = 1500 },
       backends = { gpt = { type = "openai", url = model.url } },
     }

@@ -27,6 +27,7 @@ describe("a failing upstream", function()
       if ok then fillers[#fillers + 1] = filler end
     end
     host = relay.start {
+      workers = 1, -- each has its own pool of connections
       client = { connect_ms = CONNECT_MS, first_byte_ms = FIRST_BYTE_MS, idle_ms = IDLE_MS },
       backends = {
         gpt = { type = "openai", url = model.url },

@@ -17,6 +17,7 @@ describe("an upstream over TLS", function()
   local function start(options)
     local ports = model.ports
     return relay.start {
+      workers = 1, -- each has its own pool of connections
       client = { ca_file = options.ca_file, first_byte_ms = 2000, connect_ms = 2000 },
       files = { ["model.key"] = "sk-very-secret\n" },
       env = options.env,

@@ -85,7 +85,8 @@ function relay.start(options)
     limits = options.limits,
     endpoints = { { plugin = "relay", hook_id = "relay" } },
   }
-  local started = host.start { config = config, files = files, env = options.env }
+  local started = host.start { config = config, files = files, env = options.env,
+    workers = options.workers }
   return setmetatable({ host = started }, Relay)
 end
 

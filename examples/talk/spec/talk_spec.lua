@@ -1,7 +1,7 @@
 local testing = require "moonhook.testing"
 
 describe("GET /talk", function()
-  local plugin
+  local plugin ---@type TestPlugin
 
   before_each(function()
     plugin = testing.load {

@@ -3,7 +3,7 @@ local moonhook = require "moonhook"
 
 describe("POST /webhook", function()
   local KEY = "a secret of the sender's"
-  local plugin
+  local plugin ---@type TestPlugin
 
   before_each(function()
     plugin = testing.load {
@@ -26,9 +26,23 @@ describe("POST /webhook", function()
     })
   end
 
+  local function received()
+    local count = 0
+    for _, record in ipairs(plugin:log()) do
+      if record.msg == "event received" then count = count + 1 end
+    end
+    return count
+  end
+
   it("takes a signed event", function()
-    local reply = send("msg_1", '{"type": "invoice.paid"}')
-    assert.equal("invoice.paid", reply:json().received)
+    assert.equal("paid", send("msg_1", '{"type": "paid"}'):json().received)
+    assert.equal(1, received())
+  end)
+
+  it("takes the same event once", function()
+    send("msg_1", '{"type": "paid"}')
+    assert.equal(200, send("msg_1", '{"type": "paid"}').status)
+    assert.equal(1, received())
   end)
 
   it("refuses what nobody signed", function()

@@ -33,6 +33,8 @@ end
 -- Of other Lua versions and hosts: code that runs in many places reads them, and copes.
 local FOREIGN = set_of [[os io debug package jit ffi setfenv getfenv module collectgarbage dofile
   loadfile newproxy gcinfo arg utf8 bit32 ngx _ENV warn]]
+local KEYWORDS = "function in and or not nil true false then do end"
+local MAX_LINE_BYTES = 400
 local PROTECTS = { pcall = true, xpcall = true }
 local LOOKS_ONLY = set_of "rawget rawequal pairs next type tostring" -- at _G
 
@@ -152,24 +154,28 @@ local function place_of(file, line, name)
   return line, #text:match "^%s*" + 1
 end
 
--- Everything that the file calls by a name of its own.
-local function own_names(text)
+-- Everything that the file calls by a name of its own. Line by line, so that no text costs much.
+local function own_names(lines)
   local own = {}
   local function add(list)
     for name in list:gmatch "[%a_][%w_]*" do own[name] = true end
   end
-  for list in text:gmatch "local%s+([%w_,%s]-)%s*[=\n;]" do add(list) end
-  for name in text:gmatch "local%s+function%s+([%a_][%w_]*)" do own[name] = true end
-  for list in text:gmatch "function%s*[%w_.:]*%s*%(([^)]*)%)" do add(list) end
-  for list in text:gmatch "for%s+([%w_,%s]-)%s+in%s" do add(list) end
-  own["local"], own["function"] = nil, nil
+  for _, line in ipairs(lines) do
+    if #line <= MAX_LINE_BYTES then
+      add(line:match "local%s+([%w_,%s]*)" or "")
+      add(line:match "local%s+function%s+([%a_][%w_]*)" or "")
+      add(line:match "for%s+([%w_,%s]*)" or "")
+      for list in line:gmatch "function[%s%w_.:]*%(([^)]*)%)" do add(list) end
+    end
+  end
+  for word in KEYWORDS:gmatch "%a+" do own[word] = nil end
   return own
 end
 
 local function near_name(file, name, hint)
   if not file.near then
-    local all = own_names(file.text)
-    file.own = own_names(file.text)
+    local all = own_names(file.lines)
+    file.own = own_names(file.lines)
     for global in pairs(GLOBALS) do all[global] = true end
     file.near = keys_of(all)
   end

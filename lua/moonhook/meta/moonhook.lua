@@ -95,6 +95,12 @@ function moonhook.sha256(bytes) end
 ---@return string hash  32 bytes
 function moonhook.hmac_sha256(key, bytes) end
 
+---@class Error  what calls raise when the world fails; tostring() tells code and message
+---@field code string  stable, for programs: "not_found", "upstream_timeout" ...
+---@field message string  for people
+---@field status? integer  HTTP status of the reply when nobody catches it
+---@field [string] any
+
 ---@class ErrorClass
 local Error = {}
 

@@ -13,6 +13,11 @@ local Handler = {}
 ---@return Response|string
 function Handler:invoke(request, values, settings) end
 
+---@class JsonOptions
+---@field [1]? "object"|"array"
+---@field force? boolean  read it whatever its content type
+---@field silent? boolean  nil instead of an Error
+
 ---@class Request
 ---@field method string  `"GET"`, `"POST"` ...
 ---@field path string  the decoded path behind the hook id: `/pink/talk`

@@ -2,8 +2,15 @@
 -- luacheck: ignore 122 212 241 (annotations only)
 -- What a handler gives back.
 
+---@class Response  what Response(...) and its like give; sent when the handler returns it
+
+---@class ResponseOptions
+---@field status? integer  200..599; 200 by default
+---@field content_type? string  text/plain by default; text/* without a charset gets utf-8
+---@field headers? table<string, string|string[]>
+
 ---@class ResponseClass
----@overload fun(body: string|fun(), options?: ResponseOptions): Response
+---@overload fun(body: string|async fun(), options?: ResponseOptions): Response
 local Response = {}
 
 --- A value as JSON.
@@ -13,7 +20,7 @@ local Response = {}
 function Response.json(value, options) end
 
 --- Server-sent events: the generator yields strings (an event's data) and Events.
----@param generator fun()
+---@param generator async fun()
 ---@param options? ResponseOptions
 ---@return Response
 function Response.sse(generator, options) end

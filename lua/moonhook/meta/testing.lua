@@ -44,6 +44,7 @@
 ---@field is_over boolean
 ---@field is_cancelled boolean  the plugin left it before its end
 ---@field pieces_sent integer
+---@field [string] any  the fields that the plugin gave
 
 ---@class TestReply
 ---@field status integer
@@ -100,8 +101,11 @@ function TestPlugin:head(path, options) end
 ---@param options TestRequest
 ---@return TestReply
 function TestPlugin:request(options) end
----@param fakes TestFakes
+---@param fakes TestFakes  and `storage`: what befalls its calls
 function TestPlugin:play(fakes) end
+---@param files? table<string, string>  texts in place of files of the package
+---@return true? is_loaded, string? problems
+function TestPlugin:reload(files) end
 ---@param kind string
 ---@return TestCall[]
 function TestPlugin:calls_of(kind) end
@@ -120,6 +124,8 @@ function testing.load(options) end
 function testing.wait(delay_ms) end
 --- The connection breaks off here.
 function testing.cut() end
+--- For `storage`: there is no room left.
+function testing.full() end
 --- Nothing more comes, and no end.
 function testing.hang() end
 ---@param message string  what the upstream says of its failure

@@ -5,13 +5,23 @@ local json = require "host.json"
 local loop = require "moonhook.testing.loop"
 local message = require "moonhook.testing.message"
 local place = require "moonhook.testing.place"
+local storage = require "moonhook.testing.storage"
 local testbed = require "host.testbed"
 
 ---@class TestPlugin
 ---@field calls TestCall[]  what it called, in order
 ---@field url string  "http://moonhook.test/e/test", which paths are appended to
 local TestPlugin = {}
-TestPlugin.__index = TestPlugin
+
+-- A misspelt method shall not be nil, and called.
+function TestPlugin.__index(_, name)
+  local member = TestPlugin[name]
+  if member ~= nil or type(name) ~= "string" or name:sub(1, 1) == "_" then return member end
+  local known = { calls = true, storage = true, url = true }
+  for method in pairs(TestPlugin) do known[method] = true end
+  known.open_replies = nil
+  require("moonhook.strict").refuse("a plugin", name, known)
+end
 
 local open_replies = {} -- of all plugins, in order
 
@@ -89,11 +99,38 @@ function TestPlugin:calls_of(kind)
   return found
 end
 
---- Plays the world differently from here on: the same fields as testing.load's.
+--- Plays the world differently from here on: the same fields as testing.load's; `storage` is what
+--- befalls the calls of it: true, testing.fail(), testing.full(), testing.wait(ms), testing.each.
 ---@param fakes table
 function TestPlugin:play(fakes)
   check_self(self, "play")
-  for name, fake in pairs(fakes) do self._fakes[name] = fake end
+  for name, fake in pairs(fakes) do
+    if name == "storage" then
+      storage.play(self._id, fake)
+    elseif not self._known[name] then
+      Error.blame(("play: unknown field `%s`%s"):format(tostring(name),
+        self._known.nearest(tostring(name))))
+    else
+      self._fakes[name] = fake
+    end
+  end
+end
+
+--- Serves a changed version from here on, as a save does: the plugin's folder as it is now, with
+--- the texts of `files` in it. Requests that are being answered go on with the version they began
+--- with. A version that does not load changes nothing: nil, and what is wrong with it.
+---@param files? table<string, string>  by their paths in the package
+---@return true? is_loaded, string? problems
+function TestPlugin:reload(files)
+  check_self(self, "reload")
+  local names, texts = {}, {}
+  for name, text in pairs(files or {}) do
+    if type(name) ~= "string" or type(text) ~= "string" then
+      Error.blame 'reload: expected { ["file.lua"] = "its text" }'
+    end
+    names[#names + 1], texts[#texts + 1] = name, text
+  end
+  return testbed.reload(self._id, names, texts)
 end
 
 --- What it wrote to the log, as { level, msg, ... }; also what the host wrote about it.

@@ -13,12 +13,22 @@ local testbed = require "host.testbed"
 local Reply = {}
 
 local getters = {}
+-- What comes with the head, or at the end.
+local LATER =
+  { status = true, headers = true, header_list = true, is_complete = true, times = true }
 
 local meta = {
   __index = function(self, name)
     local getter = getters[name]
     if getter then return getter(self) end
-    return Reply[name]
+    if Reply[name] ~= nil or LATER[name] or type(name) ~= "string" or name:sub(1, 1) == "_" then
+      return Reply[name]
+    end
+    local known = { body = true }
+    for _, names in ipairs { getters, Reply, LATER } do
+      for member in pairs(names) do known[member] = true end
+    end
+    require("moonhook.strict").refuse("a reply", name, known)
   end,
 }
 

@@ -42,6 +42,11 @@ function script.fail(message)
   return step("fail", { message = tostring(message) })
 end
 
+--- For `storage`: there is no room left; the plugin gets an Error coded "storage_full".
+function script.full()
+  return step "full"
+end
+
 --- Instead of an answer, an HTTP status: 404, 429, 500 ...
 ---@param status integer
 ---@param body? string|table  a table as JSON

@@ -1,6 +1,7 @@
 -- A plugin's storage, seen and set by a spec: plugin.storage.visits, plugin.storage.visits = "41".
 local Error = require "moonhook.error"
 local json = require "host.json"
+local script = require "moonhook.testing.script"
 local testbed = require "host.testbed"
 
 local storage = {}
@@ -34,6 +35,37 @@ function storage.view(id)
     end,
     __call = function(_, prefix) return testbed.storage(id, "list", prefix or "") end,
   })
+end
+
+-- One call's fault as host.testbed takes it: a word, and milliseconds.
+local function fault_of(value)
+  local word, delay_ms = "ok", 0
+  local steps = type(value) == "table" and not script.kind(value) and value or { value }
+  for _, step in ipairs(steps) do
+    local kind = script.kind(step)
+    if kind == "wait" then
+      delay_ms = delay_ms + step.delay_ms
+    elseif kind == "fail" or kind == "full" then
+      word = kind
+    elseif step == false then
+      word = "fail"
+    elseif step ~= true then
+      Error.blame("storage: expected true, false, testing.fail(), testing.full(), testing.wait(), "
+        .. "a list of them, or testing.each(...)")
+    end
+  end
+  return word, delay_ms
+end
+
+--- Plays the storage: what befalls all calls from now on, or with testing.each one after the other.
+function storage.play(id, value)
+  local faults, values = {}, { value }
+  local is_each = script.kind(value) == "each"
+  if is_each then values = value end
+  for i = 1, is_each and value.n or 1 do
+    faults[2 * i - 1], faults[2 * i] = fault_of(values[i])
+  end
+  testbed.storage_faults(id, faults, not is_each)
 end
 
 return storage

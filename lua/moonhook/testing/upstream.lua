@@ -146,6 +146,8 @@ local function perform(call, value, kind)
     return false
   elseif kind == "hang" then
     return true
+  elseif kind == "full" then
+    error("testing.full() is for storage: plugin:play { storage = testing.full() }", 0)
   elseif kind == "cut" then
     testbed.abort(call.id)
   elseif kind == "refuse" then

@@ -3,6 +3,7 @@
 local moonhook = require "moonhook"
 local json = moonhook.json
 
+---@class Completions: Handler
 local Completions = {}
 
 local function chunk(id, delta, finish_reason)

@@ -23,6 +23,7 @@ local function stream(answer, chunks, with_usage)
   end, { content_type = "text/event-stream" })
 end
 
+---@class Chat: Handler
 local Chat = {}
 
 function Chat:invoke(request, values, settings)

@@ -9,6 +9,7 @@ local function model_of(entry)
   return { id = entry.id, object = "model", created = 0, owned_by = entry.provider }
 end
 
+---@class Models: Handler
 local Models = {}
 
 function Models:invoke(request, values, settings)

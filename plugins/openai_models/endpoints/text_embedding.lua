@@ -32,6 +32,7 @@ local function params_of(body)
   }
 end
 
+---@class Embeddings: Handler
 local Embeddings = {}
 
 function Embeddings:invoke(request, values, settings)

@@ -7,7 +7,7 @@ local MODELS = {
   b = { llm = { "both" }, ["text-embedding"] = { "vectors" }, tts = { "voice" } },
 }
 
-local plugin
+local plugin ---@type TestPlugin
 
 local function load(settings)
   settings.api_key = "key"

@@ -6,7 +6,7 @@ local LLM = { provider = "gpt", model = "m" }
 local hello = json.array { { role = "user", content = "Hello" } }
 
 describe("POST /v1/chat/completions", function()
-  local plugin
+  local plugin ---@type TestPlugin
 
   local function load(fakes)
     fakes = fakes or {}

@@ -1,6 +1,7 @@
 -- GET /pink: the chat page.
 local moonhook = require "moonhook"
 
+---@class Pink: Handler
 local Pink = {}
 
 function Pink:invoke(request, values, settings)

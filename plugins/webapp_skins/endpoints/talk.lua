@@ -2,6 +2,7 @@
 local moonhook = require "moonhook"
 local Response, json = moonhook.Response, moonhook.json
 
+---@class Talk: Handler
 local Talk = {}
 
 function Talk:invoke(request, values, settings)

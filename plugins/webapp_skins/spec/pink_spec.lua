@@ -35,7 +35,7 @@ describe("GET /pink", function()
 end)
 
 describe("POST /pink/talk", function()
-  local plugin
+  local plugin ---@type TestPlugin
 
   local function talk(body, answer, settings)
     plugin = testing.load { settings = settings or SETTINGS, app = answer }

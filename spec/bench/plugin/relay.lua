@@ -1,11 +1,14 @@
--- GET /relay, /paced: a model's stream, in bursts or paced, each event decoded and encoded.
+-- GET /relay, /paced, /held: a model's stream, in bursts, paced, or silent after its first event;
+-- each event is decoded and encoded.
 local moonhook = require "moonhook"
 local json = moonhook.json
+
+local MODELS = { ["/relay"] = "burst", ["/paced"] = "paced", ["/held"] = "silent" }
 
 return function(self, request)
   return moonhook.Response(function()
     local chunks = self.session.model.llm:invoke {
-      model_config = { provider = "fake", model = request.path == "/paced" and "paced" or "burst" },
+      model_config = { provider = "fake", model = MODELS[request.path] },
       prompt_messages = { { role = "user", content = "Say something." } },
     }
     for chunk in chunks do

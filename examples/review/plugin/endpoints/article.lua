@@ -4,6 +4,7 @@ local pages = require "lib.pages"
 
 local HOME = "../texts"
 
+---@class Article: Handler
 local Article = {}
 
 function Article:invoke(request, values)

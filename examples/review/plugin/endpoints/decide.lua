@@ -15,6 +15,7 @@ local function decide(session, token, draft, bytes, decision)
   return drafts.change(session, token, bytes, draft)
 end
 
+---@class Decide: Handler
 local Decide = {}
 
 function Decide:invoke(request, values, settings)

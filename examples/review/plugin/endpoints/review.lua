@@ -3,6 +3,7 @@
 local drafts = require "lib.drafts"
 local show = require "lib.review_page"
 
+---@class Review: Handler
 local Review = {}
 
 function Review:invoke(request)

@@ -7,6 +7,7 @@ local pages = require "lib.pages"
 
 local MAX_TOPIC_BYTES = 300
 
+---@class Texts: Handler
 local Texts = {}
 
 local function show(session)

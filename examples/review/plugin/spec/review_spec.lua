@@ -3,7 +3,8 @@ local testing = require "moonhook.testing"
 local TEXT = "# A title\n\nA text."
 
 describe("a text", function()
-  local plugin, token
+  local plugin ---@type TestPlugin
+  local token
 
   before_each(function()
     plugin = testing.load {

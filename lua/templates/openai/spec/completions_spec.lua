@@ -2,7 +2,7 @@ local testing = require "moonhook.testing"
 
 describe("POST /v1/chat/completions", function()
   local HELLO = { { role = "user", content = "Hello" } }
-  local plugin
+  local plugin ---@type TestPlugin
 
   before_each(function()
     plugin = testing.load {

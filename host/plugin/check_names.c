@@ -4,8 +4,54 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../base/memory.h"
 #include "../base/yaml.h"
 #include "../script/tool.h"
+#include "snapshot.h"
+
+// --- files ---------------------------------------------------------------------------------------
+
+static bool is_lua(const char *path)
+{
+  size_t len = strlen(path);
+  return len > 4 && strcmp(path + len - 4, ".lua") == 0;
+}
+
+static bool has_file(char *const *files, const char *file)
+{
+  for (; *files; files++) {
+    if (strcmp(*files, file) == 0)
+      return true;
+  }
+  return false;
+}
+
+char **package_lua_files(const char *dir, const Package *package, Err *err)
+{
+  char **files = snapshot_files(dir, err);
+  size_t count = 0, i;
+  uint32_t number;
+  if (!files)
+    return NULL;
+  for (i = 0; files[i]; i++) {
+    if (is_lua(files[i]))
+      files[count++] = files[i];
+    else
+      mem_free(files[i]);
+  }
+  files[count] = NULL;
+  for (number = 0; package && number < package->declaration_count; number++) {
+    const char *source = package->declarations[number].source;
+    if (has_file(files, source))
+      continue;
+    files = mem_resize(files, (count + 2) * sizeof *files);
+    files[count++] = mem_string(source);
+    files[count] = NULL;
+  }
+  return files;
+}
+
+// --- names ---------------------------------------------------------------------------------------
 
 static void append_text(Buffer *json, const char *text)
 {
