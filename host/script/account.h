@@ -2,9 +2,9 @@
 // of it (base/charge.h adds that to `bytes`). The cap holds only while Lua code runs: the host's
 // own calls into the state never fail, and no error crosses a C function that owns something.
 //
-// Code that passes the cap is stopped at its next instruction. Until then small allocations are still
-// given, up to an eighth above: LuaJIT loses count of some that are refused halfway (a closure whose
-// upvalue is).
+// Code that passes the cap is stopped at its next instruction. Until then small allocations are
+// still given, up to an eighth above: LuaJIT loses count of some that are refused halfway (a
+// closure whose upvalue is).
 //
 // Near the cap LuaJIT's collector, which by default waits until the garbage is as large as what
 // lives, would leave a plugin half of its memory. So from a quarter of the cap on (the tight mark)
