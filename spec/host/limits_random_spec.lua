@@ -1,6 +1,6 @@
 -- Runs with both LuaJITs. Lua code that is stopped at random moments, thousands of times, by what
--- stops plugins: spec/support/interrupts, which `make` builds beside the binary. Some of it has calls
--- in flight, and each state another amount of memory.
+-- stops plugins: spec/support/interrupts, which `make` builds beside the binary. Some of it has
+-- calls in flight, and each state another amount of memory.
 local process = require "spec.support.process"
 
 local STOPS = 10000
