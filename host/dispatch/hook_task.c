@@ -49,7 +49,8 @@ static bool has_room(HookRequest *hook)
 // Sends a piece. False: there is no memory to keep it until the client reads.
 static bool send_piece(HookRequest *hook, const char *bytes, size_t len)
 {
-  if (!hook_request_has_room(hook, len))
+  // Small ones of a plugin whose clients read are not worth a look.
+  if ((len >= LARGE_BYTES || is_pressed(hook)) && !hook_request_has_room(hook, len))
     return false;
   begin(hook);
   reply_piece(hook->request, bytes, len);
