@@ -21,7 +21,11 @@
 
 #define CHILD_TYPE "moonhook.task"
 
-enum { CANCEL_GRACE_MS = 1000, MAX_AFTER = 16 };
+enum {
+  CANCEL_GRACE_MS = 1000,
+  MAX_AFTER = 16,
+  SPAWN_BYTES = 64 * 1024, // a coroutine, its place in the registry
+};
 
 // A spawned task, seen from the one that started it. Three hold it: the userdata that Lua sees, the
 // request's task that owns it, and the child while it runs; each may let go first.
@@ -114,8 +118,11 @@ static int l_task_spawn(lua_State *L)
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (!task || task_is_cancelled(task) || task_is_cancelled(task_root(task)))
     return task_await(L, (TaskWait){ 0 });
-  if (!task_count_child(task_root(task), 1))
+  slice_lift(L, SPAWN_BYTES); // from here on nothing raises
+  if (!task_count_child(task_root(task), 1)) {
+    slice_settle(L);
     return push_failure(L, "too_many_tasks", "a request may have 64 spawned functions at a time");
+  }
   box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
   luaL_getmetatable(L, CHILD_TYPE);
@@ -132,6 +139,7 @@ static int l_task_spawn(lua_State *L)
   child->child = task_start(task_state(task), &child_events, child, push_start);
   task_set_root(child->child, child->root);
   task_set_request_id(child->child, task_request_id(child->root));
+  slice_settle(L);
   return 1;
 }
 
