@@ -120,10 +120,10 @@ build/fuzz/%: spec/fuzz/%.c $B/libhost.a
 	$(COMPILE) -I. -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 # Stops Lua code at random moments, for spec/host/limits_random_spec.lua.
-$B/spec/interrupts: spec/support/interrupts/drive.c $B/libhost.a
+$B/spec/interrupts: $(wildcard spec/support/interrupts/*.[ch]) $B/libhost.a
 	echo '  link $@'
 	mkdir -p $(@D)
-	$(COMPILE) -I. -o $@ $^ $(LIBS)
+	$(COMPILE) -I. -o $@ $(filter-out %.h,$^) $(LIBS)
 
 $B/moonhook: $B/host/main.o $B/libhost.a
 	echo '  link $@'

@@ -48,7 +48,7 @@ void dispatch_free(Dispatch *dispatch)
 {
   while (dispatch->free_hooks) {
     HookRequest *hook = dispatch->free_hooks;
-    dispatch->free_hooks = hook->next_free;
+    dispatch->free_hooks = hook->next;
     buffer_free(&hook->path);
     header_list_free(&hook->headers);
     mem_free(hook);
@@ -207,7 +207,7 @@ static HookRequest *hook_new(Dispatch *dispatch)
 {
   HookRequest *hook = dispatch->free_hooks;
   if (hook) {
-    dispatch->free_hooks = hook->next_free;
+    dispatch->free_hooks = hook->next;
     dispatch->free_hook_count--;
   } else {
     hook = mem_zero(1, sizeof *hook);
@@ -246,7 +246,7 @@ static void hook_free(Dispatch *dispatch, HookRequest *hook)
   memset(hook, 0, sizeof *hook);
   hook->path = path;
   hook->headers = headers;
-  hook->next_free = dispatch->free_hooks;
+  hook->next = dispatch->free_hooks;
   dispatch->free_hooks = hook;
   dispatch->free_hook_count++;
 }
@@ -360,6 +360,7 @@ static void on_head(void *context, Request *request)
   hook->request = request;
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
+  hook->idle_ms = hook_request_limits(hook).idle_ms;
   bound_body(hook, request);
   request->user = hook;
   scoreboard_mine()->in_flight++;
@@ -371,6 +372,7 @@ int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err
   hook->dispatch = dispatch;
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
+  hook->idle_ms = hook_request_limits(hook).idle_ms;
   if (form_decode_path(request->path, &hook->path, err) < 0) {
     hook_free(dispatch, hook);
     return err->code;
@@ -389,8 +391,7 @@ static void on_deadline(Timer *timer)
     return;
   }
   if (hook->is_begun && hook->is_waiting) { // it is the client who is slow: HTTP's own clock runs
-    timer_start(hook->dispatch->runtime->loop, timer, hook_request_limits(hook).idle_ms,
-                on_deadline);
+    timer_start(hook->dispatch->runtime->loop, timer, hook->idle_ms, on_deadline);
     return;
   }
   hook_task_time_is_up(hook, UNWIND_MS);

@@ -81,15 +81,18 @@ void failure_explain(const TaskFailure *failure, const Package *package, const c
                      int line, Buffer *text)
 {
   char word[80], file[256];
+  bool returns = false; // it was called by a `return`, which leaves no line
   if (!has_place(failure->message) && failure->status == 0) {
-    if (task_failure_place(failure->traceback, file, sizeof file, &line))
-      source = file;
-    buffer_string(text, source);
+    bool is_known = task_failure_place(failure->traceback, file, sizeof file, &line);
+    buffer_string(text, is_known ? file : source);
     if (line > 0)
       buffer_printf(text, ":%d", line);
     buffer_string(text, ": ");
+    returns = !is_known && line > 0 && strcmp(failure->code, "plugin_error") == 0;
   }
   buffer_append(text, failure->message.at, failure->message.len);
+  if (returns)
+    buffer_string(text, " (in a `return` of the handler that begins at this line)");
   if (strcmp(failure->code, "permission_denied") == 0)
     explain_permission(failure->message, text);
   else if (find_word(failure->message, "global '", word, sizeof word))

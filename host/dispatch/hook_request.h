@@ -36,15 +36,15 @@ struct HookRequest {
   bool is_begun;             // the head is out
   bool is_waiting;           // for the client to read
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
+  bool is_queued;            // until the plugin has room, see care.h; no task yet
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come
+  uint32_t idle_ms;          // between two pieces, at most
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client
   Timer deadline;            // to the head, then between pieces
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
-  HookRequest *next, **link; // in dispatch->hooks
-  HookRequest *next_free;
-  bool is_queued; // until the plugin has room, see care.h; no task yet
+  HookRequest *next, **link; // in dispatch->hooks, or among the free ones
   HookRequest *next_waiting;
 };
 

@@ -4,10 +4,9 @@
 #include <stdio.h>
 
 #include "../base/log.h"
-#include "../script/bind_json.h"
-#include "../script/json_lazy.h"
 #include "care.h"
 #include "endpoint_secrets.h"
+#include "event_frame.h"
 #include "failure.h"
 
 enum {
@@ -28,8 +27,7 @@ static void begin(HookRequest *hook)
 
 static void restart_clock(HookRequest *hook)
 {
-  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook_request_limits(hook).idle_ms,
-              hook->deadline.on_due);
+  timer_start(hook->dispatch->runtime->loop, &hook->deadline, hook->idle_ms, hook->deadline.on_due);
 }
 
 // Whether more than a quarter of the plugin's memory is what clients have not read.
@@ -51,7 +49,8 @@ static bool has_room(HookRequest *hook)
 // Sends a piece. False: there is no memory to keep it until the client reads.
 static bool send_piece(HookRequest *hook, const char *bytes, size_t len)
 {
-  if (!hook_request_has_room(hook, len))
+  // Small ones of a plugin whose clients read are not worth a look.
+  if ((len >= LARGE_BYTES || is_pressed(hook)) && !hook_request_has_room(hook, len))
     return false;
   begin(hook);
   reply_piece(hook->request, bytes, len);
@@ -62,94 +61,35 @@ static bool send_piece(HookRequest *hook, const char *bytes, size_t len)
 
 // --- server-sent events --------------------------------------------------------------------------
 
-static void append_data(Buffer *frame, Span data)
-{
-  const char *at = data.at, *end = data.at + data.len;
-  for (;;) {
-    const char *stop = at;
-    while (stop < end && *stop != '\n' && *stop != '\r')
-      stop++;
-    buffer_append(frame, "data: ", 6);
-    buffer_append(frame, at, (size_t)(stop - at));
-    buffer_char(frame, '\n');
-    if (stop == end)
-      return;
-    at = stop + 1 + (*stop == '\r' && stop + 1 < end && stop[1] == '\n');
-  }
-}
-
 static bool send_event(HookRequest *hook, Span data)
 {
   Buffer frame = { 0 };
   bool is_sent;
-  append_data(&frame, data);
+  event_frame_data(&frame, data);
   buffer_char(&frame, '\n');
   is_sent = send_piece(hook, frame.bytes, frame.len);
   buffer_free(&frame);
   return is_sent;
 }
 
-// Appends "NAME: VALUE\n" of the table at the top of L when the field is set. False: not one line.
-static bool append_field(lua_State *L, Buffer *frame, const char *name)
-{
-  size_t len = 0;
-  const char *text;
-  bool is_fine = true;
-  lua_pushstring(L, name);
-  lua_rawget(L, -2);
-  if (!lua_isnil(L, -1)) {
-    text = lua_tolstring(L, -1, &len);
-    is_fine = text && !memchr(text, '\n', len) && !memchr(text, '\r', len) && !memchr(text, 0, len);
-    if (is_fine)
-      buffer_printf(frame, "%s: %s\n", name, text);
-  }
-  lua_pop(L, 1);
-  return is_fine;
-}
-
 static bool on_event(Task *task, lua_State *L, const char **refusal)
 {
   HookRequest *hook = task_owner(task);
   Dispatch *dispatch = hook->dispatch;
-  Buffer frame = { 0 }, data = { 0 };
+  Buffer frame = { 0 };
   Err err;
   if (hook->mode != REPLY_SSE) {
     *refusal = "coroutine.yield: expected a string (a piece of the reply), got a table; "
                "Response.sse takes events";
     return true;
   }
-  json_touch(L, lua_gettop(L));
-  if (!append_field(L, &frame, "event") || !append_field(L, &frame, "id") ||
-      !append_field(L, &frame, "retry")) {
-    *refusal = "coroutine.yield: an event's `event`, `id` and `retry` must each be one line";
-    goto done;
+  if (event_frame(L, &frame, &err) < 0) {
+    snprintf(dispatch->refusal, sizeof dispatch->refusal, "coroutine.yield: %.180s", err.text);
+    *refusal = dispatch->refusal;
+  } else if (hook->request && !send_piece(hook, frame.bytes, frame.len)) {
+    *refusal = task_no_room;
   }
-  lua_pushliteral(L, "data");
-  lua_rawget(L, -2);
-  if (lua_istable(L, -1)) {
-    if (json_encode_value(L, lua_gettop(L), &data, &err) < 0) {
-      snprintf(dispatch->refusal, sizeof dispatch->refusal, "coroutine.yield: data: %.150s",
-               err.text);
-      *refusal = dispatch->refusal;
-    }
-  } else if (!lua_isnil(L, -1)) {
-    size_t len = 0;
-    const char *text = lua_tolstring(L, -1, &len);
-    if (text)
-      buffer_append(&data, text, len);
-    else
-      *refusal = "coroutine.yield: an event's `data` must be a string or a table";
-  }
-  if (!*refusal && hook->request) {
-    append_data(&frame, (Span){ data.bytes ? data.bytes : "", data.len });
-    buffer_char(&frame, '\n');
-    if (!send_piece(hook, frame.bytes, frame.len))
-      *refusal = task_no_room;
-  }
-  lua_pop(L, 1);
-done:
   buffer_free(&frame);
-  buffer_free(&data);
   return *refusal ? true : has_room(hook);
 }
 

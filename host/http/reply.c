@@ -11,7 +11,7 @@
 enum {
   DIRECT_BYTES = 16 * 1024, // from here on a body is not copied before the socket had its chance
   HEAD_BYTES = 384,         // more than all that the server itself puts into a head
-  TURN_BYTES = 1000,        // of pieces: most turns have less
+  TURN_BYTES = 700,         // of pieces: most turns have less, and malloc has such at hand
 };
 
 typedef struct {

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+enum { SMALL_BYTES = 1024 };
+
 static void watch(Account *account)
 {
   account->watch = account->is_tight ? account->cap : account->tight;
@@ -16,12 +18,14 @@ void account_set_cap(Account *account, size_t cap)
 }
 
 // An allocation passes what is watched. False: it is refused.
-static bool look(Account *account, size_t bytes)
+static bool look(Account *account, size_t bytes, size_t size)
 {
   if (bytes > account->cap) {
-    account->is_refused = true;
-    account->notice(account);
-    return false;
+    if (!account->is_over) {
+      account->is_over = true;
+      account->notice(account);
+    }
+    return size <= SMALL_BYTES && bytes - account->cap <= account->cap / 8;
   }
   account->wants_tight = true;
   account->watch = account->cap;
@@ -34,7 +38,7 @@ void *account_allocate(void *data, void *block, size_t old_size, size_t new_size
   Account *account = data;
   size_t bytes = account->bytes + new_size - old_size;
   void *moved;
-  if (bytes > account->watch && new_size > old_size && !look(account, bytes))
+  if (bytes > account->watch && new_size > old_size && !look(account, bytes, new_size))
     return NULL;
   moved = blocks_resize(&account->blocks, block, old_size, new_size);
   if (moved || new_size == 0)

@@ -2,6 +2,10 @@
 // of it (base/charge.h adds that to `bytes`). The cap holds only while Lua code runs: the host's
 // own calls into the state never fail, and no error crosses a C function that owns something.
 //
+// Code that passes the cap is stopped at its next instruction. Until then small allocations are
+// still given, up to an eighth above: LuaJIT loses count of some that are refused halfway (a
+// closure whose upvalue is).
+//
 // Near the cap LuaJIT's collector, which by default waits until the garbage is as large as what
 // lives, would leave a plugin half of its memory. So from a quarter of the cap on (the tight mark)
 // it is told to work harder; below, it costs what it always does.
@@ -22,7 +26,7 @@ typedef struct Account {
   bool is_armed;    // the cap holds
   bool is_tight;    // the collector works hard
   bool wants_tight; // the tight mark was passed and the collector does not know yet
-  bool is_refused;  // an allocation was, since account_arm
+  bool is_over;     // the cap was passed, since account_arm
   Blocks blocks;
   // Something of the two happened: have account_hook called at the next instruction.
   void (*notice)(struct Account *account);

@@ -22,7 +22,7 @@ static void on_hook(lua_State *L, lua_Debug *where);
 static void on_notice(Account *account)
 {
   State *state = (State *)(void *)account; // its first member
-  if (account->is_refused)
+  if (account->is_over)
     state_slice(state)->kill = KILL_MEMORY;
   lua_sethook(state_lua(state), on_hook, LUA_MASKCOUNT, 1);
 }
@@ -47,7 +47,7 @@ Kill slice_end(State *state, char **where)
   *where = NULL;
   if (kill != KILL_NONE || account->wants_tight) {
     lua_sethook(state_lua(state), NULL, 0, 0);
-    account->wants_tight = account->is_refused = false;
+    account->wants_tight = account->is_over = false;
     *where = slice->where;
     *slice = (Slice){ 0 };
   }

@@ -41,9 +41,9 @@ static Task *task_new(Runtime *runtime)
   Task *task = runtime->free_tasks;
   if (!task)
     return mem_zero(1, sizeof *task);
-  runtime->free_tasks = task->next_free;
+  runtime->free_tasks = task->next;
   runtime->free_task_count--;
-  task->next_free = NULL;
+  task->next = NULL;
   return task;
 }
 
@@ -57,7 +57,7 @@ static void task_free(Runtime *runtime, Task *task)
     return;
   }
   memset(task, 0, sizeof *task);
-  task->next_free = runtime->free_tasks;
+  task->next = runtime->free_tasks;
   runtime->free_tasks = task;
   runtime->free_task_count++;
 }
@@ -66,7 +66,7 @@ void task_free_unused(Runtime *runtime)
 {
   while (runtime->free_tasks) {
     Task *task = runtime->free_tasks;
-    runtime->free_tasks = task->next_free;
+    runtime->free_tasks = task->next;
     mem_free(task);
   }
 }

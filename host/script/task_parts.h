@@ -22,7 +22,7 @@ struct Task {
   bool keeps_wait; // also when cancelled
   int (*push_start)(lua_State *co, void *owner);
   TaskOwned *owned;
-  Task *next, **link; // in runtime->tasks
+  Task *next, **link; // in runtime->tasks, or among the free ones
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t coroutines;
   uint32_t slice_ms; // of a root; see task_set_slice
@@ -35,7 +35,6 @@ struct Task {
   Timer grace;
   char *cancel_code, *cancel_message; // NULL until it is cancelled
   char *note;                         // tracebacks of inner coroutines that raised
-  Task *next_free;
 };
 
 #endif

@@ -67,7 +67,8 @@ end
 ---@param code? string  by default the status's own: "bad_request", "not_found" ...
 function Error.abort(status, message, code)
   if type(status) ~= "number" or status % 1 ~= 0 or status < 400 or status > 599 then
-    blame("abort: status: expected an integer 400..599, got " .. tostring(status))
+    blame("abort: status: expected an integer 400..599, got "
+      .. (type(status) == "string" and ("%q"):format(status) or tostring(status)))
   end
   if message ~= nil and type(message) ~= "string" then
     blame("abort: message: expected a string, got " .. type(message))

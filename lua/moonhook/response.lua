@@ -107,7 +107,10 @@ local function check_options(options)
   end
   for name in pairs(options) do
     if not OPTIONS[name] then
-      blame(("options: unknown %s: expected status, content_type or headers"):format(show(name)))
+      local near = type(name) == "string"
+        and require("moonhook.session.check").nearest(name, { "status", "content_type", "headers" })
+      blame(("options: unknown %s: %s"):format(show(name), near and "did you mean " .. near .. "?"
+        or "expected status, content_type or headers"))
     end
   end
 end

@@ -60,20 +60,26 @@ local function gzip(path, content)
   return packed
 end
 
+local last_accepted, last_answer -- most clients send the same
+
 -- Whether an Accept-Encoding allows gzip: named with a quality above 0, or by `*`.
 local function accepts_gzip(accepted)
-  local quality = { }
+  if accepted == last_accepted then return last_answer end
+  local quality = {}
   for item in (accepted or ""):lower():gmatch "[^,]+" do
     local coding = item:match "^%s*([^;%s]+)"
     local q = item:match ";%s*q%s*=%s*([%d.]+)"
     if coding then quality[coding] = tonumber(q or "1") or 0 end
   end
-  return (quality.gzip or quality["x-gzip"] or quality["*"] or 0) > 0
+  last_accepted = accepted
+  last_answer = (quality.gzip or quality["x-gzip"] or quality["*"] or 0) > 0
+  return last_answer
 end
 
 -- If-None-Match: `*` or one of the tags, compared weakly.
 local function is_known(if_none_match, etag)
   if not if_none_match then return false end
+  if if_none_match == etag then return true end
   if if_none_match:match "^%s*%*%s*$" then return true end
   for tag in if_none_match:gmatch '"[^"]*"' do
     if tag == etag then return true end
@@ -131,6 +137,7 @@ local function prepare(self, request)
     end
   end
   set(flat, "ETag", etag)
+  self._etag = etag
   if is_read and is_known(headers["If-None-Match"], etag) then
     drop_content_type(flat)
     self._status, self._body = 304, ""
@@ -166,10 +173,69 @@ local function check(path, options)
   end
 end
 
+-- --- replies made once ---------------------------------------------------------------------------
+-- Most ask for a small file whole, and its author says at most of what type it is and how it may be
+-- cached. What `prepare` makes of such a request depends on whether gzip is taken and whether the
+-- client has the file already; it is made once and shared by all replies, which nobody changes.
+
+local MAX_FILE_BYTES = 64 * 1024
+local MAX_KEPT_BYTES = 512 * 1024 -- of all files of one state together, heads included
+local HEAD_BYTES = 1024           -- of one file, about
+
+local kept, kept_bytes = {}, 0 -- [path, options] = what all its responses share
+
+local function make(file, headers)
+  local made = { _status = 200, _headers = { unpack(file.headers) }, _body = file.content,
+    _path = file.path, _tag = file.tag }
+  prepare(made, { method = "GET", headers = headers })
+  return made
+end
+
+local function prepare_kept(self, request)
+  local file, headers = self._file, request.headers
+  if request.method ~= "GET" or headers["Range"] then
+    self._headers = { unpack(file.headers) }
+    return prepare(self, request)
+  end
+  local coding = accepts_gzip(headers["Accept-Encoding"]) and "gzip" or "identity"
+  local made = file[coding]
+  if not made then
+    made = make(file, { ["Accept-Encoding"] = coding })
+    made.known = make(file, { ["Accept-Encoding"] = coding, ["If-None-Match"] = "*" })
+    file[coding] = made
+  end
+  if is_known(headers["If-None-Match"], made._etag) then made = made.known end
+  self._status, self._headers, self._body = made._status, made._headers, made._body
+end
+
+local function keep(key, response)
+  local size = #response._body + HEAD_BYTES
+  if size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
+  kept_bytes = kept_bytes + size
+  kept[key] = { path = response._path, tag = response._tag, headers = response._headers,
+    content = response._body, meta = getmetatable(response) }
+end
+
+local function respond(file)
+  return setmetatable({ _status = 200, _headers = file.headers, _body = file.content,
+    _mode = "raw", _path = file.path, _tag = file.tag, _file = file, _prepare = prepare_kept },
+    file.meta)
+end
+
+-- What a reply without headers of its author's is kept under; nil: it is not kept.
+local function key_of(path, options)
+  if next(options) == nil then return path end
+  if options.headers then return nil end
+  return ("%s\0%s\0%s"):format(path, tostring(options.content_type),
+    tostring(options.cache_control))
+end
+
 -- `new` is Response's own constructor.
 return function(path, options, new)
   options = options or {}
   check(path, options)
+  local key = key_of(path, options)
+  if kept[key or false] then return respond(kept[key]) end
   local content = read(path)
   if not content then
     error(Error.new("not_found", "there is no such file", { status = 404 }), 0)
@@ -180,5 +246,6 @@ return function(path, options, new)
     content_type = options.content_type or content_type_of(path), headers = headers,
   })
   response._path, response._tag, response._prepare = path, tag_of(path, content), prepare
-  return response
+  if key then keep(key, response) end
+  return kept[key or false] and respond(kept[key]) or response
 end

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """make bench-check: user-space instructions per operation, by callgrind, beside the committed ones.
 
-    spec/bench/instructions.py [--only hello,json] [--write] [--top WORKLOAD]
+    spec/bench/instructions.py [--only hello,json] [--write] [--limits] [--top WORKLOAD]
 
 Both ends of each workload are here, in lockstep: what the client reads and what the upstream sends
 does not depend on who is faster, so the counts do not depend on what else the machine does. The
 committed table is instructions.json, by engine (LuaJIT's version and whether plugin code is
 compiled), because engines differ. Exits with 1 when an operation costs over 5 % more than there.
 --write puts what was counted there instead; --top lists the twenty functions of one workload.
+--limits tells what arming and disarming the limits of time and memory costs around each entry to
+Lua, with all that is called for it, and the ticker: without limits none of it would run.
 """
 
 import argparse
@@ -373,6 +375,16 @@ def top(file, operations_cost):
         print(f"{share:6.2f} % {share * operations_cost / 100:9,.0f}  {name}")
 
 
+def limits_share(file):
+    """The share of arming and disarming the limits, in percent."""
+    text = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", "--inclusive=yes",
+                           file], capture_output=True, text=True, check=True).stdout
+    found = {}  # a function may be listed twice, by two names of its file
+    for share, name in re.findall(r"^ *[\d,]+ \( *([\d.]+)%\) +[^:\n]*:(\S+)", text, re.M):
+        found[name] = max(float(share), found.get(name, 0))
+    return sum(found.get(name, 0) for name in ("slice_begin", "slice_end", "tick"))
+
+
 def read_table():
     with open(TABLE, encoding="utf-8") as file:
         return json.load(file)
@@ -401,6 +413,8 @@ def count_all(names, endpoints, table, arguments):
                 slower.append(name)
             if arguments.top:
                 top(file, cost)
+            if arguments.limits:
+                print(f"{'':20} {limits_share(file):11.2f} % of it are the limits")
             if arguments.write:
                 known[name] = round(cost)
     finally:
@@ -412,6 +426,7 @@ def main():
     parser = argparse.ArgumentParser(prog="spec/bench/instructions.py")
     parser.add_argument("--only", help=",".join(WORKLOADS))
     parser.add_argument("--write", action="store_true", help="take what is counted as the table")
+    parser.add_argument("--limits", action="store_true", help="what they cost")
     parser.add_argument("--top", help="a workload whose functions are listed")
     arguments = parser.parse_args()
     names = [arguments.top] if arguments.top else (arguments.only or ",".join(WORKLOADS)).split(",")

@@ -1,9 +1,32 @@
-"""Turns measurements into ratios and tables."""
+#!/usr/bin/env python3
+"""Turns measurements into ratios and tables.
+
+    spec/bench/report.py [result.json]   puts them into docs/benchmarks.md, as its section "Results"
+"""
 
 import json
+import os
+import re
 import statistics
+import sys
 
 OURS = "moonhook"
+DOCS = "docs/benchmarks.md"
+
+# What was aimed at, on a quiet machine: a workload's CPU per operation beside a peer's, at most.
+AIMS = [
+    ("hello", "nginx-lua", 0.93), ("hello", "node", 0.46), ("hello", "bare C", 1.12),
+    ("json", "nginx-lua", 0.80), ("json", "node", 0.45),
+    ("relay", "nginx-lua", 0.37), ("relay", "node", 0.80),
+    ("paced", "nginx-lua", 0.65), ("paced", "node", 0.50),
+    ("chat", "node", 0.60),
+]
+DELAY_AIM_US = 1000  # the p99 of paced
+OTHER_AIMS = {  # by the name in `run`: the most, or the least; its unit
+    "idle": (3 * 1024, None, "bytes"), "held": (8 * 1024, None, "bytes"),
+    "cold": (15, None, "ms"), "looping": (120, None, "ms"), "thousand": (2, None, "s"),
+    "pair": (None, 1.7, "times"),
+}
 
 
 def spread(values):
@@ -66,6 +89,40 @@ def other_table(result):
                  [[row["what"], row["peer"], row["text"]] for row in result["other"]])
 
 
+def verdict(is_met):
+    return "yes" if is_met else "**no**"
+
+
+def aims_table(result):
+    rows = {(row["workload"], row["peer"]): row for row in result["speed"]}
+    others = {row["name"]: row for row in result["other"]
+              if row["peer"] == OURS and row["value"] is not None}
+    lines = []
+    for workload, peer, most in AIMS:
+        ratio = rows.get((workload, peer), {}).get("cpu_ratio")
+        if ratio:
+            lines.append([f"{workload}, CPU beside {peer}", f"at most {most:.2f}",
+                          ratio_text(ratio), verdict(ratio["median"] <= most)])
+    paced = rows.get(("paced", OURS))
+    if paced and paced["p99"]:
+        delay = paced["p99"]["median"]
+        lines.append(["paced, p99 of the added delay", f"at most {DELAY_AIM_US:,} us",
+                      f"{delay:,.0f} us", verdict(delay <= DELAY_AIM_US)])
+    for name, (most, least, unit) in OTHER_AIMS.items():
+        if name in others:
+            value = others[name]["value"]
+            lines.append([others[name]["what"],
+                          f"at most {most:,} {unit}" if most else f"at least {least} {unit}",
+                          f"{value:,.2f} {unit}",
+                          verdict(value <= most if most else value >= least)])
+    greedy = others.get("greedy")
+    if greedy and greedy.get("alone"):
+        most = 2 * greedy["alone"] + 5
+        lines.append([greedy["what"], f"at most {most:.1f} ms (twice alone, and 5)",
+                      f"{greedy['value']:.2f} ms", verdict(greedy["value"] <= most)])
+    return table(["aim", "wanted", "measured", "met"], lines) if lines else ""
+
+
 def markdown(result):
     machine = result["machine"]
     return "\n".join([
@@ -74,7 +131,8 @@ def markdown(result):
         f"{'; '.join(result['versions'].values())}.",
         f"{result['rounds']} rounds of {result['seconds']} s each, the servers in turn; medians, in "
         "brackets the least and the most. A ratio below 1 in CPU, above 1 in rate, is in "
-        "Moonhook's favour.", "", speed_table(result), "", other_table(result), ""])
+        "Moonhook's favour.", "", speed_table(result), "", other_table(result), "",
+        aims_table(result), ""])
 
 
 def write(result, folder):
@@ -83,3 +141,23 @@ def write(result, folder):
         file.write("\n")
     with open(f"{folder}/result.md", "w", encoding="utf-8") as file:
         file.write(markdown(result))
+
+
+def put_into_docs(result):
+    """Replaces the section "Results" whole."""
+    with open(DOCS, encoding="utf-8") as file:
+        text = file.read()
+    section = f"## Results\n\n{markdown(result).strip()}\n\n"
+    text, count = re.subn(r"^## Results\n.*?(?=^## )", lambda _: section, text,
+                          flags=re.M | re.S)
+    if count != 1:
+        sys.exit(f"report.py: {DOCS} has no section \"Results\" with another behind it")
+    with open(DOCS, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+    with open(sys.argv[1] if len(sys.argv) > 1 else "build/bench/result.json",
+              encoding="utf-8") as found:
+        put_into_docs(json.load(found))

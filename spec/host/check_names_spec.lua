@@ -34,6 +34,8 @@ local WRONG = { -- what is wrong, the lines from line 3 on, what is said
     "p/a.lua:3:30: the global 'tostirng' is not declared, did you mean 'tostring'?" },
   { "a typo that is written into", "reqest.seen = true",
     "p/a.lua:3:1: the global 'reqest' is not declared, did you mean 'request'?" },
+  { "a misspelt keyword", 'retrun "x"',
+    "p/a.lua:3:1: the global 'retrun' is not declared, did you mean 'return'?" },
   { "a typo in an inner function",
     "local function f()\n  return function() return jsno.encode {} end\nend\nf()",
     "p/a.lua:4:28: the global 'jsno' is not declared" },

@@ -249,6 +249,13 @@ local SERVED = { -- what is wrong, the handler, the message, more
       .. 'local events = self.session.app.chat:invoke { app_id = app.app_id, query = "q" }'),
     "a.lua:4: session.app.chat:invoke: app_id: expected a string, got nil (is the app-selector "
       .. "setting set?)" },
+  { "a wrong option where nothing is left of the line",
+    'local moonhook = require "moonhook"\nreturn function()\n'
+      .. 'return moonhook.Response("x", { contenttype = "text/css" })\nend\n',
+    'a.lua:2: options: unknown "contenttype": did you mean content_type? (in a `return` of the '
+      .. "handler that begins at this line)" },
+  { "a status as text", handler 'moonhook.abort("400", "no")',
+    'a.lua:3: abort: status: expected an integer 400..599, got "400"' },
   { "a loop without an end", handler "while true do end",
     "a.lua:3: it used more than 100 ms of processor time without waiting" },
   { "memory without an end",

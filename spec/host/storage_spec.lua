@@ -205,7 +205,8 @@ describe("session.storage", function()
     assert.equal("session.storage:get: key: expected a string, got nil", blamed "get")
     assert.equal("session.storage:set: ttl: expected a number of seconds above 0, got -1",
       blamed("set", "k", "v", { ttl = -1 }))
-    assert.equal("session.storage:set: unknown option 'tll'", blamed("set", "k", "v", { tll = 1 }))
+    assert.equal("session.storage:set: unknown option 'tll', did you mean 'ttl'?",
+      blamed("set", "k", "v", { tll = 1 }))
   end)
 
   it("answers an uncaught refusal with its own status", function()

@@ -121,10 +121,17 @@ local handlers = {
   sse_bad = [[
     return function()
       return Response.sse(function()
-        local ok, message = pcall(function()
-          coroutine.yield({ event = "a\nb", data = "x" })
-        end)
-        coroutine.yield(tostring(ok) .. " " .. tostring(message))
+        for _, event in ipairs {
+          { event = "a\nb", data = "x" }, { id = {} }, { data = "x", evnt = "x" }, { "x" },
+          { data = true }, { data = { function() end } },
+          { retry = "soon" }, { retry = -1 }, { retry = 0.5 },
+        } do
+          local ok, message = pcall(function()
+            coroutine.yield(event)
+          end)
+          coroutine.yield(tostring(ok) .. " " .. tostring(message))
+        end
+        coroutine.yield { retry = 3000, id = 7, data = { a = 1 } }
       end)
     end]],
   endless = [[
@@ -341,7 +348,22 @@ describe("a task", function()
   end)
 
   it("raises at a yield of an event that cannot be framed", function()
-    assert.matches("data: false sse_bad.lua:6: .*must each be one line", get("/sse_bad").body)
+    local told = {}
+    local body = get("/sse_bad").body
+    for line in body:gmatch "data: false sse_bad.lua:11: coroutine.yield: ([^\n]*)" do
+      told[#told + 1] = line
+    end
+    assert.same({
+      "an event's `event` must be one line", "an event's `id` must be one line",
+      "an event has no field 'evnt': it has event, id, retry and data",
+      "an event is a table of event, id, retry and data, not a list",
+      "an event's `data` must be a string or a table, got a boolean",
+      "data: cannot encode a function at [1] as JSON",
+      "an event's `retry` must be a whole number of milliseconds",
+      "an event's `retry` must be a whole number of milliseconds",
+      "an event's `retry` must be a whole number of milliseconds",
+    }, told)
+    assert.matches('\nid: 7\nretry: 3000\ndata: {"a":1}\n\n$', body)
   end)
 
   it("resumes a generator only while the client reads", function()

@@ -155,7 +155,7 @@ describe("session.storage", function()
       { function() storage:set("k", "v", { ttl = 1 / 0 }) end,
         "session.storage:set: ttl: expected a number of seconds above 0, got inf" },
       { function() storage:set("k", "v", { limit = 1 }) end,
-        "session.storage:set: unknown option 'limit'" },
+        "session.storage:set: unknown option 'limit': it has ttl" },
       { function() storage:list(1) end,
         "session.storage:list: prefix: expected a string, got 1" },
       { function() storage:list("", { limit = 0 }) end,

@@ -33,7 +33,8 @@ end
 -- Of other Lua versions and hosts: code that runs in many places reads them, and copes.
 local FOREIGN = set_of [[os io debug package jit ffi setfenv getfenv module collectgarbage dofile
   loadfile newproxy gcinfo arg utf8 bit32 ngx _ENV warn]]
-local KEYWORDS = "function in and or not nil true false then do end"
+local KEYWORDS = "and break do else elseif end false for function goto if in local nil not or "
+  .. "repeat return then true until while"
 local MAX_LINE_BYTES = 400
 local PROTECTS = { pcall = true, xpcall = true }
 local LOOKS_ONLY = set_of "rawget rawequal pairs next type tostring" -- at _G
@@ -177,6 +178,7 @@ local function near_name(file, name, hint)
     local all = own_names(file.lines)
     file.own = own_names(file.lines)
     for global in pairs(GLOBALS) do all[global] = true end
+    for keyword in KEYWORDS:gmatch "%a+" do all[keyword] = true end
     file.near = keys_of(all)
   end
   if file.own[name] then return "; a local of this name is in another block or further down" end

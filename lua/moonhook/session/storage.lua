@@ -28,7 +28,12 @@ local function check_options(title, options, known)
   must(type(options) == "table", title, "options", "a table", options)
   for name in pairs(options) do
     if not known[name] then
-      Error.blame(("%s: unknown option '%s'"):format(title, tostring(name)))
+      local names = {}
+      for option in pairs(known) do names[#names + 1] = option end
+      table.sort(names)
+      local near = type(name) == "string" and require("moonhook.session.check").nearest(name, names)
+      Error.blame(("%s: unknown option '%s'%s"):format(title, tostring(name),
+        near and (", did you mean '%s'?"):format(near) or ": it has " .. table.concat(names, ", ")))
     end
   end
   return options

@@ -5,6 +5,7 @@ local json = moonhook.json
 local kept = {} -- what the stopped code worked on stays, in whatever state it was left
 
 local workloads = {}
+local BODY = ('{"stream":true}'):rep(200)
 
 function workloads.json()
   local value = { list = { 1, 2.5, "three", json.null }, text = ("\u{e9}\n"):rep(50) }
@@ -91,6 +92,87 @@ function workloads.sleep()
   end
 end
 
+-- ---- with calls in flight --------------------------------------------------------------------
+
+-- A call to this backend of drive.c; nil when it cannot be made just now.
+local function open(exchange, backend, body)
+  local ok, call = pcall(exchange.open, backend, "llm", body or BODY, { stream = true })
+  if ok then return call end
+  kept.problem = call
+  moonhook.sleep(1)
+end
+
+function workloads.hog()
+  local list = {}
+  while true do list[#list + 1] = ("x"):rep(10000) .. #list end
+end
+
+function workloads.streams(exchange)
+  while true do
+    local call = open(exchange, "sse")
+    for _ = 1, call and 30 or 0 do
+      local piece = exchange.read(call)
+      if not piece then break end
+      kept.piece = json.decode(piece)
+    end
+    if call then exchange.close(call) end
+  end
+end
+
+-- Some are never read to their end, nor closed.
+function workloads.halves(exchange)
+  while true do
+    local one, two = open(exchange, "sse"), open(exchange, "silent")
+    if one then kept.piece = exchange.read(one) end
+    kept.call = two
+    for i = 1, 3000 do kept[i % 50 + 1] = { i } end
+    if one and #kept % 2 == 0 then exchange.close(one) end
+  end
+end
+
+function workloads.answers(exchange)
+  while true do
+    local ok, call = pcall(exchange.open, "whole", "llm", BODY, {})
+    if ok then
+      kept.piece = exchange.read(call)
+      exchange.close(call)
+    else
+      moonhook.sleep(1)
+    end
+  end
+end
+
+function workloads.beside(exchange, spawn)
+  while true do
+    local tasks = {}
+    for i = 1, 10 do
+      local ok, task = pcall(spawn, function()
+        if i == 1 then return moonhook.sleep(20000) end
+        local call = open(exchange, i % 2 == 0 and "sse" or "silent")
+        for _ = 1, call and 5 or 0 do
+          if not exchange.read(call) then break end
+        end
+        return i
+      end)
+      tasks[i] = ok and task
+    end
+    for i = 2, 10, 2 do
+      if tasks[i] then pcall(tasks[i].wait, tasks[i]) end
+    end
+    moonhook.sleep(1)
+  end
+end
+
+function workloads.bodies(exchange)
+  local body = ("b"):rep(200000)
+  while true do
+    kept.call = open(exchange, "never", body)
+    for i = 1, 500 do kept[i % 50 + 1] = { i } end
+    if kept.call and #kept % 2 == 0 then exchange.close(kept.call) end
+    moonhook.sleep(1)
+  end
+end
+
 local function check()
   local list = { 5, 3, 4, 1, 2 }
   table.sort(list, function(a, b) return a < b end)
@@ -106,7 +188,7 @@ local function check()
   assert(sum == 500500)
 end
 
-return function(name)
+return function(name, ...)
   if name == "check" then return check() end
-  return workloads[name]()
+  return workloads[name](...)
 end
