@@ -32,6 +32,7 @@ struct Loop {
   Timer log_timer;
   uint64_t date_until_ms;
   char date[DATE_SIZE];
+  uint64_t turn_ms; // that the last turn's jobs took
   uint64_t held_ms; // the time that it is, while time is held; else 0
 };
 
@@ -43,6 +44,7 @@ static void flush_corks(Loop *loop);
 static void flush_log(Loop *loop);
 static void set_alarm(Loop *loop);
 static uint64_t update_ms(RunQueue *queue);
+static void before_long(RunQueue *queue);
 
 Loop *loop_new(Err *err)
 {
@@ -63,6 +65,7 @@ Loop *loop_new(Err *err)
   uv_timer_init(&loop->uv, &loop->alarm);
   loop->alarm_ms = UINT64_MAX;
   loop->queue.update_ms = update_ms;
+  loop->queue.before_long = before_long;
   loop->corks.prev = loop->corks.next = &loop->corks;
   wheel_init(&loop->wheel, uv_now(&loop->uv));
   return loop;
@@ -153,6 +156,11 @@ void loop_move_time(Loop *loop, uint64_t now_ms)
   wheel_advance(&loop->wheel, loop->held_ms);
 }
 
+uint64_t loop_turn_ms(const Loop *loop)
+{
+  return loop->turn_ms;
+}
+
 bool loop_has_work(Loop *loop)
 {
   return !run_queue_is_empty(&loop->queue) || loop->corks.next != &loop->corks;
@@ -188,6 +196,13 @@ static uint64_t update_ms(RunQueue *queue)
   return uv_now(&loop->uv);
 }
 
+static void before_long(RunQueue *queue)
+{
+  Loop *loop = (Loop *)((char *)queue - offsetof(Loop, queue));
+  if (loop->corks.next != &loop->corks)
+    flush_corks(loop);
+}
+
 void job_post(Loop *loop, Job *job)
 {
   run_queue_post(&loop->queue, job);
@@ -212,10 +227,13 @@ static void on_idle(uv_idle_t *idle)
 static void on_check(uv_check_t *check)
 {
   Loop *loop = check->loop->data;
+  uint64_t started_ms = uv_now(&loop->uv);
+  loop->turn_ms = 0;
   if (run_queue_is_empty(&loop->queue))
     return;
   scoreboard_beat();
-  run_queue_turn(&loop->queue, uv_now(&loop->uv));
+  run_queue_turn(&loop->queue, started_ms);
+  loop->turn_ms = uv_now(&loop->uv) - started_ms;
 }
 
 // --- corks ---------------------------------------------------------------------------------------

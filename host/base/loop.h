@@ -29,6 +29,7 @@ void loop_hold_time(Loop *loop);
 bool loop_holds_time(const Loop *loop);
 uint64_t loop_next_timer_ms(Loop *loop); // not after the first due timer; UINT64_MAX: none runs
 void loop_move_time(Loop *loop, uint64_t now_ms); // fires what is due; never back
+uint64_t loop_turn_ms(const Loop *loop);          // that the jobs of the last turn took
 bool loop_has_work(Loop *loop);                   // jobs in the run queue, or output to be flushed
 const char *loop_http_date(Loop *loop); // "Sun, 06 Nov 1994 08:49:37 GMT", made once a second
 

@@ -180,7 +180,7 @@ static void park_if_long(RunQueue *queue, JobGroup *group, uint64_t took_ms)
 
 void run_queue_turn(RunQueue *queue, uint64_t now_ms)
 {
-  JobGroup *group;
+  JobGroup *group, *first_parked = queue->parked.first;
   queue->turn++;
   queue->turn_started_ms = now_ms;
   queue->turn_jobs = 0;
@@ -188,6 +188,8 @@ void run_queue_turn(RunQueue *queue, uint64_t now_ms)
     push_group(&queue->ready, group);
   while (turn_goes_on(queue, now_ms) && (group = pop_group(&queue->ready)) != NULL) {
     Job *job = take_job(group);
+    if (group == first_parked && queue->turn_jobs > 0)
+      queue->before_long(queue);
     queue->job_started_ms = now_ms;
     queue->turn_jobs++;
     if (has_jobs(group))

@@ -40,12 +40,14 @@ typedef struct GroupList {
   JobGroup *first, *last;
 } GroupList;
 
-// Zero-initialise, then set update_ms.
+// Zero-initialise, then set the functions.
 typedef struct RunQueue {
   GroupList ready, parked;
   JobGroup other_jobs; // of jobs without a group
   const Job *running;
   uint64_t (*update_ms)(struct RunQueue *queue); // looks at the clock
+  // What this turn's short jobs wrote need not wait for those that were parked and run next.
+  void (*before_long)(struct RunQueue *queue);
   uint64_t turn;
   uint64_t turn_started_ms, job_started_ms;
   uint32_t turn_jobs; // of this turn so far

@@ -30,6 +30,7 @@ struct Listener {
 
 static int try_address(const struct addrinfo *address);
 static void on_readable(uv_poll_t *poll, int status, int events);
+static bool take_one(Listener *listener);
 static void turn_away(Listener *listener, int error);
 static void on_poll_closed(uv_handle_t *handle);
 
@@ -131,17 +132,25 @@ static void on_look_again(Timer *timer)
   uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
+// One connection a wake-up, so that other workers get some, too; more after a long turn, because
+// wake-ups are rare then.
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
   Listener *listener = (Listener *)poll;
-  Accepted accepted;
+  uint64_t most = 1 + loop_turn_ms(listener->loop);
   (void)events;
-  if (status < 0)
-    return;
+  while (status >= 0 && most-- > 0 && take_one(listener))
+    ;
+}
+
+// False: no more now.
+static bool take_one(Listener *listener)
+{
+  Accepted accepted;
   if (listener->events.may_accept && !listener->events.may_accept(listener->events.context)) {
     uv_poll_stop(&listener->poll);
     timer_start(listener->loop, &listener->look_again, LOOK_AGAIN_MS, on_look_again);
-    return;
+    return false;
   }
   accepted = accept_one(listener->fd);
   if (accepted.fd >= 0)
@@ -149,6 +158,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
   else if (accepted.error == EMFILE || accepted.error == ENFILE || accepted.error == ENOBUFS ||
            accepted.error == ENOMEM)
     turn_away(listener, accepted.error);
+  return accepted.fd >= 0;
 }
 
 // No descriptor is left. Without the reserve the connection would stay in the queue and wake us
