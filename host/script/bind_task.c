@@ -14,23 +14,29 @@
 #include <string.h>
 
 #include "../base/log.h"
-#include "../base/memory.h"
 #include "bind.h"
 #include "slice.h"
 #include "task.h"
 
 #define CHILD_TYPE "moonhook.task"
 
-enum { CANCEL_GRACE_MS = 1000, MAX_AFTER = 16 };
+enum {
+  CANCEL_GRACE_MS = 1000,
+  MAX_AFTER = 16,
+  SPAWN_BYTES = 64 * 1024, // a coroutine, its place in the registry
+};
 
-// A spawned task, seen from the one that started it. Three hold it: the userdata that Lua sees, the
-// request's task that owns it, and the child while it runs; each may let go first.
+// A spawned task, seen from the one that started it; lives in the userdata. The registry holds that
+// while the request's task owns it and while the child runs, so that no finalizer is needed: in a
+// state that is full one may not be run.
 typedef struct {
   TaskOwned owned; // by the request's task
-  uint32_t references;
-  Task *child;   // NULL: over
-  Task *root;    // NULL: over
-  Task *waiting; // the task that joins, or NULL
+  State *state;
+  int self_ref;
+  uint32_t references; // of the two
+  Task *child;         // NULL: over
+  Task *root;          // NULL: over
+  Task *waiting;       // the task that joins, or NULL
   int function_ref;
   char code[40]; // it was stopped for its time or memory; "": it was not
   char message[160];
@@ -39,7 +45,7 @@ typedef struct {
 static void child_release(Child *child)
 {
   if (--child->references == 0)
-    mem_free(child);
+    luaL_unref(state_lua(child->state), LUA_REGISTRYINDEX, child->self_ref);
 }
 
 static int push_start(lua_State *co, void *owner)
@@ -110,18 +116,23 @@ static void on_parent_end(TaskOwned *owned)
 static int l_task_spawn(lua_State *L)
 {
   Task *task = task_current(L);
-  Child *child, **box;
+  Child *child;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   if (!task || task_is_cancelled(task) || task_is_cancelled(task_root(task)))
     return task_await(L, (TaskWait){ 0 });
-  if (!task_count_child(task_root(task), 1))
+  slice_lift(L, SPAWN_BYTES); // from here on nothing raises
+  if (!task_count_child(task_root(task), 1)) {
+    slice_settle(L);
     return push_failure(L, "too_many_tasks", "a request may have 64 spawned functions at a time");
-  box = lua_newuserdata(L, sizeof *box);
-  *box = NULL;
+  }
+  child = lua_newuserdata(L, sizeof *child);
+  memset(child, 0, sizeof *child);
   luaL_getmetatable(L, CHILD_TYPE);
   lua_setmetatable(L, -2);
-  child = *box = mem_zero(1, sizeof *child);
-  child->references = 3;
+  lua_pushvalue(L, -1);
+  child->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  child->state = state_of(L);
+  child->references = 2;
   child->root = task_root(task);
   lua_pushvalue(L, 1);
   child->function_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -132,6 +143,7 @@ static int l_task_spawn(lua_State *L)
   child->child = task_start(task_state(task), &child_events, child, push_start);
   task_set_root(child->child, child->root);
   task_set_request_id(child->child, task_request_id(child->root));
+  slice_settle(L);
   return 1;
 }
 
@@ -161,7 +173,7 @@ static void cancel_join(void *op)
 
 static int l_task_join(lua_State *L)
 {
-  Child *child = *(Child **)luaL_checkudata(L, 1, CHILD_TYPE);
+  Child *child = luaL_checkudata(L, 1, CHILD_TYPE);
   Task *task = task_current(L);
   if (task && !child->child)
     return push_end(L, child);
@@ -171,15 +183,6 @@ static int l_task_join(lua_State *L)
     return push_failure(L, "closed", "another function waits for it already");
   child->waiting = task;
   return task_await(L, (TaskWait){ child, push_joined, cancel_join });
-}
-
-static int l_child_gc(lua_State *L)
-{
-  Child **box = luaL_checkudata(L, 1, CHILD_TYPE);
-  if (*box)
-    child_release(*box);
-  *box = NULL;
-  return 0;
 }
 
 static int l_task_is_cancelled(lua_State *L)
@@ -276,8 +279,6 @@ int luaopen_host_task(lua_State *L)
   };
   const luaL_Reg *function;
   luaL_newmetatable(L, CHILD_TYPE);
-  lua_pushcfunction(L, l_child_gc);
-  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   lua_getglobal(L, "string");
   lua_getfield(L, -1, "format");

@@ -178,10 +178,11 @@ end
 -- cached. What `prepare` makes of such a request depends on whether gzip is taken and whether the
 -- client has the file already; it is made once and shared by all replies, which nobody changes.
 
-local MAX_KEPT_BYTES = 64 * 1024 -- of one file
-local MAX_KEPT_FILES = 64        -- of a state, each with its options
+local MAX_FILE_BYTES = 64 * 1024
+local MAX_KEPT_BYTES = 512 * 1024 -- of all files of one state together, heads included
+local HEAD_BYTES = 1024           -- of one file, about
 
-local kept, kept_count = {}, 0 -- [path, options] = what all its responses share
+local kept, kept_bytes = {}, 0 -- [path, options] = what all its responses share
 
 local function make(file, headers)
   local made = { _status = 200, _headers = { unpack(file.headers) }, _body = file.content,
@@ -208,8 +209,9 @@ local function prepare_kept(self, request)
 end
 
 local function keep(key, response)
-  if #response._body > MAX_KEPT_BYTES or kept_count == MAX_KEPT_FILES then return end
-  kept_count = kept_count + 1
+  local size = #response._body + HEAD_BYTES
+  if size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
+  kept_bytes = kept_bytes + size
   kept[key] = { path = response._path, tag = response._tag, headers = response._headers,
     content = response._body, meta = getmetatable(response) }
 end

@@ -84,8 +84,8 @@ def check_embeddings(peer):
         raise Failed("embeddings: another number came")
 
 
-def wrk(peer, workload, seconds, body_file=None, conns=CONNS):
-    command = ["taskset", "-c", str(peers.LOAD_CORE), "wrk", "--latency", "-t1", f"-c{conns}",
+def wrk(peer, workload, seconds, body_file=None, conns=CONNS, core=peers.LOAD_CORE):
+    command = ["taskset", "-c", str(core), "wrk", "--latency", "-t1", f"-c{conns}",
                "--timeout", "10s", f"-d{seconds}s", url(peer, workload)]
     if body_file:
         command[-1:-1] = ["-s", f"{peers.HERE}/post.lua"]
@@ -106,10 +106,10 @@ def wrk_result(workload, process):
     return {"count": int(count), "rate": int(count) / float(took), **delays}
 
 
-def run_wrk(peer, workload, seconds, body_file=None, conns=CONNS):
+def run_wrk(peer, workload, seconds, body_file=None, conns=CONNS, core=peers.LOAD_CORE):
     """Keep-alive requests by wrk; gives a measurement."""
     before = cpu_ns(peer)
-    found = wrk_result(workload, wrk(peer, workload, seconds, body_file, conns))
+    found = wrk_result(workload, wrk(peer, workload, seconds, body_file, conns, core))
     return {"cpu_us": (cpu_ns(peer) - before) / 1000 / found["count"], **found}
 
 

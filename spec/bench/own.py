@@ -13,6 +13,7 @@ from measure import Failed
 from peers import Host, Unavailable
 
 LOOPS, PLUGINS = 64, 1000
+THIRD_CORE = 2  # that no server runs on
 
 LOOPING = {
     "manifest.yaml": "version: 0.1.0\ntype: plugin\nauthor: moonhook\nname: looping\n"
@@ -97,8 +98,10 @@ def open_sockets(pid):
 def measure_pair(one, seconds):
     """The rate of two workers beside that of `one` with one, where the handler computes, so that
     the load, which runs on a core of theirs, needs next to nothing; and how 64 connections were
-    split."""
+    split. Where there is a third core for the load, the rate of hello, too; else None."""
     alone = measure.run_wrk(one, "compute", seconds)["rate"]
+    has_third = os.cpu_count() > THIRD_CORE
+    hello = has_third and measure.run_wrk(one, "hello", seconds, core=THIRD_CORE)["rate"]
     pair = Pair(one.upstream_port)
     pair.set_up()
     pair.start()
@@ -112,10 +115,12 @@ def measure_pair(one, seconds):
         held = sorted(open_sockets(pid) - was for pid, was in zip(pids, before))
         together = measure.wrk_result("compute", load)["rate"]
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if has_third:
+            hello = measure.run_wrk(pair, "hello", seconds, core=THIRD_CORE)["rate"] / hello
     finally:
         pair.stop()
     share = (after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime) / seconds
-    return {"ratio": together / alone, "split": held, "load_share": share}
+    return {"ratio": together / alone, "split": held, "load_share": share, "hello": hello or None}
 
 
 def measure_held(upstream_port, count):

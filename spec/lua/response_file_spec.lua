@@ -127,6 +127,28 @@ describe("Response.file", function()
     assert.is_nil(reply.headers["Content-Encoding"])
   end)
 
+  it("answers each request by itself, whatever was asked before", function()
+    local options, gzip = { cache_control = "no-store" }, { ["Accept-Encoding"] = "gzip" }
+    local function ask(headers, method, with)
+      local reply = get("a.css", headers, method, with)
+      return { reply.status, reply.headers["Content-Encoding"] or "plain", #reply.body == #CSS,
+        reply.headers["Cache-Control"] }
+    end
+    local tag, packed_tag = get("a.css").headers["ETag"], get("a.css", gzip).headers["ETag"]
+    for _ = 1, 2 do
+      assert.same({ 200, "plain", true, "no-cache" }, ask())
+      assert.same({ 200, "gzip", false, "no-cache" }, ask(gzip))
+      assert.same({ 206, "plain", false, "no-cache" }, ask { Range = "bytes=1-2" })
+      assert.same({ 304, "plain", false, "no-cache" }, ask { ["If-None-Match"] = tag })
+      assert.same({ 200, "gzip", false, "no-cache" },
+        ask { ["If-None-Match"] = tag, ["Accept-Encoding"] = "gzip" })
+      assert.same({ 304, "plain", false, "no-cache" },
+        ask { ["If-None-Match"] = packed_tag, ["Accept-Encoding"] = "gzip" })
+      assert.same({ 200, "plain", true, "no-store" }, ask(nil, "GET", options))
+      assert.same({ 200, "gzip", false, "no-cache" }, ask(gzip, "HEAD"))
+    end
+  end)
+
   it("is 404 for a file that is not there", function()
     local _, err = pcall(Response.file, "../secret")
     assert.same({ "not_found", 404 }, { err.code, err.status })

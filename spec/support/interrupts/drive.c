@@ -262,7 +262,7 @@ int main(int argc, char **argv)
   backends_release(runtime.backends);
   upstream_stop(upstream);
   deadline_stop();
-  task_free_unused(&runtime);
+  runtime_close(&runtime);
   if (runtime.live_tasks > 0 || loop_open_handles(runtime.loop) > 0)
     die("the end", "something is still open");
   loop_free(runtime.loop);
