@@ -89,7 +89,7 @@ local function find_fake(fakes, call)
     if fake == nil and kind == "app" then fake = fakes.app end
     if fake ~= nil then return fake end
     -- Only workflows are called without a query, completion apps at times.
-    local form = call.query == nil and "testing.workflow { text = \"done\" }" or "{ \"Hel\", \"lo\" }"
+    local form = call.query == nil and 'testing.workflow { text = "done" }' or '{ "Hel", "lo" }'
     return nil, ("apps = { [%q] = %s }"):format(tostring(call.app_id), form)
   end
   if kind == "tool" then
