@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../base/buffer.h"
 #include "../base/file.h"
@@ -119,8 +120,27 @@ Package *check_package(Report *report, const char *place)
 
 // --- folders -------------------------------------------------------------------------------------
 
+// What is no folder at all is said to be none; false: it is one, or an archive.
+static bool refuse_place(Report *report, const char *place)
+{
+  struct stat status;
+  Buffer text = { 0 };
+  bool is_refused;
+  if (stat(place, &status) != 0)
+    buffer_printf(&text, "%s: expected a plugin's folder, there is none", place);
+  else if (!S_ISDIR(status.st_mode) && !archive_is_one(place))
+    buffer_printf(&text, "%s: expected a plugin's folder, got a file", place);
+  if (text.len > 0)
+    report_text(report, text.bytes);
+  is_refused = text.len > 0;
+  buffer_free(&text);
+  return is_refused;
+}
+
 static void check_one(Report *report, const char *dir, size_t *count)
 {
+  if (refuse_place(report, dir))
+    return;
   package_free(check_package(report, dir));
   ++*count;
 }

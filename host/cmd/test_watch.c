@@ -19,7 +19,7 @@ typedef struct {
   const char **words; // "moonhook", "test", ..., NULL
   uv_process_t child;
   uv_signal_t interrupt, term;
-  bool is_running, is_changed, is_stopping;
+  bool is_running, is_changed, is_stopping, has_run;
   int code; // of the last run
   Watch *watches[MAX_WATCHES];
   size_t watch_count;
@@ -45,6 +45,9 @@ static void on_exit_of_child(uv_process_t *child, int64_t status, int signal)
 {
   Watcher *watcher = child->data;
   watcher->code = signal ? 1 : (int)status;
+  // No save mends a misspelt option, or puts busted there.
+  watcher->is_stopping |= !watcher->has_run && watcher->code == 2;
+  watcher->has_run = true;
   uv_close((uv_handle_t *)child, on_child_closed);
 }
 

@@ -417,9 +417,15 @@ resource: { permission: ]] .. permission .. " }\n" }
   end)
 
   it("says so when a folder is no plugin", function()
-    local result = host.run { "check", "nowhere" }
-    assert.equal("nowhere/manifest.yaml: does not exist\n", result.stdout)
-    assert.equal(1, result.code)
+    for place, said in pairs {
+      nowhere = "nowhere: expected a plugin's folder, there is none",
+      ["a/b.lua"] = "a/b.lua: expected a plugin's folder, got a file",
+      a = "a/manifest.yaml: does not exist",
+    } do
+      local result = host.run { "check", place, files = { ["a/b.lua"] = LUA } }
+      assert.equal(said .. "\n", result.stdout)
+      assert.equal(1, result.code)
+    end
   end)
 
   it("exits with 2 without a folder, and with an unknown flag", function()

@@ -219,7 +219,7 @@ describe("the command line", function()
 
   it("takes what comes after -- as it is", function()
     local result = host.run { "check", "--", "--json" }
-    assert.equal("--json/manifest.yaml: does not exist\n", result.stdout)
+    assert.equal("--json: expected a plugin's folder, there is none\n", result.stdout)
   end)
 end)
 
