@@ -104,7 +104,8 @@ static bool on_piece(Task *task, Span piece, const char **refusal)
   }
   if (!hook->request)
     return true;
-  if (hook->mode == REPLY_SSE ? !send_event(hook, piece) : !send_piece(hook, piece.at, piece.len)) {
+  if (hook->mode == REPLY_SSE && piece.len > 0 ? !send_event(hook, piece)
+                                               : !send_piece(hook, piece.at, piece.len)) {
     *refusal = task_no_room;
     return true;
   }

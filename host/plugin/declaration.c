@@ -1,4 +1,5 @@
 // One endpoint declaration: path, method or methods, and where its code is (see package_read.h).
+#include <ctype.h>
 #include <stdio.h>
 
 #include "../base/file.h"
@@ -76,6 +77,19 @@ static void read_methods(const Place *place, const YamlNode *map, Declaration *d
     read_method(place, node->items[i], node->items[i], declaration);
 }
 
+// "/:name" and "/{name}" are how others write what is "/<name>" here; both are text.
+static void warn_foreign(const Place *place, const YamlNode *path)
+{
+  const char *at = path->text;
+  while ((at = strchr(at, '/')) != NULL) {
+    at++;
+    if (*at == '{' || (*at == ':' && isalpha((unsigned char)at[1])))
+      problems_warn(place->problems, place->file, path->line, path->column,
+                    "path: '%.*s' is taken as it is written, a variable is '<%.*s>'",
+                    (int)strcspn(at, "/"), at, (int)strcspn(at + 1, "}/"), at + 1);
+  }
+}
+
 static void read_path(const Place *place, const YamlNode *map, Declaration *declaration)
 {
   const YamlNode *node = yaml_get(map, "path");
@@ -85,6 +99,7 @@ static void read_path(const Place *place, const YamlNode *map, Declaration *decl
     place_expected(place, node ? node : map, "path", "a string starting with '/'", node);
     return;
   }
+  warn_foreign(place, node);
   declaration->rule = rule_parse(node->text, &offset, &why);
   if (!declaration->rule) {
     problems_add(place->problems, place->file, node->line,

@@ -141,8 +141,12 @@ static bool load(Keeper *keeper, Served *served)
               LOG_S("error", err.text));
     return !served->id && take_last_good(keeper, served);
   }
-  if (strcmp(hash, served->hash) == 0)
+  if (strcmp(hash, served->hash) == 0 && served->error) { // a change was taken back
+    log_event(LOG_INFO, "plugin as before", LOG_S("plugin", served->name),
+              LOG_S("folder", served->folder), LOG_B("hash", served->hash, 12));
     set_error(served, NULL);
+    served->failed_hash[0] = '\0';
+  }
   if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0)
     return false;
   if (snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {

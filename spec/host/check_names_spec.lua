@@ -153,6 +153,24 @@ describe("moonhook check warns", function()
     assert.equal(0, code)
   end)
 
+  it("of variables in paths that are written as elsewhere", function()
+    local manifest = "version: 0.1.0\ntype: plugin\nauthor: spec\nname: p\nplugins:\n  endpoints:\n"
+    for path, warning in pairs {
+      ["/hello/:name"] = "':name' is taken as it is written, a variable is '<name>'",
+      ["/x/{id}/y"] = "'{id}' is taken as it is written, a variable is '<id>'",
+      ["/at/12:30"] = false, ["/x/<int:id>"] = false,
+    } do
+      local result = host.run { "check", "p", files = {
+        ["p/manifest.yaml"] = manifest .. ("    - { path: %q, method: GET, extra: { lua: { source: "
+          .. "a.lua } } }\n"):format(path),
+        ["p/a.lua"] = "return function() return '' end",
+      } }
+      assert.equal(0, result.code)
+      assert.equal(warning and "p/manifest.yaml:7:15: warning: path: " .. warning .. "\n" or "",
+        result.stdout)
+    end
+  end)
+
   it("of a typo within pcall, which nobody would hear of", function()
     local said, code = check(in_handler "print(pcall(function() return reqest.args end))")
     assert.matches("warning: the global 'reqest' is not declared, did you mean 'request'", said)

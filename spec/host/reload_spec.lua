@@ -78,6 +78,18 @@ describe("moonhook dev", function()
     served_after("/", "mended")
   end)
 
+  it("tells when a mistake was taken back, and of the same one once more", function()
+    local broken = "return function()\n  funtion x()\nend"
+    for _ = 1, 2 do
+      local from = #server:log()
+      server:write("plugins/live/live.lua", broken)
+      server:wait_record({ level = "error", plugin = "live" }, 3, from)
+      server:write("plugins/live/live.lua", files("one")["plugins/live/live.lua"])
+      server:wait_record({ msg = "plugin as before", plugin = "live" }, 3, from)
+      assert.equal("one", get("/").body)
+    end
+  end)
+
   it("names what saved Lua will not find, before a request does", function()
     server:write("plugins/live/live.lua", "return function(_, request) return reqest.path end")
     local record = server:wait_record { msg = "plugin warning" }
