@@ -1,6 +1,7 @@
 // See state.h. The allocator's user data is the State, so that any thread finds it in one call.
 #include "state.h"
 
+#include <lauxlib.h>
 #include <luajit.h>
 #include <string.h>
 
@@ -346,9 +347,21 @@ bool state_may_reach(const State *state, const char *host)
   return !pattern || *pattern;
 }
 
+// A hook that stops code while it is being compiled only marks that: the compiler takes back what it
+// had begun at the next instruction that the state runs. Until then it refers to the stopped
+// function, and to compiled code that must not go. So an instruction is run, and compiled code then
+// made anew from what the interpreter sees.
+static void settle_compiler(lua_State *L)
+{
+  if (luaL_loadstring(L, "") != 0 || lua_pcall(L, 0, 0, 0) != 0)
+    lua_pop(L, 1);
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+}
+
 void state_taint(State *state)
 {
   state->is_tainted = true;
+  settle_compiler(state->L);
 }
 
 uint64_t state_cpu_killed_us(const State *state)
