@@ -121,13 +121,14 @@ void run_queue_cancel(RunQueue *queue, Job *job)
   if (!remove_job(&group->fresh, job))
     remove_job(&group->long_ones, job);
   job->is_queued = false;
-  if (!has_jobs(group) && !remove_group(&queue->ready, group)) // its owner may free it now
+  if (!has_jobs(group) && !remove_group(&queue->ready, group) && // its owner may free it now
+      !remove_group(&queue->late, group))
     remove_group(&queue->parked, group);
 }
 
 bool run_queue_is_empty(const RunQueue *queue)
 {
-  return !queue->ready.first && !queue->parked.first;
+  return !queue->ready.first && !queue->late.first && !queue->parked.first;
 }
 
 // --- a turn --------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ static bool turn_goes_on(const RunQueue *queue, uint64_t now_ms)
 bool run_queue_goes_on(RunQueue *queue, const JobGroup *group)
 {
   uint64_t now_ms;
-  if (queue->ready.first && queue->ready.first != group)
+  if ((queue->ready.first && queue->ready.first != group) || queue->late.first)
     return false;
   now_ms = queue->update_ms(queue);
   if (!turn_goes_on(queue, now_ms) || now_ms - queue->job_started_ms >= LONG_MS)
@@ -178,18 +179,35 @@ static void park_if_long(RunQueue *queue, JobGroup *group, uint64_t took_ms)
   push_group(&queue->parked, group);
 }
 
+static void move_all(GroupList *from, GroupList *to)
+{
+  JobGroup *group;
+  while ((group = pop_group(from)) != NULL)
+    push_group(to, group);
+}
+
+static JobGroup *next_group(RunQueue *queue)
+{
+  JobGroup *group = pop_group(&queue->ready);
+  if (group)
+    return group;
+  if (queue->late.first && queue->turn_jobs > 0)
+    queue->before_long(queue);
+  // Flushing may have given cause to more.
+  group = pop_group(&queue->late);
+  return group ? group : pop_group(&queue->ready);
+}
+
 void run_queue_turn(RunQueue *queue, uint64_t now_ms)
 {
-  JobGroup *group, *first_parked = queue->parked.first;
+  JobGroup *group;
+  GroupList ran;
   queue->turn++;
   queue->turn_started_ms = now_ms;
   queue->turn_jobs = 0;
-  while ((group = pop_group(&queue->parked)) != NULL)
-    push_group(&queue->ready, group);
-  while (turn_goes_on(queue, now_ms) && (group = pop_group(&queue->ready)) != NULL) {
+  move_all(&queue->parked, queue->is_late_due ? &queue->ready : &queue->late);
+  while (turn_goes_on(queue, now_ms) && (group = next_group(queue)) != NULL) {
     Job *job = take_job(group);
-    if (group == first_parked && queue->turn_jobs > 0)
-      queue->before_long(queue);
     queue->job_started_ms = now_ms;
     queue->turn_jobs++;
     if (has_jobs(group))
@@ -201,4 +219,9 @@ void run_queue_turn(RunQueue *queue, uint64_t now_ms)
     now_ms = queue->update_ms(queue);
     park_if_long(queue, group, now_ms - queue->job_started_ms);
   }
+  queue->is_late_due = queue->late.first != NULL;
+  ran = queue->parked;
+  queue->parked = queue->late; // those who waited come first
+  queue->late = (GroupList){ 0 };
+  move_all(&ran, &queue->parked);
 }

@@ -43,6 +43,8 @@ typedef struct GroupList {
 // Zero-initialise, then set the functions.
 typedef struct RunQueue {
   GroupList ready, parked;
+  GroupList late;   // that were parked before this turn: their turn comes when `ready` is empty
+  bool is_late_due; // they did not get it in the turn before: now they take turns with the others
   JobGroup other_jobs; // of jobs without a group
   const Job *running;
   uint64_t (*update_ms)(struct RunQueue *queue); // looks at the clock
