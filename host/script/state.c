@@ -347,8 +347,8 @@ bool state_may_reach(const State *state, const char *host)
   return !pattern || *pattern;
 }
 
-// A hook that stops code while it is being compiled only marks that: the compiler takes back what it
-// had begun at the next instruction that the state runs. Until then it refers to the stopped
+// A hook that stops code while it is being compiled only marks that: the compiler takes back what
+// it had begun at the next instruction that the state runs. Until then it refers to the stopped
 // function, and to compiled code that must not go. So an instruction is run, and compiled code then
 // made anew from what the interpreter sees.
 static void settle_compiler(lua_State *L)
