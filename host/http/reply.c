@@ -176,6 +176,16 @@ void reply_abort(Request *request)
   conn_cork(conn);
 }
 
+bool request_has_left(const Request *request)
+{
+  const Conn *conn = (const Conn *)((const char *)request - offsetof(Conn, request));
+  uv_os_fd_t fd;
+  char byte;
+  if (conn->is_eof || uv_fileno((const uv_handle_t *)&conn->tcp, &fd) != 0)
+    return conn->is_eof;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 bool request_wants_more(Request *request, bool is_pressed)
 {
   Conn *conn = conn_of(request);

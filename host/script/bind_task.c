@@ -92,7 +92,7 @@ static void on_end(Task *task, const TaskFailure *failure)
   child_release(child);
 }
 
-static const TaskEvents child_events = { on_piece, NULL, on_end };
+static const TaskEvents child_events = { .on_piece = on_piece, .on_end = on_end };
 
 static void on_parent_cancel(TaskOwned *owned, const char *code, const char *message)
 {

@@ -84,7 +84,7 @@ static void on_end(Task *task, const TaskFailure *failure)
     wake_owner(channel);
 }
 
-static const TaskEvents events = { on_piece, NULL, on_end };
+static const TaskEvents events = { .on_piece = on_piece, .on_end = on_end };
 
 // --- the reader's side ---------------------------------------------------------------------------
 

@@ -26,6 +26,9 @@ typedef struct {
   // A yielded table (Response.sse events); NULL: only strings may be yielded. Works on the value at
   // the top of `L` and pops nothing; returns as on_piece.
   bool (*on_event)(Task *task, lua_State *L, const char **refusal);
+  // Whether nobody waits for what the task makes, before it was told so; NULL: somebody does. Asked
+  // before it opens a call.
+  bool (*has_left)(Task *task);
   // The task is over and freed after this returns. `failure` is NULL when it ended well.
   void (*on_end)(Task *task, const TaskFailure *failure);
 } TaskEvents;

@@ -28,6 +28,9 @@ static bool has_room(const Task *task)
 
 int task_refuse_call(Task *task, lua_State *L)
 {
+  const TaskEvents *events = task->root->events;
+  if (events->has_left && events->has_left(task->root))
+    return push_failure(L, "cancelled", "the client left");
   if (has_room(task))
     return 0;
   lua_gc(L, LUA_GCCOLLECT, 0);

@@ -100,7 +100,7 @@ static void on_end(Task *task, const TaskFailure *failure)
   loop_stop(run->runtime->loop);
 }
 
-static const TaskEvents events = { on_piece, NULL, on_end };
+static const TaskEvents events = { .on_piece = on_piece, .on_end = on_end };
 
 static pthread_t loop_thread;
 
