@@ -16,6 +16,7 @@ static bool has_room(const PluginSlot *plugin)
 static void start(HookRequest *hook)
 {
   hook->endpoint->plugin->running++;
+  hook->is_in_care = true;
   hook_task_start(hook);
 }
 
@@ -72,17 +73,31 @@ bool care_start(HookRequest *hook)
   return true;
 }
 
+static void leave_turn(HookRequest *hook)
+{
+  PluginSlot *plugin = hook->endpoint->plugin;
+  if (!hook->is_in_care)
+    return;
+  hook->is_in_care = false;
+  plugin->running--;
+  if (plugin->waiting) // not now: code of the plugin may be running
+    timer_start(hook->dispatch->runtime->loop, &plugin->turn, 0, on_turn);
+}
+
+void care_began(HookRequest *hook)
+{
+  leave_turn(hook);
+}
+
 void care_ended(HookRequest *hook)
 {
   PluginSlot *plugin = hook->endpoint->plugin;
   const State *state = generation_state(hook->generation);
   uint64_t killed_us = state_cpu_killed_us(state); // of the request's task, or one that it spawned
-  plugin->running--;
   if (killed_us > 0 && killed_us + CARE_US > plugin->care_until_us &&
       state_role(state) == ROLE_PLUGIN)
     plugin->care_until_us = killed_us + CARE_US;
-  if (plugin->waiting) // not now: code of the plugin may be running
-    timer_start(hook->dispatch->runtime->loop, &plugin->turn, 0, on_turn);
+  leave_turn(hook);
 }
 
 void care_leave(HookRequest *hook)

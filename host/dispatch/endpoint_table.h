@@ -22,6 +22,9 @@ typedef struct PluginSlot {
   uint32_t running, waiting_count;
   struct HookRequest *waiting; // oldest first
   Timer turn;
+  // See hook_failure.h.
+  uint64_t failure_second;
+  uint32_t failures; // in it
 } PluginSlot;
 
 // Reference-counted: a request keeps the endpoint that it found.

@@ -35,6 +35,9 @@ struct HookRequest {
   ReplyMode mode;
   bool is_begun;             // the head is out
   bool is_waiting;           // for the client to read
+  bool has_left;             // the client: a call was refused for that
+  bool is_in_care;           // counted as running, see care.h
+  const char *told;          // code of the failure that is in the log; NULL: none
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
   bool is_queued;            // until the plugin has room, see care.h; no task yet
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come

@@ -8,11 +8,10 @@
 #include "endpoint_secrets.h"
 #include "event_frame.h"
 #include "failure.h"
+#include "hook_failure.h"
 
 enum {
   AFTER_MS = 60000,
-  MAX_MESSAGE_BYTES = 2048,
-  MAX_TRACEBACK_BYTES = 3000,
   LARGE_BYTES = 16 * 1024, // of a piece
 };
 
@@ -21,6 +20,7 @@ static void begin(HookRequest *hook)
   if (hook->is_begun)
     return;
   hook->is_begun = true;
+  care_began(hook);
   reply_begin(hook->request, hook->status, &hook->headers, hook->length);
   header_list_free(&hook->headers);
 }
@@ -182,104 +182,21 @@ static void send_failure(HookRequest *hook, const TaskFailure *failure)
   }
 }
 
-// Where the handler begins; 0: it is no Lua function.
-static int handler_line(const HookRequest *hook)
-{
-  lua_State *L = state_lua(generation_state(hook->generation));
-  lua_Debug where = { .linedefined = 0 };
-  generation_push_handler(hook->generation, L, hook->declaration);
-  lua_pushliteral(L, "invoke");
-  lua_rawget(L, -2);
-  if (lua_isfunction(L, -1))
-    lua_getinfo(L, ">S", &where);
-  else
-    lua_pop(L, 1);
-  lua_pop(L, 1);
-  return where.linedefined;
-}
-
-static const char *text_of(const Buffer *buffer)
-{
-  return buffer->bytes ? buffer->bytes : "";
-}
-
-// What a plugin said, as it may stand in the log.
-static void clean(const HookRequest *hook, Span text, size_t most, Buffer *out)
-{
-  Buffer redacted = { 0 };
-  // Short ones too, which are masked in failures only.
-  endpoint_secrets_mask(hook->endpoint, text, &redacted);
-  log_clean((Span){ text_of(&redacted), redacted.len }, most, out);
-  buffer_free(&redacted);
-}
-
-// The plugin's innermost line in a traceback: "add.lua:6", or "".
-static void append_place(Span traceback, Buffer *place)
-{
-  char file[256];
-  int line;
-  if (task_failure_place(traceback, file, sizeof file, &line))
-    buffer_printf(place, "%s:%d", file, line);
-}
-
-// What moonhook.abort ends, and get_json in its name, is no accident: one line, no traceback.
-static void log_abort(const HookRequest *hook, const Task *task, const TaskFailure *failure)
-{
-  const Package *package = generation_package(hook->generation);
-  const Declaration *declaration = &package->declarations[hook->declaration];
-  Buffer message = { 0 }, place = { 0 };
-  clean(hook, failure->message, MAX_MESSAGE_BYTES, &message);
-  append_place(failure->traceback, &place);
-  log_event(failure->status < 500 ? LOG_INFO : LOG_WARN, "request aborted",
-            LOG_S("request_id", task_request_id(task)), LOG_S("plugin", package->name),
-            LOG_S("endpoint", hook->endpoint->name), LOG_S("route", declaration->rule->text),
-            LOG_I("status", failure->status), LOG_S("code", failure->code),
-            LOG_B("message", text_of(&message), message.len),
-            LOG_B("place", text_of(&place), place.len));
-  buffer_free(&message);
-  buffer_free(&place);
-}
-
-static void log_failure(const HookRequest *hook, const Task *task, const TaskFailure *failure)
-{
-  const Package *package = generation_package(hook->generation);
-  const Declaration *declaration = &package->declarations[hook->declaration];
-  Buffer text = { 0 }, message = { 0 }, details = { 0 }, traceback = { 0 }, source = { 0 };
-  failure_explain(failure, package, declaration->source, handler_line(hook), &text);
-  clean(hook, (Span){ text.bytes, text.len }, MAX_MESSAGE_BYTES, &message);
-  clean(hook, failure->details, MAX_MESSAGE_BYTES, &details);
-  clean(hook, failure->traceback, MAX_TRACEBACK_BYTES, &traceback);
-  if (hook->dispatch->config.is_dev)
-    failure_source((Span){ text.bytes, text.len }, generation_state(hook->generation), &source);
-  log_event(LOG_ERROR, "plugin failed", LOG_S("request_id", task_request_id(task)),
-            LOG_S("plugin", package->name), LOG_S("endpoint", hook->endpoint->name),
-            LOG_S("route", declaration->rule->text), LOG_S("code", failure->code),
-            LOG_B("error", text_of(&message), message.len),
-            LOG_B("details", text_of(&details), details.len),
-            LOG_B("traceback", text_of(&traceback), traceback.len),
-            LOG_B("source", text_of(&source), source.len));
-  buffer_free(&message);
-  buffer_free(&details);
-  buffer_free(&traceback);
-  buffer_free(&source);
-  buffer_free(&text);
-}
-
 static void on_end(Task *task, const TaskFailure *failure)
 {
   HookRequest *hook = task_owner(task);
   hook->task = NULL;
   timer_stop(&hook->deadline);
   care_ended(hook);
-  if (failure && failure_is_abort(failure))
-    log_abort(hook, task, failure);
-  else if (failure && strcmp(failure->code, "cancelled") != 0)
-    log_failure(hook, task, failure);
+  if (failure && strcmp(failure->code, hook->told ? hook->told : "cancelled") != 0)
+    hook_failure_log(hook, task, failure);
   if (!hook->request) {
     hook_request_release(hook);
     return;
   }
-  if (failure) {
+  if (failure && hook->has_left && strcmp(failure->code, "cancelled") == 0) {
+    reply_abort(hook->request);
+  } else if (failure) {
     send_failure(hook, failure);
   } else if (!hook->is_finished && (hook->mode == REPLY_RAW || hook->mode == REPLY_SSE)) {
     begin(hook);
@@ -300,7 +217,20 @@ void hook_task_finish_reply(HookRequest *hook)
   timer_start(hook->dispatch->runtime->loop, &hook->deadline, AFTER_MS, hook->deadline.on_due);
 }
 
-static const TaskEvents events = { on_piece, on_event, on_end };
+// A request that came with its client's end would start calls that nobody waits for, and those,
+// where they lead back here, others.
+static bool has_left(Task *task)
+{
+  HookRequest *hook = task_owner(task);
+  if (!hook->request || !request_has_left(hook->request))
+    return false;
+  hook->has_left = true;
+  return true;
+}
+
+static const TaskEvents events = {
+  .on_piece = on_piece, .on_event = on_event, .has_left = has_left, .on_end = on_end
+};
 
 void hook_task_start(HookRequest *hook)
 {
@@ -323,7 +253,8 @@ void hook_task_fail(HookRequest *hook, const char *code, const char *text, uint3
   }
   if (!task || task_is_cancelled(task) || (!hook->request && !hook->is_finished))
     return;
-  log_failure(hook, task, &failure);
+  hook_failure_log(hook, task, &failure);
+  hook->told = code;
   if (hook->request)
     send_failure(hook, &failure);
   hook->mode = REPLY_WHOLE; // whatever it still yields has nowhere to go

@@ -100,6 +100,11 @@ describe("a host that is told to end", function()
     assert.is_false(is_complete) -- no last chunk
     assert.is_false((pcall(raw.read_body, raw)))
     assert.equal(0, ended(server, 10))
+    local told = 0 -- once for each
+    for _, record in ipairs(server:records()) do
+      if record.msg == "plugin failed" then told = told + 1 end
+    end
+    assert.equal(2, told)
     events:close()
     raw:close()
     server:stop()

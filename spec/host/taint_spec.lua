@@ -133,6 +133,20 @@ describe("after its code was stopped a plugin", function()
     assert.equal("", ender:read_body())
   end)
 
+  it("lets others in while a stream of it goes on, for all its care", function()
+    kill(ENDLESS, "plugin_cpu_limit")
+    run "return 1" -- the state is fresh now
+    local stream = server:open(ask [[
+      return moonhook.Response(function()
+        coroutine.yield("begun;")
+        while not kept.is_over do session:sleep(10) end
+        coroutine.yield("end")
+      end)]])
+    assert.equal("begun;", stream:next_piece(5))
+    run "kept.is_over = true"
+    assert.equal("end", stream:read_body())
+  end)
+
   it("gets a fresh state at most once a second", function()
     local started = process.now()
     local kills = 0
@@ -246,17 +260,12 @@ describe("after its code was stopped a plugin", function()
 
   it("lets 64 requests wait, and forgets those whose clients leave", function()
     kill(ENDLESS, "plugin_cpu_limit")
-    local first = server:open(ask [[
-      return moonhook.Response(function()
-        coroutine.yield("begun;")
-        while not kept.is_over do session:sleep(10) end
-      end)]])
-    assert.equal("begun;", first:next_piece(5))
+    local first = send_all(1, "while not kept.is_over do session:sleep(10) end")[1]
     local waiting = send_all(64, "kept.is_over = true return 'ran'")
     process.eventually(function()
       local metrics = http.request { port = server.admin_port, target = "/metrics" }.body
       return metrics:match "\nmoonhook_http_requests_in_flight (%d+)" == "65"
-    end, 10, "the stream and 64 requests")
+    end, 10, "the first and 64 requests")
     local refused = server:open(ask "return 1")
     assert.equal(503, refused.status)
     assert.matches("overloaded", refused:read_body(), 1, true)
