@@ -327,6 +327,7 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   master->stuck_ms = config->stuck_ms;
   master->worker_due_ms = mem_zero(config->workers, sizeof *master->worker_due_ms);
   master->started_ms = master_now_ms();
+  upgrade_remember(master);
   set_signals(&while_polling);
   if (start(master, config, &err) < 0) {
     fprintf(stderr, "moonhook: %s\n", err.text);
@@ -350,6 +351,7 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   scoreboard_close();
   metrics_close();
   mem_free(master->worker_due_ms);
+  mem_free(master->binary);
   mem_free(master);
   config_free(config);
   return code;

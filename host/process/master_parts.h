@@ -51,6 +51,7 @@ typedef struct {
   int exit_code;
   uint64_t started_ms;
   // Upgrade.
+  char *binary;    // the path that it was started from; NULL: it cannot be told
   pid_t check_pid; // the new binary, being asked; 0: none
   uint64_t check_end_ms;
 } Master;
@@ -80,6 +81,9 @@ void watchdog_note_death(const Child *child, int status);
 
 // --- upgrade.c
 
+// The path that an upgrade starts: the one that this program was started with, if it is a whole one
+// (a link there may be pointed elsewhere), else that of its file. Whatever lies there later.
+void upgrade_remember(Master *master);
 // Takes over what the binary before handed on: sockets and its processes. False: there is nothing.
 bool upgrade_adopt(Master *master);
 void upgrade_begin(Master *master); // asks the new binary whether it could start

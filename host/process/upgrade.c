@@ -69,18 +69,19 @@ void upgrade_finish(Master *master)
 
 // --- in the old one ------------------------------------------------------------------------------
 
-static char *binary_path(void)
+void upgrade_remember(Master *master)
 {
   char path[4096];
-  ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
-  char *deleted;
-  if (len <= 0)
-    return NULL;
-  path[len] = '\0';
-  deleted = strstr(path, " (deleted)"); // it was replaced: the new one stands there
-  if (deleted && deleted[10] == '\0')
-    *deleted = '\0';
-  return mem_string(path);
+  int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  ssize_t len = fd >= 0 ? read(fd, path, sizeof path - 1) : -1;
+  if (fd >= 0)
+    close(fd);
+  path[len > 0 ? len : 0] = '\0';
+  if (path[0] != '/' || access(path, X_OK) != 0) {
+    len = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[len > 0 ? len : 0] = '\0';
+  }
+  master->binary = path[0] ? mem_string(path) : NULL;
 }
 
 // This program's arguments, and `more` (NULL: none) behind them. The caller frees the texts' block
@@ -107,7 +108,8 @@ static char **arguments(const char *more, char **block)
 
 static void become(Master *master)
 {
-  char *path = binary_path(), *block, **list = arguments(NULL, &block);
+  const char *path = master->binary;
+  char *block, **list = arguments(NULL, &block);
   Buffer handed = { 0 };
   uint32_t i;
   buffer_printf(&handed, "1 %d %d %d", master->sockets.public_fd, master->sockets.admin_fd,
@@ -141,12 +143,12 @@ static void become(Master *master)
   buffer_free(&handed);
   mem_free(block);
   mem_free(list);
-  mem_free(path);
 }
 
 void upgrade_begin(Master *master)
 {
-  char *path = binary_path(), *block, **list = arguments("--check", &block);
+  const char *path = master->binary;
+  char *block, **list = arguments("--check", &block);
   if (master->check_pid != 0 || !path) {
     log_event(LOG_WARN, "upgrade: not now", LOG_S("why", path ? "one is going on" : "no path"));
   } else {
@@ -166,7 +168,6 @@ void upgrade_begin(Master *master)
   }
   mem_free(block);
   mem_free(list);
-  mem_free(path);
 }
 
 void upgrade_look(Master *master)

@@ -28,6 +28,19 @@ describe("an upgrade of the binary", function()
     server:wait_record({ msg = "listening", listener = "public" }, 20, from)
   end
 
+  it("runs what lies where it was started from, also when the old one was moved aside", function()
+    local server = echo.start { workers = 1, binary = binary }
+    local from = #server:log()
+    assert.equal(0, os.execute(("mv '%s' '%s.old'"):format(binary, binary)))
+    install(host.binary())
+    server.process:kill "USR2"
+    wait_upgraded(server, from)
+    local pipe = io.popen(("readlink /proc/%d/exe"):format(server.process.pid))
+    assert.equal(binary .. "\n", pipe:read "*a")
+    pipe:close()
+    server:stop()
+  end)
+
   it("loses no request (P08)", function()
     local server = echo.start { workers = 2, binary = binary }
     local load = load_on.start(server.base .. echo.prefix .. "/calls", { rate = 300 })
