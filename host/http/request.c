@@ -144,7 +144,7 @@ void request_parser_free(RequestParser *parser)
 static int on_url(llhttp_t *http, const char *at, size_t len)
 {
   RequestParser *parser = http->data;
-  if (len > parser->limits->target_bytes - parser->target_len)
+  if (parser->target_len + len > parser->limits->target_bytes)
     return refuse(parser, 414, "target_too_long", "the request target is too long");
   parser->target_len += (uint32_t)len;
   buffer_append(&parser->request->headers.bytes, at, len);
@@ -366,7 +366,7 @@ static int on_chunk_extension(llhttp_t *http, const char *at, size_t len)
 {
   RequestParser *parser = http->data;
   (void)at;
-  if (len > parser->limits->chunk_extension_bytes - parser->extension_bytes)
+  if (parser->extension_bytes + len > parser->limits->chunk_extension_bytes)
     return refuse(parser, 400, "bad_request", "the chunk extensions are too large");
   parser->extension_bytes += (uint32_t)len;
   return 0;

@@ -20,16 +20,21 @@ static void tell_closed(HttpServer *server);
 static uint64_t mix(uint64_t x);
 static void put_hex(char *at, uint64_t number);
 
+void http_server_set_limits(HttpServer *server, const HttpLimits *limits)
+{
+  server->limits = *limits;
+  server->budget.limit = limits->worker_body_bytes;
+}
+
 HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
                             const HttpHandler *handler, void *context, Err *err)
 {
   HttpServer *server = mem_zero(1, sizeof *server);
   ListenerEvents events = { on_connection, may_accept, server };
   server->loop = loop;
-  server->limits = *limits;
+  http_server_set_limits(server, limits);
   server->handler = *handler;
   server->context = context;
-  server->budget.limit = limits->worker_body_bytes;
   random_source.fill(server->id_seed, sizeof server->id_seed);
   server->listener = listener_new(loop, fd, &events, err);
   if (!server->listener) {

@@ -107,6 +107,8 @@ void reply_abort(Request *request);
 // first, and on_over is not called here; on_head is called again if none took it at once. If none
 // takes it for some seconds the reply is a 503. False: there is no other process.
 bool request_pass_on(Request *request);
+// Whether the client closed its side, be it that nobody has read so far: asks the socket.
+bool request_has_left(const Request *request);
 // False when the client should drain first; then on_drain follows. `is_pressed`: all of it, as
 // there is no memory for more.
 bool request_wants_more(Request *request, bool is_pressed);
@@ -124,6 +126,8 @@ int http_bind(const char *host, int port, Err *err);
 int http_bound_port(int fd); // 0: it is none
 
 // Serves what comes to the listening socket `fd`, which it takes: it is closed after an error, too.
+// Other limits from now on, for the connections that there are, too.
+void http_server_set_limits(HttpServer *server, const HttpLimits *limits);
 HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
                             const HttpHandler *handler, void *context, Err *err);
 // Shares the socket with other processes: `may_accept` (NULL: always) says whether the next

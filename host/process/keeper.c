@@ -291,6 +291,9 @@ static void tell_restart(const Config *old, const Config *config)
       !is_same_listen(&old->admin_listen, &config->admin_listen) ||
       strcmp(old->data_dir, config->data_dir) != 0)
     log_write(LOG_WARN, "listening addresses and the data folder change with a restart only", NULL);
+  if (old->log_level != config->log_level || old->log_format != config->log_format ||
+      strcmp(old->ca_file ? old->ca_file : "", config->ca_file ? config->ca_file : "") != 0)
+    log_write(LOG_WARN, "log and client.ca_file change with a restart only", NULL);
 }
 
 static void reload(Keeper *keeper)

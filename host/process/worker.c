@@ -169,6 +169,8 @@ int worker_configure(Worker *worker, const Config *config, Err *err)
   worker->drain_ms = config->drain_ms;
   if (worker->dispatch)
     dispatch_configure(worker->dispatch, &dispatch);
+  if (worker->server)
+    http_server_set_limits(worker->server, &config->limits);
   return 0;
 }
 

@@ -85,6 +85,18 @@ describe("moonhook serve, told to look again,", function()
     server:stop()
   end)
 
+  it("has every worker keep to the limits that the configuration has now", function()
+    local server = start()
+    local post = { method = "GET", target = "/e/live-spec/", body = ("x"):rep(2000) }
+    assert.equal(200, server:request(post).status)
+    local changed = config()
+    changed.limits.body_bytes = 1024
+    server:write("moonhook.yaml", (cjson.encode(changed):gsub("\\/", "/")))
+    reload(server)
+    for _ = 1, 20 do assert.equal(413, server:request(post).status) end
+    server:stop()
+  end)
+
   for name, case in pairs {
     ["that does not compile (R01)"] = { text = "return function() funtion x() end",
       error = "live.lua:1:" },
