@@ -11,6 +11,23 @@
 
 enum { MAX_FIELDS = 16, MAX_TEXT = 4096 };
 
+// The host's own names mean what the host says: a second one in a line would be taken for it.
+static const char *key_of(const char *name)
+{
+  static const char *const names[][2] = {
+    { "time", "field.time" },         { "level", "field.level" },
+    { "msg", "field.msg" },           { "plugin", "field.plugin" },
+    { "endpoint", "field.endpoint" }, { "request_id", "field.request_id" },
+    { "process", "field.process" },   { "pid", "field.pid" },
+  };
+  size_t i;
+  for (i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i][0]) == 0)
+      return names[i][1];
+  }
+  return name;
+}
+
 // Keys go into the line as they are.
 static bool is_plain_name(const char *text, size_t len)
 {
@@ -33,7 +50,7 @@ static int read_fields(lua_State *L, LogField *fields, Buffer *texts)
       lua_pop(L, 1);
       continue;
     }
-    field->key = lua_tostring(L, -2);
+    field->key = key_of(lua_tostring(L, -2));
     if (lua_type(L, -1) == LUA_TSTRING) {
       text.at = lua_tolstring(L, -1, &text.len);
       field->type = LOG_BYTES;

@@ -37,6 +37,8 @@ return function(self, request, _, settings)
   print(("x"):rep(2040) .. settings.key)
   print("asked " .. request.url .. " with Bearer abcdefgh12345678")
   self.session.log.info("said under the request")
+  moonhook.log.info("not forged", { plugin = "other/plugin", level = "error",
+    msg = "process died" })
   return "fine"
 end]],
   ["plugins/loud/fail.lua"] = [[
@@ -80,6 +82,15 @@ describe("the log", function()
     assert.is_false(occurs(log, SECRET), log)
     assert.is_nil(log:find("1234567890", 1, true))
     os.execute("rm -rf '" .. server.dir .. "'")
+  end)
+
+  it("keeps what a plugin writes apart from the host's own fields", function()
+    local server = start()
+    server:request { method = "POST", target = "/e/" .. HOOK .. "/say" }
+    local record = server:wait_record { msg = "not forged" }
+    assert.same({ "loud", "info", "other/plugin", "error", "process died" }, { record.plugin,
+      record.level, record["field.plugin"], record["field.level"], record["field.msg"] })
+    server:stop()
   end)
 
   it("masks hook ids and credentials in what a plugin writes", function()
