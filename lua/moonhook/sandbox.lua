@@ -124,10 +124,16 @@ setmetatable(globals, {
 
 local check_stack = require("host.task").check_stack
 
---- table.sort: comparators may sort in turn, but not for ever.
+local LONG_LIST = 50000 -- sorted in some 20 ms
+
+local function is_less(a, b) return a < b end
+
+--- table.sort: comparators may sort in turn, but not for ever. Nothing stops the comparisons that C
+--- makes, so those of a long list are made in Lua.
 local sort = table.sort
 function globals.table.sort(list, is_before)
   check_stack()
+  if is_before == nil and type(list) == "table" and #list > LONG_LIST then is_before = is_less end
   return sort(list, is_before)
 end
 

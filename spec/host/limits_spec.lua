@@ -13,6 +13,9 @@ local ENDLESS = {
       xpcall(function() while true do end end, function() while true do end end)
     end]],
   ["a comparator"] = "table.sort({1,2,3,4,5,6,7,8}, function() while true do end end)",
+  ["a long list that is sorted"] = [[local list = {}
+    for i = 1, 60000 do list[i] = i % 7 end
+    while true do table.sort(list) end]],
   ["a comparator that catches"] = [[
     table.sort({1,2,3,4,5,6,7,8}, function()
       while true do pcall(function() while true do end end) end
