@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cmd/arguments.h"
 #include "cmd/help.h"
 
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
   static char help[] = "help", version[] = "version";
   const Verb *verb;
   int used;
+  mem_set_up();
   if (argc < 2) {
     help_print(stderr);
     return 2;

@@ -6,6 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+
+enum { LARGE_BYTES = 4 * 1024 * 1024 };
+#endif
+
+void mem_set_up(void)
+{
+#if defined(__GLIBC__)
+  // Large blocks go back to the system when they are freed. Without this the bound grows with the
+  // blocks that are freed, and bodies that came once would be kept for good.
+  mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
 static void *checked(void *block)
 {
   if (block)

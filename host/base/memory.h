@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+void mem_set_up(void);                     // first in a program
 void *mem_alloc(size_t size);              // not cleared
 void *mem_zero(size_t count, size_t size); // cleared; overflow of the product aborts
 void *mem_resize(void *block, size_t size);
