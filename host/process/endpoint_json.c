@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "../base/memory.h"
 #include "endpoint_book_parts.h"
 
 // What both kinds of endpoints are shown by.
@@ -132,6 +133,15 @@ static bool is_of(const Keeper *keeper, const char *plugin, Span wanted)
   return span_is(wanted, served ? served->id : plugin);
 }
 
+// A plugin that is meant, "name" or "author/name", by its id.
+static Span id_of(const Keeper *keeper, Span plugin)
+{
+  char *name = plugin.at ? mem_bytes(plugin.at, plugin.len) : NULL;
+  const Served *served = name ? keeper_find_plugin(keeper, name) : NULL;
+  mem_free(name);
+  return served ? span_of(served->id) : plugin;
+}
+
 // The index in the configuration's endpoints to go on with.
 static uint32_t kept_behind(const Keeper *keeper, Span after)
 {
@@ -152,6 +162,7 @@ void endpoint_json_page(const Keeper *keeper, Span after, uint32_t limit, Span p
   uint32_t shown = 0, i;
   const char *last = NULL;
   bool is_api = after.len > 3 && memcmp(after.at, "ep_", 3) == 0;
+  plugin = id_of(keeper, plugin);
   buffer_char(json, '[');
   for (i = kept_behind(keeper, after); i < keeper->kept_count && shown <= limit; i++) {
     const Kept *kept = &keeper->kept[i];

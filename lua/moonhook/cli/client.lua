@@ -4,7 +4,7 @@ local json = require "moonhook.json"
 local tool = require "host.tool"
 local failure = require "moonhook.cli.failure"
 
-local TIMEOUT_MS = 60000
+local TIMEOUT_MS = 20000 -- below what a locked address is told to wait
 local PAGE = 200
 
 local client = {}
