@@ -228,11 +228,12 @@ int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Er
 {
   char asked[MESSAGE_BYTES], text[sizeof err->text + 1];
   int len = snprintf(asked, sizeof asked, "%s%c%s", dir, 0, hash);
-  int rc, status;
+  int rc, status = 0, tries;
   if (len >= (int)sizeof asked)
     return err_set(err, UV_ENAMETOOLONG, "cannot try it: the path is too long");
   log_event(LOG_DEBUG, "plugin tried", LOG_S("hash", hash));
-  do { // a child that left in order, after the plugin before, has not tried this one
+  // A child that left in order, after the plugin before, has not tried this one: once more.
+  for (tries = 0; tries < 2 && WIFEXITED(status) && WEXITSTATUS(status) == 0; tries++) {
     rc = start(dir, limits, err);
     if (rc < 0)
       return rc;
@@ -247,6 +248,6 @@ int trial_load(const char *dir, const char *hash, const PluginLimits *limits, Er
       end(true);
       return err_set(err, UV_ETIMEDOUT, "loading it took more than %d s", TRIAL_MS / 1000);
     }
-  } while (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
   return verdict(status, err);
 }
