@@ -198,9 +198,7 @@ static uint64_t update_ms(RunQueue *queue)
 
 static void before_long(RunQueue *queue)
 {
-  Loop *loop = (Loop *)((char *)queue - offsetof(Loop, queue));
-  if (loop->corks.next != &loop->corks)
-    flush_corks(loop);
+  flush_corks((Loop *)((char *)queue - offsetof(Loop, queue)));
 }
 
 void job_post(Loop *loop, Job *job)
@@ -262,8 +260,7 @@ void cork_remove(Cork *cork)
 static void on_prepare(uv_prepare_t *prepare)
 {
   Loop *loop = prepare->loop->data;
-  if (loop->corks.next != &loop->corks)
-    flush_corks(loop);
+  flush_corks(loop);
   // What flushing gave cause to comes in the next turn, which must not wait for an event.
   if (loop_has_work(loop))
     uv_idle_start(&loop->idle, on_idle);
@@ -278,6 +275,8 @@ static void on_prepare(uv_prepare_t *prepare)
 static void flush_corks(Loop *loop)
 {
   Cork taken = { .prev = loop->corks.prev, .next = loop->corks.next };
+  if (loop->corks.next == &loop->corks)
+    return;
   taken.prev->next = taken.next->prev = &taken;
   loop->corks.prev = loop->corks.next = &loop->corks;
   while (taken.next != &taken) {
