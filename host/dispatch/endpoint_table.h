@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../base/buffer.h"
+#include "../base/per_second.h"
 #include "../plugin/generation.h"
 #include "route.h"
 
@@ -22,9 +23,7 @@ typedef struct PluginSlot {
   uint32_t running, waiting_count;
   struct HookRequest *waiting; // oldest first
   Timer turn;
-  // See hook_failure.h.
-  uint64_t failure_second;
-  uint32_t failures; // in it
+  PerSecond failures; // see hook_failure.h
 } PluginSlot;
 
 // Reference-counted: a request keeps the endpoint that it found.

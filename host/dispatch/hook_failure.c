@@ -97,15 +97,11 @@ static void log_failure(const HookRequest *hook, const Task *task, const TaskFai
 static bool may_tell(HookRequest *hook)
 {
   PluginSlot *plugin = hook->endpoint->plugin;
-  uint64_t second = loop_now_ms(hook->dispatch->runtime->loop) / 1000;
-  if (second != plugin->failure_second) {
-    if (plugin->failures > MAX_RECORDS)
-      log_event(LOG_WARN, "failures of the plugin not told", LOG_S("plugin", plugin->name),
-                LOG_I("count", plugin->failures - MAX_RECORDS));
-    plugin->failure_second = second;
-    plugin->failures = 0;
-  }
-  return ++plugin->failures <= MAX_RECORDS;
+  uint32_t dropped = per_second_look(&plugin->failures, loop_now_ms(hook->dispatch->runtime->loop));
+  if (dropped > 0)
+    log_event(LOG_WARN, "failures of the plugin not told", LOG_S("plugin", plugin->name),
+              LOG_I("count", dropped));
+  return per_second_take(&plugin->failures, MAX_RECORDS);
 }
 
 void hook_failure_log(HookRequest *hook, const Task *task, const TaskFailure *failure)

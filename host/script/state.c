@@ -27,28 +27,20 @@ State *state_of(lua_State *L)
   return state;
 }
 
-static void tell_dropped(State *state)
+static void tell_dropped(const State *state, uint32_t count)
 {
-  if (state->log_dropped > 0)
+  if (count > 0)
     log_event(LOG_WARN, "log records of the plugin dropped", LOG_S("plugin", state->name),
-              LOG_I("dropped", state->log_dropped));
-  state->log_dropped = 0;
+              LOG_I("dropped", count));
 }
 
 bool state_may_log(State *state, bool is_refused)
 {
-  uint64_t second = loop_now_ms(state->runtime->loop) / 1000;
-  if (second != state->log_second) {
-    tell_dropped(state);
-    state->log_second = second;
-    state->log_count = 0;
-  }
-  if (state->role != ROLE_PLUGIN || (!is_refused && state->log_count < MAX_LOG_RECORDS)) {
-    state->log_count++;
+  PerSecond *records = &state->log_records;
+  if (state->role != ROLE_PLUGIN)
     return true;
-  }
-  state->log_dropped++;
-  return false;
+  tell_dropped(state, per_second_look(records, loop_now_ms(state->runtime->loop)));
+  return per_second_take(records, is_refused ? 0 : MAX_LOG_RECORDS);
 }
 
 static char **copy_hosts(const char *const *hosts)
@@ -68,7 +60,7 @@ static char **copy_hosts(const char *const *hosts)
 static void free_state(State *state)
 {
   char **host;
-  tell_dropped(state);
+  tell_dropped(state, state->log_records.dropped);
   for (host = state->hosts; host && *host; host++)
     mem_free(*host);
   mem_free(state->hosts);

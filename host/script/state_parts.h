@@ -3,6 +3,7 @@
 #ifndef MOONHOOK_SCRIPT_STATE_PARTS_H
 #define MOONHOOK_SCRIPT_STATE_PARTS_H
 
+#include "../base/per_second.h"
 #include "account.h"
 #include "slice.h"
 #include "state.h"
@@ -35,8 +36,7 @@ struct State {
   struct Task *current;
   Pooled pool[MAX_POOLED];
   uint32_t pooled;
-  uint64_t log_second;
-  uint32_t log_count, log_dropped; // records of that second
+  PerSecond log_records;
   uint32_t uses[USE_KINDS];
   uint64_t cpu_killed_us;
   uint64_t collected_us; // when state_has_room last did, of the monotonic clock

@@ -71,11 +71,7 @@ bool task_count_child(Task *root, int change)
 
 bool task_may_log(Task *task)
 {
-  Task *root = task->root;
-  uint64_t second = loop_now_ms(state_runtime(task->state)->loop) / 1000;
-  if (second != root->log_second) {
-    root->log_second = second;
-    root->log_count = 0;
-  }
-  return ++root->log_count <= MAX_LOG_RECORDS;
+  PerSecond *records = &task->root->log_records;
+  per_second_look(records, loop_now_ms(state_runtime(task->state)->loop)); // the plugin's tells
+  return per_second_take(records, MAX_LOG_RECORDS);
 }

@@ -3,6 +3,7 @@
 #ifndef MOONHOOK_SCRIPT_TASK_PARTS_H
 #define MOONHOOK_SCRIPT_TASK_PARTS_H
 
+#include "../base/per_second.h"
 #include "task.h"
 
 typedef enum { PHASE_QUEUED, PHASE_RUNNING, PHASE_WAITING, PHASE_PAUSED } Phase;
@@ -25,10 +26,9 @@ struct Task {
   Task *next, **link; // in runtime->tasks, or among the free ones
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t coroutines;
-  uint32_t slice_ms; // of a root; see task_set_slice
-  uint32_t children; // of a root: spawned and not over
-  uint64_t log_second;
-  uint32_t log_count; // of a root: records of that second
+  uint32_t slice_ms;     // of a root; see task_set_slice
+  uint32_t children;     // of a root: spawned and not over
+  PerSecond log_records; // of a root
   char request_id[65];
   const char *endpoint, *version; // see task_set_place; NULL: none
   int after_ref;                  // see task_after_ref; given back at the end
