@@ -69,12 +69,8 @@ end
 
 -- Lets the plugin kill the worker that it is served by; the record of the death.
 local function kill(server)
-  local from = #server:log()
-  local connection = server:connect()
-  connection:send "GET /e/suspect-spec/kill HTTP/1.1\r\nHost: t\r\n\r\n"
-  local died = server:wait_record({ msg = "process died" }, 10, from)
+  local died, from = hanger.kill_worker(server, "/e/suspect-spec/kill")
   server:wait_record({ msg = "plugin killed a worker", plugin = "spec/suspect" }, 5, from)
-  connection:close()
   return died
 end
 

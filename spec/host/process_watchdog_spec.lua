@@ -54,12 +54,7 @@ end
 
 -- Asks for what hangs, and does not wait. Waits until some worker has died of it.
 local function make_stuck(server)
-  local from = #server:log()
-  local connection = server:connect()
-  connection:send "GET /e/stuck-spec/ HTTP/1.1\r\nHost: t\r\n\r\n"
-  local died = server:wait_record({ msg = "process died" }, 10, from)
-  connection:close()
-  return died, from
+  return hanger.kill_worker(server, "/e/stuck-spec/")
 end
 
 setup(hanger.build)

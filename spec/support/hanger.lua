@@ -42,4 +42,15 @@ function hanger.env(more, extra)
   return env
 end
 
+--- Asks for what hangs or crashes a worker, and does not wait for a reply. Gives the record of the
+--- worker's death, and where the log was before.
+function hanger.kill_worker(server, target)
+  local from = #server:log()
+  local connection = server:connect()
+  connection:send("GET " .. target .. " HTTP/1.1\r\nHost: t\r\n\r\n")
+  local died = server:wait_record({ msg = "process died" }, 10, from)
+  connection:close()
+  return died, from
+end
+
 return hanger
