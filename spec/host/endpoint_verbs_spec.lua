@@ -270,8 +270,8 @@ describe("the verbs for endpoints", function()
   it("warn of an app and a model that nobody has", function()
     local _, err = output("endpoint", "add", "greet", "--name", "astray", "--secret",
       "api_key=@key.txt", "--set", "app=cnady", "--set", "llm=gtp/demo")
-    assert.matches('\nwarning: settings.app.app_id: expected an app of `apps` or of a dify%-service '
-      .. 'backend, got "cnady", did you mean candy%?\n', err)
+    assert.matches('\nwarning: settings.app.app_id: expected an app of `apps` or of a '
+      .. 'dify%-service backend, got "cnady", did you mean candy%?\n', err)
     assert.matches('\nwarning: settings.llm.provider: expected [^\n]+, got "gtp"', err)
     _, err = output("endpoint", "show", "astray")
     assert.matches("^warning: settings.app.app_id: [^\n]+\nwarning: settings.llm.provider: ", err)
