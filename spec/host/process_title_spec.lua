@@ -59,7 +59,8 @@ describe("the titles of processes", function()
     stream:send(("GET %s/slow/1500 HTTP/1.1\r\nHost: t\r\n\r\n"):format(echo.prefix))
     process.eventually(function()
       local url = ("http://127.0.0.1:%d/metrics"):format(server.admin_port)
-      return http.request({ url = url }).body:find("\nmoonhook_http_requests_in_flight 1\n", 1, true)
+      local text = http.request({ url = url }).body
+      return text:find("\nmoonhook_http_requests_in_flight 1\n", 1, true)
     end, 10, "the request to be in the worker")
     process.kill(pid, "TERM")
     process.eventually(function() return shown(pid) == "moonhook: worker 1, ending" end, 10,
