@@ -11,7 +11,7 @@
 //   host.json.text_like(known, first, last, text)
 //                                 -> what host.reverse reads of a piece when it expects one that is
 //                                    like `known`: the string that stands in `text` in place of its
-//                                    bytes first..last (see json_like.h); nil when it is not like it
+//                                    bytes first..last (see json_like.h); nil: is not like it
 //   host.json.null
 //
 // Limits: JSON_MAX_DEPTH, JSON_MAX_BYTES (base/json.h).
