@@ -3,6 +3,7 @@
 # make bench   speed, beside others      make clean   forgets build/     V=1 shows the commands
 # make bench-check   instructions per operation, beside the committed ones
 # make soak    reloads, upgrades and writes by the hundred, the host's specs with two workers
+# make test FAST_PATHS=off   every spec with the host's fast paths switched off
 # make install PREFIX=/usr/local   the program, its manual page, completions for shells
 # LUAJIT=system      with the system's LuaJIT, in build/system
 
@@ -67,7 +68,7 @@ test:
 	$(MAKE) $B/moonhook $B/spec/interrupts $(SPEC_PARTS)
 	$(MAKE) LUAJIT=system build/system/moonhook build/system/spec/interrupts
 	$(MAKE) fuzzers
-	spec/run
+	$(if $(filter off,$(FAST_PATHS)),MOONHOOK_FAST_PATHS=off spec/run node busted plugin system,spec/run)
 
 check:
 	.ci/packages install $(BUILD_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES)

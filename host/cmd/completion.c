@@ -128,6 +128,7 @@ static void print_bash(void)
        "_moonhook_words() {\n"
        "  local IFS=$' \\n'\n"
        "  mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$current\")\n"
+       "  [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null\n"
        "}\n\n"
        "_moonhook() {\n"
        "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"

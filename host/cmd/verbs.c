@@ -52,6 +52,9 @@ static const Flag settings_flags[] = {
     "a secret setting from a file; NAME=- from standard input;\n"
     "NAME alone asks on the terminal" },
   { "--none", "NAME", "no value for a setting, not even its default" },
+  { "--limit", "LIMIT=MS",
+    "cpu_ms, head_ms or idle_ms instead of its plugin's, in milliseconds;\n"
+    "LIMIT=default takes it away" },
   { NULL, NULL, NULL },
 };
 
@@ -106,6 +109,7 @@ const Value values[] = {
   { "FILE", VALUE_FILE, NULL },
   { "FORMAT", VALUE_WORDS, "auto json pretty" },
   { "LEVEL", VALUE_WORDS, "debug info warn error" },
+  { "LIMIT=MS", VALUE_WORDS, "cpu_ms= head_ms= idle_ms=" },
   { "PLUGIN", VALUE_COMMAND, "plugin list --names" },
   { "TEMPLATE", VALUE_WORDS, "hello stream chat openai webhook" },
   { "SHELL", VALUE_WORDS, "bash zsh fish" },
@@ -231,8 +235,9 @@ const Verb verbs[] = {
     .run = cmd_endpoint },
   { .name = "endpoint set",
     .places = "ENDPOINT",
-    .summary = "change settings, name or URL; what is not named stays",
+    .summary = "change settings, limits, name or URL; what is not named stays",
     .examples = "moonhook endpoint set 'front page' --set bot_name=Candy\n"
+                "moonhook endpoint set 'front page' --limit head_ms=30000\n"
                 "moonhook endpoint set webapp_skins/talk --unset bot_name --name 'small talk'\n",
     .flags = { settings_flags, set_flags, ask_flags },
     .run = cmd_endpoint },
@@ -335,10 +340,11 @@ const Verb verbs[] = {
     .examples = "moonhook doctor\n"
                 "moonhook doctor --config /etc/moonhook/moonhook.yaml --json\n",
     .text = "Looks at the data folder, key files, listeners, the public URL, backends, the clock, "
-            "LuaJIT\n"
-            "and the limit of open files; a host may be running or not. Exits with 1 when "
-            "something is\n"
-            "wrong; a warning is none. Calls each backend and the public URL once.\n",
+            "LuaJIT,\n"
+            "the limit of open files, and what the kernel keeps from workers; a host may be "
+            "running or not.\n"
+            "Exits with 1 when something is wrong; a warning is none. Calls each backend and the "
+            "public URL once.\n",
     .flags = { serve_flags, json_flag },
     .run = cmd_doctor },
   { .name = "completion",

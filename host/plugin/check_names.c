@@ -67,6 +67,23 @@ static void append_files(Buffer *json, char *const *files)
   }
 }
 
+// What the manifest permits, and the settings that it declares.
+static void append_manifest(Buffer *json, const Package *package)
+{
+  Buffer names = { 0 };
+  uint32_t i;
+  permissions_name(package->permissions, &names);
+  buffer_string(json, ",\"permissions\":");
+  buffer_json_string(json, names.bytes, names.len);
+  buffer_string(json, ",\"settings\":[");
+  for (i = 0; i < package->setting_count; i++) {
+    buffer_string(json, i > 0 ? "," : "");
+    append_text(json, package->settings[i].name);
+  }
+  buffer_string(json, "]");
+  buffer_free(&names);
+}
+
 static int number(const YamlNode *problem, const char *key)
 {
   const YamlNode *node = yaml_get(problem, key);
@@ -113,7 +130,10 @@ void check_names(const char *dir, char *const *files, const Package *package, Pr
     buffer_string(&input, i > 0 ? "," : "");
     append_text(&input, package->declarations[i].source);
   }
-  buffer_string(&input, "],\"is_app\":false}");
+  buffer_string(&input, "],\"is_app\":false");
+  if (package)
+    append_manifest(&input, package);
+  buffer_string(&input, "}");
   ask(&input, problems);
 }
 

@@ -74,6 +74,9 @@ Package *package_hold(Package *package);
 char *package_id(const Package *package); // "author/name"; the caller frees
 bool package_is_plugin(const char *dir);  // has a manifest.yaml
 
+// PERMIT_* bits by where the manifest has them: "app.enabled model.llm".
+void permissions_name(uint32_t permissions, Buffer *out);
+
 // Settings held against the declared ones: types checked, defaults filled in, nulls left out.
 // Appends the JSON object to hand to handlers to `out`. All problems are reported, each
 // "settings.NAME: expected ..., got ...". Returns 0 or UV_EINVAL; `out` is unchanged then.

@@ -161,6 +161,17 @@ void permissions_read(const Place *place, const YamlNode *resource)
   read_values(place, permission);
 }
 
+void permissions_name(uint32_t permissions, Buffer *out)
+{
+  size_t i;
+  for (i = 0; i < sizeof permits / sizeof *permits; i++) {
+    if (permissions & permits[i].bit)
+      buffer_printf(out, "%s.%s ", permits[i].section, permits[i].key);
+  }
+  if (permissions & PERMIT_NETWORK)
+    buffer_string(out, "network.enabled");
+}
+
 // --- settings that need one ----------------------------------------------------------------------
 
 // Whether a model that the setting may hold may be called.

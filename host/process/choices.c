@@ -36,14 +36,25 @@ static bool has_dify(const Config *config)
   return i < config->backend_count;
 }
 
+// The field that the next problem is of; `field` has room for it.
+enum { FIELD_BYTES = 160 };
+
+static void name_field(const Choice *choice, const char *member, char field[FIELD_BYTES])
+{
+  snprintf(field, FIELD_BYTES, "settings.%.100s.%s", choice->setting->name, member);
+  choice->problems->field = field;
+}
+
 static void complain(const Choice *choice, const YamlNode *node, const char *member,
                      const char *expected, const Names *names)
 {
   const char *near = names && names->items ? yaml_nearest(node->text, names->items) : NULL;
+  char field[FIELD_BYTES];
+  name_field(choice, member, field);
   problems_add(choice->problems, choice->file, node->line, node->column,
-               "settings.%.100s.%s: expected %s, got \"%.100s\"%s%s%s", choice->setting->name,
-               member, expected, node->text, near ? ", did you mean " : "", near ? near : "",
-               near ? "?" : "");
+               "%s: expected %s, got \"%.100s\"%s%s%s", field, expected, node->text,
+               near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+  choice->problems->field = NULL;
 }
 
 // --- apps ----------------------------------------------------------------------------------------
@@ -151,6 +162,7 @@ static void check_declared(const Choice *choice, const YamlNode *model, const ch
   const YamlNode *list;
   Names names = { 0 };
   const char *near;
+  char field[FIELD_BYTES];
   size_t i;
   Err unused;
   if (!backend->models_json)
@@ -163,10 +175,12 @@ static void check_declared(const Choice *choice, const YamlNode *model, const ch
     ;
   if (i == names.count) {
     near = names.items ? yaml_nearest(model->text, names.items) : NULL;
+    name_field(choice, "model", field);
     problems_warn(choice->problems, choice->file, model->line, model->column,
-                  "settings.%.100s.model: the backend %s declares no %s model \"%.100s\"%s%s%s",
-                  choice->setting->name, backend->name, type, model->text,
-                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+                  "%s: the backend %s declares no %s model \"%.100s\"%s%s%s", field, backend->name,
+                  type, model->text, near ? ", did you mean " : "", near ? near : "",
+                  near ? "?" : "");
+    choice->problems->field = NULL;
   }
   mem_free(names.items);
   yaml_node_free(models);

@@ -145,22 +145,36 @@ void book_remove(EndpointBook *book, const char *id)
 
 // --- settings ------------------------------------------------------------------------------------
 
-void book_fields_json(const Problems *problems, Buffer *json)
+static void append_fields(const Problem *list, size_t count, Buffer *json)
 {
+  bool is_first = json->bytes[json->len - 1] == '[';
   size_t i;
-  buffer_char(json, '[');
-  for (i = 0; i < problems->count; i++) {
-    const Problem *problem = &problems->items[i];
+  for (i = 0; i < count; i++) {
+    const Problem *problem = &list[i];
     const char *field = problem->field ? problem->field : "settings", *text = problem->what;
     size_t len = strlen(field);
     if (strncmp(text, field, len) == 0 && strncmp(text + len, ": ", 2) == 0)
       text += len + 2; // the field is said already
-    buffer_string(json, i ? ",{\"field\":" : "{\"field\":");
+    buffer_string(json, i > 0 || !is_first ? ",{\"field\":" : "{\"field\":");
     buffer_json_string(json, field, len);
     buffer_string(json, ",\"message\":");
     buffer_json_string(json, text, strlen(text));
     buffer_char(json, '}');
   }
+}
+
+void book_fields_json(const Problems *problems, Buffer *json)
+{
+  buffer_char(json, '[');
+  append_fields(problems->items, problems->count, json);
+  buffer_char(json, ']');
+}
+
+void book_doubts_json(const Problems *problems, Buffer *json)
+{
+  buffer_char(json, '[');
+  append_fields(problems->items, problems->count, json);
+  append_fields(problems->warnings, problems->warning_count, json);
   buffer_char(json, ']');
 }
 

@@ -64,6 +64,8 @@ int book_compute(EndpointBook *book, StoredEndpoint *row, const Package *package
 char *book_problem_json(const Problems *problems, const char *message); // the caller frees
 // [{"field":...,"message":...}]
 void book_fields_json(const Problems *problems, Buffer *json);
+// The same of what choices_check found, its warnings included.
+void book_doubts_json(const Problems *problems, Buffer *json);
 
 // Writes the settings of one entry anew, as they fit its plugin now.
 void change_refresh(EndpointBook *book, const BookEntry *entry);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../base/memory.h"
+#include "choices.h"
 #include "endpoint_book_parts.h"
 
 // What both kinds of endpoints are shown by.
@@ -60,13 +61,31 @@ static void add_routes(Buffer *json, const Package *package, const Buffer *url)
   buffer_char(json, ']');
 }
 
+// Apps and models that the settings choose and nobody has.
+static void add_warnings(const Keeper *keeper, const Package *package, Span settings, Buffer *json)
+{
+  Problems problems = { 0 };
+  YamlNode *values = package ? yaml_from_json(settings.at, settings.len, NULL) : NULL;
+  if (values)
+    choices_check(keeper->config, package, values, NULL, &problems);
+  buffer_string(json, "\"warnings\":");
+  book_doubts_json(&problems, json);
+  buffer_char(json, ',');
+  problems_free(&problems);
+  yaml_node_free(values);
+}
+
 static void show(const Keeper *keeper, const Shown *shown, const GivenSettings *given,
                  const char *shown_json, Buffer *json)
 {
   const Served *served = keeper_find_plugin(keeper, shown->plugin);
   const Package *package = served ? served->package : NULL;
-  Buffer url = { 0 };
+  Buffer url = { 0 }, settings = { 0 };
   keeper_append_url(keeper, shown->hook_id, &url);
+  if (given)
+    given_settings_show(given, package, &settings);
+  else
+    buffer_string(&settings, shown_json);
   buffer_char(json, '{');
   add_text(json, "id", shown->id);
   add_text(json, "plugin", served ? served->id : shown->plugin);
@@ -75,16 +94,15 @@ static void show(const Keeper *keeper, const Shown *shown, const GivenSettings *
   add_text(json, "url", url.bytes);
   add_text(json, "origin", shown->origin);
   buffer_printf(json, "\"enabled\":%s,\"settings\":", shown->is_enabled ? "true" : "false");
-  if (given)
-    given_settings_show(given, package, json);
-  else
-    buffer_string(json, shown_json);
+  buffer_append(json, settings.bytes, settings.len);
   buffer_printf(json, ",\"limits\":%s,\"problem\":%s,", shown->limits,
                 shown->problem ? shown->problem : "null");
+  add_warnings(keeper, package, (Span){ settings.bytes, settings.len }, json);
   json_add_time(json, "created_at", shown->created_ms);
   json_add_time(json, "updated_at", shown->updated_ms);
   add_routes(json, package, &url);
   buffer_char(json, '}');
+  buffer_free(&settings);
   buffer_free(&url);
 }
 

@@ -9,10 +9,12 @@ author: me
 name: p
 plugins:
   endpoints:
-    - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
+    settings: { bot: { type: text-input } }
+    endpoints:
+      - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
 ]]
 
--- What check prints of a plugin whose a.lua is `code`, and its exit code.
+-- What check prints of a plugin whose a.lua is `code`, and its exit code. It has a setting `bot`.
 local function check(code, files)
   local all = { ["p/manifest.yaml"] = MANIFEST, ["p/a.lua"] = code }
   for path, text in pairs(files or {}) do all["p/" .. path] = text end
@@ -70,6 +72,43 @@ local WRONG = { -- what is wrong, the lines from line 3 on, what is said
     "p/a.lua:3:11: module 'lib/other.lua' not found: the package has no lib/other.lua and no" },
 }
 
+local MEMBERS = { -- of the library, the session, the request and the settings
+  { "a misspelt member of the library", "local reply = moonhook.Respones 'x'",
+    "p/a.lua:3:24: moonhook has no member 'Respones', did you mean 'Response'?" },
+  { "a misspelt member of a module of it", "local text = moonhook.json.encoed {}",
+    "p/a.lua:3:28: moonhook.json has no member 'encoed', did you mean 'encode'?" },
+  { "one of a module that has a name of its own", "local json = moonhook.json\n"
+    .. "local function f() return function() return json.stringify {} end end\nf()",
+    "p/a.lua:4:50: moonhook.json has no member 'stringify'" },
+  { "one behind another name of `require`",
+    "local r = require\nlocal function f() return r('moonhook.crypto').hash() end\nf()",
+    "p/a.lua:4:48: moonhook.crypto has no member 'hash'" },
+  { "a misspelt module behind another name of `require`",
+    "local load_module = require\nlocal m = load_module 'moonhook.jsn'",
+    "p/a.lua:4:24: module 'moonhook.jsn' is not for plugins, did you mean 'moonhook.json'?" },
+  { "one in a loop", "for i = 1, 3 do local v = moonhook.verify if i > 1 then v.githb() end end",
+    "p/a.lua:3:59: moonhook.verify has no member 'githb', did you mean 'github'?" },
+  { "a misspelt member of the session", "local answer = self.session.modle.llm:invoke {}",
+    "p/a.lua:3:29: session has no member 'modle', did you mean 'model'?" },
+  { "one in a generator", "local session = self.session\n"
+    .. "local a = moonhook.Response(function() session.storage:put('a', 'b') end)",
+    "p/a.lua:4:56: session.storage has no member 'put'" },
+  { "a misspelt kind of app", "local answer = self.session.app.chatt:invoke {}",
+    "p/a.lua:3:33: session.app has no member 'chatt', did you mean 'chat'?" },
+  { "a misspelt field of the request", "local body = request.boddy",
+    "p/a.lua:3:22: request has no member 'boddy'" },
+  { "a setting that the group does not declare", "local name = settings.bott",
+    "p/a.lua:3:23: settings has no member 'bott', did you mean 'bot'?" },
+  { "a call that the manifest does not permit",
+    "local chunks = self.session.app.chat:invoke { app_id = 'a', query = 'b' }",
+    "p/a.lua:3:38: session.app.chat:invoke is refused: the manifest lacks resource: "
+      .. "{ permission: { app: { enabled: true } } }" },
+  { "a call of a model in a spawned function that it does not permit",
+    "self.session:spawn(function() self.session.model.rerank:invoke {} end)",
+    "p/a.lua:3:57: session.model.rerank:invoke is refused: the manifest lacks resource: "
+      .. "{ permission: { model: { enabled: true, rerank: true } } }" },
+}
+
 local RUNS = { -- code that runs in production
   { "every global that plugins have", in_handler [[
       local all = { assert, error, getmetatable, ipairs, next, pairs, pcall, rawequal, rawget,
@@ -101,12 +140,57 @@ local RUNS = { -- code that runs in production
       local G = _G
       for _, name in ipairs { "one", "two" } do rawset(G, name, name) end
       return function() return one:upper() .. two:upper() end]] },
+  { "members that it adds itself", [[
+      local moonhook = require "moonhook"
+      moonhook.mine = function() return "mine" end
+      return function() return moonhook.mine() end]] },
+  { "names that hold one thing, then another", [[
+      local module, count = require "moonhook.json", 0
+      local function set(value) module = value end
+      set { of_my_own = function() return "own" end }
+      return function(self, request)
+        local thing = require "moonhook.json"
+        while count < 3 do
+          count = count + 1
+          if count > 1 then thing.mine() end
+          thing = { mine = function() end }
+        end
+        local other = require "moonhook.json"
+        if count > 2 then other = { mine = thing.mine } end
+        other.mine()
+        repeat local last = other other = { more = last.mine } until other.more
+        request = { anything = "is there" }
+        self = { session = { of = { another = "kind" } } }
+        local function deep() return self.session.of.another .. request.anything end
+        return module.of_my_own() .. deep()
+      end]] },
+  { "objects of its own that have methods called `invoke`", [[
+      local Worker, Handler = {}, {}
+      function Worker:invoke(request) return self.session.name .. request.boddy end
+      function Handler:invoke(request)
+        local w = { session = { name = request.method }, invoke = Worker.invoke }
+        return w:invoke { boddy = self.session and "y" or "n" }
+      end
+      return Handler]] },
+  { "private names, and items by number", [[
+      local moonhook = require "moonhook"
+      return function(self, request, values, settings)
+        return tostring(moonhook.json._mine or settings._x or settings[1] or self.mine or "none")
+      end]] },
   { "a global of a library under another name", [[
       local format, _G = string.format, _G
       return function() return format("%s", _G.print) end]] },
 }
 
 describe("moonhook check finds", function()
+  for _, case in ipairs(MEMBERS) do
+    it(case[1], function()
+      local said, code = check(in_handler(case[2]))
+      assert.equal(case[3], (said:match "^(.-)\n" or said):sub(1, #case[3]))
+      assert.equal(1, code)
+    end)
+  end
+
   for _, case in ipairs(WRONG) do
     it(case[1], function()
       local said, code = check(in_handler(case[2]), { ["lib/helpers.lua"] = "return {}" })
@@ -128,6 +212,14 @@ describe("moonhook check finds", function()
     assert.equal("flow.lua:1:14: module 'lib.more' not found: a workflow app is one file\n"
       .. "flow.lua:3:19: the global 'inptus' is not declared, did you mean 'inputs'?\n",
       result.stdout)
+  end)
+
+  it("names in workflow apps that the session does not have", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] =
+      "return function(session, inputs)\n  return { text = session.ap.chat, i = inputs }\nend\n"
+    } }
+    assert.equal("flow.lua:2:27: session has no member 'ap', did you mean 'app'?\n", result.stdout)
   end)
 
   it("what is wrong in a file that is made to take long, soon", function()
@@ -169,6 +261,19 @@ describe("moonhook check warns", function()
       assert.equal(warning and "p/manifest.yaml:7:15: warning: path: " .. warning .. "\n" or "",
         result.stdout)
     end
+  end)
+
+  it("of a refused call and a misspelt member within pcall", function()
+    local said, code = check(in_handler [[
+print(pcall(function()
+  self.session.storage:get "a"
+  moonhook.Respones "b"
+end))]])
+    assert.equal("p/a.lua:4:24: warning: session.storage:get is refused: the manifest lacks "
+      .. "resource: { permission: { storage: { enabled: true, size: 1048576 } } }\n"
+      .. "p/a.lua:5:12: warning: moonhook has no member 'Respones', did you mean 'Response'?\n",
+      said)
+    assert.equal(0, code)
   end)
 
   it("of a typo within pcall, which nobody would hear of", function()

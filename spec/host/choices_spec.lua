@@ -1,6 +1,7 @@
 -- Apps and models that settings choose and that no backend has: told before the first request.
 local admin = require "spec.support.admin"
 local host = require "spec.support.host"
+local process = require "spec.support.process"
 
 local FILES = {
   ["plugins/p/manifest.yaml"] = [[
@@ -139,9 +140,26 @@ describe("a host that starts", function()
 
   it("warns when an operator chooses it", function()
     server = host.start { config = config "app: { app_id: candy }", files = FILES }
-    admin.of(server):ask("POST", "/endpoints",
+    local made = admin.of(server):ask("POST", "/endpoints",
       { plugin = "p", name = "two", settings = { app = { app_id = "cnady" } } }, 201)
+    local warnings = { { field = "settings.app.app_id", message = "expected an app of `apps` or "
+      .. 'of a dify-service backend, got "cnady", did you mean candy?' } }
+    assert.same(warnings, made.warnings)
+    assert.same(warnings, admin.of(server):ask("GET", "/endpoints/" .. made.id).warnings)
     server:wait_record { msg = "endpoint setting", endpoint = "two", warning = '~"cnady"' }
+  end)
+
+  it("warns in the admin API of what the configuration chooses, and until it is there", function()
+    warning_of("llm: { provider: gpt, model: gpt-4 }", { verb = "dev" })
+    local function warnings()
+      return admin.of(server):ask("GET", "/endpoints").endpoints[1].warnings
+    end
+    assert.same({ { field = "settings.llm.model",
+      message = 'the backend gpt declares no llm model "gpt-4", did you mean gpt-4o?' } },
+      warnings())
+    server:write("moonhook.yaml", (config("llm: { provider: gpt, model: gpt-4 }")
+      :gsub("%[gpt%-4o%]", "[gpt-4o, gpt-4]")))
+    process.eventually(function() return #warnings() == 0 end, 10, "no warning any more")
   end)
 
   it("names the plugin that an operator meant", function()

@@ -131,6 +131,8 @@ describe("the table of verbs", function()
     assert.same({ "Makefile" }, offered(script, "serve", "--config", "Makef"))
     assert.same({ "version" }, offered(script, "help", "vers"))
     assert.same({}, offered(script, "serve", "--listen", ""))
+    assert.same({ "cpu_ms=", "head_ms=", "idle_ms=" },
+      offered(script, "endpoint", "set", "--limit", ""))
   end)
 
   it("prints completions for zsh and fish with each verb and flag", function()

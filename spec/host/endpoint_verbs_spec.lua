@@ -238,7 +238,46 @@ describe("the verbs for endpoints", function()
     assert.equal("moonhook endpoint: there is no verb 'lst', did you mean 'list'?; "
       .. "see: moonhook help endpoint", failed(2, "endpoint", "lst"))
     assert.equal("moonhook endpoint set: nothing to change: give --set, --secret, --none, --unset, "
-      .. "--name or --slug", failed(2, "endpoint", "set", "from the file"))
+      .. "--limit, --name or --slug", failed(2, "endpoint", "set", "from the file"))
+  end)
+
+  it("change one limit and keep the others", function()
+    local made = added("--name", "slow", "--limit", "head_ms=30000", "--limit", "cpu_ms=50")
+    assert.same({ head_ms = 30000, cpu_ms = 50 }, made.limits)
+    output("endpoint", "set", "slow", "--limit", "cpu_ms=20", "--limit", "idle_ms=5000")
+    assert.matches("\nlimits.cpu_ms +20\nlimits.head_ms +30000\nlimits.idle_ms +5000\n",
+      (output("endpoint", "show", "slow")))
+    output("endpoint", "set", "slow", "--limit", "cpu_ms=default", "--limit=idle_ms=default")
+    local shown = cjson.decode((output("endpoint", "show", "slow", "--json")))
+    assert.same({ head_ms = 30000 }, shown.limits)
+    output("endpoint", "set", "slow", "--limit", "head_ms=default")
+    assert.same({}, cjson.decode((output("endpoint", "show", "slow", "--json"))).limits)
+    for words, told in pairs {
+      ["cpu=5"] = "moonhook endpoint set: --limit cpu: expected one of cpu_ms, head_ms, idle_ms, "
+        .. "did you mean 'cpu_ms'?",
+      ["cpu_ms=5s"] = "moonhook endpoint set: --limit cpu_ms: expected milliseconds, or default, "
+        .. "got '5s'",
+      ["cpu_ms"] = "moonhook endpoint set: --limit: expected NAME=MS, got 'cpu_ms'",
+    } do
+      assert.equal(told, failed(2, "endpoint", "set", "slow", "--limit", words))
+    end
+    assert.equal("moonhook endpoint set: a field is not valid\n  limits.cpu_ms: expected "
+      .. "milliseconds from 10 to 100, the operator's limits.plugin_cpu_ms, got 101",
+      failed(1, "endpoint", "set", "slow", "--limit", "cpu_ms=101"))
+    output("endpoint", "remove", "slow", "--yes")
+  end)
+
+  it("warn of an app and a model that nobody has", function()
+    local _, err = output("endpoint", "add", "greet", "--name", "astray", "--secret",
+      "api_key=@key.txt", "--set", "app=cnady", "--set", "llm=gtp/demo")
+    assert.matches('\nwarning: settings.app.app_id: expected an app of `apps` or of a '
+      .. 'dify%-service backend, got "cnady", did you mean candy%?\n', err)
+    assert.matches('\nwarning: settings.llm.provider: expected [^\n]+, got "gtp"', err)
+    _, err = output("endpoint", "show", "astray")
+    assert.matches("^warning: settings.app.app_id: [^\n]+\nwarning: settings.llm.provider: ", err)
+    _, err = output("endpoint", "set", "astray", "--set", "app=candy", "--unset", "llm")
+    assert.is_nil(err:find("warning", 1, true), err)
+    output("endpoint", "remove", "astray", "--yes")
   end)
 
   it("tell each field that the host refuses", function()

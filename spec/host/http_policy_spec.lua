@@ -1,6 +1,7 @@
 -- Where session.http may go, on the real binary. The upstream stands on 127.0.0.2, which the
 -- operator has opened; 127.0.0.1, with the same server and the admin listener, stays closed.
 local fake_model = require "spec.support.fake_model"
+local host = require "spec.support.host"
 local process = require "spec.support.process"
 local web = require "spec.support.web"
 
@@ -162,13 +163,15 @@ describe("the address policy", function()
   end)
 
   it("holds in a network of its own", function()
+    local dir = host.folder {}
+    local names = dir .. "/resolv.conf"
     local script = table.concat({
       "ip link set lo up", "ip addr add 93.184.216.34/32 dev lo",
       "ip addr add 169.254.169.254/32 dev lo", "ip addr add 10.1.2.3/32 dev lo",
       "ip addr add 192.168.1.1/32 dev lo", "ip addr add fd00::1/128 dev lo nodad",
       "ip addr add 2606:2800::1/128 dev lo nodad",
-      "mkdir -p build/spec", "echo 'nameserver 127.0.0.1' > build/spec/resolv.conf",
-      "mount --bind build/spec/resolv.conf /etc/resolv.conf",
+      ("echo 'nameserver 127.0.0.1' > '%s'"):format(names),
+      ("mount --bind '%s' /etc/resolv.conf"):format(names),
     }, " && ")
     local probe = process.run { "unshare", "-rnm", "sh", "-c", script }
     if probe.code ~= 0 then
@@ -179,6 +182,7 @@ describe("the address policy", function()
       "unshare", "-rnm", "sh", "-c", script .. " && exec busted spec/host/network.lua",
       seconds = 60,
     }
+    os.execute("rm -rf '" .. dir .. "'")
     assert.equal(0, result.code, result.stdout .. result.stderr)
   end)
 end)

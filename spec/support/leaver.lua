@@ -5,7 +5,8 @@
 ---   local client = leaver.send(host, "/call", { path = "model.llm", argument = { ... } })
 ---
 --- /call waits as long as it takes and notes what was raised (/seen tells), /closes closes the
---- iterator, /breaks leaves its loop, /returns replies while a spawned call waits.
+--- iterator, /breaks leaves its loop, /returns replies while a spawned call waits, when
+--- `leaver.let_return` says so.
 local cjson = require "cjson"
 local host_support = require "spec.support.host"
 local http = require "spec.support.http"
@@ -29,6 +30,7 @@ plugins:
         - { path: /closes, method: POST, extra: { lua: { source: closes.lua } } }
         - { path: /breaks, method: POST, extra: { lua: { source: breaks.lua } } }
         - { path: /returns, method: POST, extra: { lua: { source: returns.lua } } }
+        - { path: /return, method: GET, extra: { lua: { source: return.lua } } }
         - { path: /seen, method: GET, extra: { lua: { source: seen.lua } } }
 ]],
   ["plugins/leaver/ask.lua"] = [[
@@ -81,18 +83,31 @@ local ask = require "ask"
 return function(self, request)
   for _ in ask(self, request:get_json "object") do return "left" end
 end]],
+  ["plugins/leaver/returning.lua"] = "return { items = 0 }",
   -- Replies while a spawned call waits.
   ["plugins/leaver/returns.lua"] = [[
-local ask = require "ask"
+local ask, returning = require "ask", require "returning"
 
 return function(self, request)
   local order = request:get_json "object"
+  returning.items, returning.is_due = 0, false
   self.session:spawn(function()
     local values = ask(self, order)
-    if order.is_streaming then for _ in values do end end
+    if order.is_streaming then
+      for _ in values do returning.items = returning.items + 1 end
+    end
   end)
-  self.session:sleep(300)
+  while not returning.is_due do self.session:sleep(5) end
   return "left"
+end]],
+  -- Lets it, when it has got as many items.
+  ["plugins/leaver/return.lua"] = [[
+local returning = require "returning"
+
+return function(self, request)
+  while returning.items < tonumber(request.args.items) do self.session:sleep(5) end
+  returning.is_due = true
+  return "told"
 end]],
   ["plugins/leaver/seen.lua"] = [[
 local raised = require "raised"
@@ -110,9 +125,11 @@ function leaver.backends(port, scheme)
   }
 end
 
---- Starts a host with the plugin.
+--- Starts a host with the plugin; with one worker, as what the handlers tell each other is a
+--- worker's own.
 function leaver.start(options)
   options.files = FILES
+  options.workers = 1
   options.config.plugins = { "plugins" }
   options.config.endpoints = { { plugin = "leaver", hook_id = "leaver" } }
   return host_support.start(options)
@@ -123,6 +140,12 @@ function leaver.send(host, target, order)
   local client = host:connect()
   client:send(http.format { target = "/e/leaver" .. target, json = cjson.encode(order) })
   return client
+end
+
+--- Lets /returns reply, when its call has brought so many items (0).
+function leaver.let_return(host, items)
+  local reply = host:request { target = "/e/leaver/return?items=" .. (items or 0) }
+  assert(reply.body == "told", reply.body)
 end
 
 return leaver

@@ -109,6 +109,8 @@ shapes.schemas = {
     limits = limits "object",
     problem = { anyOf = { ref "Problem", { type = "null" } },
       description = "Why it serves older settings, or nothing." },
+    warnings = { type = "array", items = ref "Field",
+      description = "What its settings choose and no backend has: apps, models." },
     created_at = nullable("string", { format = "date-time" }),
     updated_at = nullable("string", { format = "date-time" }),
     routes = list(record { methods = methods, path = { type = "string" },

@@ -3,6 +3,7 @@
 local json = require "moonhook.json"
 local clients = require "moonhook.cli.client"
 local failure = require "moonhook.cli.failure"
+local limits = require "moonhook.cli.limits"
 local output = require "moonhook.cli.output"
 local settings = require "moonhook.cli.settings"
 
@@ -38,6 +39,12 @@ local function tell_problem(found)
   end
 end
 
+local function tell_warnings(found)
+  for _, warning in ipairs(found.warnings) do
+    output.say("warning: %s: %s", warning.field, warning.message)
+  end
+end
+
 -- What a verb that changes an endpoint ends with.
 local function tell(input, found, did)
   output.say("%s %s of %s, id %s", did, found.name, found.plugin, found.id)
@@ -47,6 +54,7 @@ local function tell(input, found, did)
     print_routes(found)
   end
   tell_problem(found)
+  tell_warnings(found)
 end
 
 function endpoint.list(input)
@@ -87,9 +95,13 @@ function endpoint.show(input)
     rows[#rows + 1] = { "settings." .. name, type(value) == "string" and value
       or json.encode(value) }
   end
+  for _, name in ipairs(limits.names) do
+    if found.limits[name] then rows[#rows + 1] = { "limits." .. name, found.limits[name] } end
+  end
   output.columns({ "FIELD", "VALUE" }, rows)
   print_routes(found)
   tell_problem(found)
+  tell_warnings(found)
 end
 
 function endpoint.url(input)
@@ -111,7 +123,7 @@ function endpoint.add(input)
   end
   local values = settings.ask_missing((settings.read(input, plugin)), plugin)
   tell(input, client:ask("POST", "/endpoints", { plugin = plugin.id, name = last(input, "--name"),
-    slug = last(input, "--slug"), settings = values,
+    slug = last(input, "--slug"), settings = values, limits = limits.read(input, {}),
     enabled = not input.flags["--disabled"] and nil }), "added")
 end
 
@@ -120,9 +132,10 @@ function endpoint.set(input)
   local found = client:endpoint(input.places[1])
   local values, unset = settings.read(input, client:plugin(found.plugin))
   local change = { name = last(input, "--name"), slug = last(input, "--slug"), settings = values,
-    unset = unset }
+    unset = unset, limits = limits.read(input, found.limits) }
   if not next(change) then
-    failure.usage "nothing to change: give --set, --secret, --none, --unset, --name or --slug"
+    failure.usage("nothing to change: give --set, --secret, --none, --unset, --limit, --name or "
+      .. "--slug")
   end
   tell(input, client:ask("PATCH", "/endpoints/" .. clients.escape(found.id), change), "changed")
 end

@@ -1,9 +1,11 @@
 --- `moonhook check`: names in plugins' code that are not there. Reads of globals that nobody
---- declares, writes to them (they raise), `require` of modules that are not there. Code that asks
---- first (`if jit then`, `x or y`, type(x), pcall) is left alone: it runs in production as well.
+--- declares, writes to them (they raise), `require` of modules that are not there, and what
+--- library_use.lua knows of the library. Code that asks first (`if jit then`, `x or y`, type(x),
+--- pcall) is left alone: it runs in production as well.
 
 local bytecode = require "moonhook.cli.bytecode"
 local json = require "host.json"
+local library_use = require "moonhook.cli.library_use"
 local names = require "moonhook.names"
 local tool = require "host.tool"
 
@@ -42,7 +44,8 @@ local LOOKS_ONLY = set_of "rawget rawequal pairs next type tostring" -- at _G
 -- ---- one file -----------------------------------------------------------------------------------
 
 -- What a file's code does with names: lists of { name, line, use, is_protected }.
-local function survey(chunk)
+local function survey(chunk, role, settings)
+  local tree, protected = bytecode.tree(chunk), {}
   local found = {
     reads = {}, writes = {}, requires = {}, members = {},
     guarded = {}, declared = {},
@@ -100,10 +103,11 @@ local function survey(chunk)
     end
   end
 
-  bytecode.walk(chunk, function(code, owner)
+  bytecode.walk(tree, function(code, owner)
     if not owner then found.returns = code.returns end
     local is_protected = owner ~= nil
-      and (owner.own or PROTECTS[called_with(owner.code, owner.at) or ""])
+      and (owner.own or PROTECTS[called_with(owner.code, owner.at) or ""]) or false
+    protected[code] = is_protected
     for at, instruction in ipairs(code) do
       if instruction.name == "GSET" then
         note(found.writes, instruction.text, instruction, nil, is_protected)
@@ -119,6 +123,8 @@ local function survey(chunk)
     end
     return is_protected
   end)
+  found.library = library_use.survey(tree, protected, role, settings)
+  for _, module in ipairs(found.library.requires) do table.insert(found.requires, module) end
   return found
 end
 
@@ -130,25 +136,24 @@ local function lines_of(text)
   return lines
 end
 
--- Where a name stands in a line as a word that is no field; nil when it does not.
-local function column_in(line, name)
+-- Where a name stands in a line as a word, and is a field or not; nil when it does not.
+local function column_in(line, name, is_field)
   local from = 1
   while line do
     local start, stop = line:find(name, from, true)
     if not start then return nil end
     local before, behind = line:sub(1, start - 1), line:sub(stop + 1, stop + 1)
-    if not behind:find "[%w_]" and not before:find "[%w_]$"
-      and (before:find "%.%.%s*$" or not before:find "[.:]%s*$") then
-      return start
-    end
+    local is_word = not behind:find "[%w_]" and not before:find "[%w_]$"
+    local is_dotted = before:find "[.:]%s*$" and not before:find "%.%.%s*$"
+    if is_word and not is_dotted == not is_field then return start end
     from = start + 1
   end
 end
 
 -- The instruction's line is sometimes one behind the name's.
-local function place_of(file, line, name)
+local function place_of(file, line, name, is_field)
   for back = 0, 2 do
-    local column = column_in(file.lines[line - back], name)
+    local column = column_in(file.lines[line - back], name, is_field)
     if column then return line - back, column end
   end
   local text = file.lines[line] or ""
@@ -281,8 +286,14 @@ local function judge(package, file, add)
   end
   for _, module in ipairs(found.requires) do
     local message = missing_module(package, module.name)
-    if message and not module.is_protected then add(file, module, "require", true, message) end
+    if message and not module.is_protected then
+      add(file, module, module.place or "require", true, message)
+    end
   end
+  local function add_read(read, is_error, message)
+    add(file, read, read.name, is_error, message, true)
+  end
+  library_use.judge(found.library, package.written, package.permitted, add_read)
 end
 
 local function read_file(path)
@@ -295,18 +306,25 @@ end
 -- Files that do not compile are told of by who compiles them.
 local function read_package(input)
   local package = {
-    files = {}, list = {}, paths = {}, declared = {}, is_open = false,
+    files = {}, list = {}, paths = {}, declared = {}, is_open = false, written = {},
     sources = input.sources, is_app = input.is_app,
+    permitted = input.permissions and set_of(input.permissions),
   }
+  local roles = {}
+  for _, path in ipairs(input.is_app and input.files or input.sources) do
+    roles[path] = input.is_app and "app" or "source"
+  end
   for _, path in ipairs(input.files) do
     local text = read_file(input.dir .. "/" .. path)
     local chunk = text and load(text, "@" .. path, "t")
     package.paths[path] = not input.is_app or nil
     if chunk then
-      local file = { path = path, text = text, lines = lines_of(text), found = survey(chunk) }
+      local file = { path = path, text = text, lines = lines_of(text),
+        found = survey(chunk, roles[path], input.settings) }
       package.files[path] = file
       package.list[#package.list + 1] = file
       for name in pairs(file.found.declared) do package.declared[name] = true end
+      for name in pairs(file.found.library.written) do package.written[name] = true end
       package.is_open = package.is_open or file.found.is_open
     end
   end
@@ -330,13 +348,15 @@ end
 ---@field files string[]  its Lua files, relative
 ---@field sources string[]  those that endpoints name; empty: not known
 ---@field is_app boolean  one file, which requires no other of its own
+---@field permissions? string  of the manifest, "app.enabled model.llm"; nil: it cannot be read
+---@field settings? string[]  that it declares
 
 ---@param input NamesInput
 ---@return string  JSON, a list of { file, line, column, message, is_warning }
 return function(input)
   local package, problems = read_package(input), {}
-  local function add(file, at, name, is_error, message)
-    local line, column = place_of(file, at.line, name)
+  local function add(file, at, name, is_error, message, is_field)
+    local line, column = place_of(file, at.line, name, is_field)
     problems[#problems + 1] = {
       file = file.path, line = line, column = column, message = message,
       is_warning = not is_error,
