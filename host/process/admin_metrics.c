@@ -312,18 +312,21 @@ static void plugin_troubles(const Keeper *keeper, Buffer *out)
 static void held(const Keeper *keeper, Buffer *out)
 {
   const Served *served;
-  uint64_t loaded = 0, broken = 0, problems = 0;
+  uint64_t loaded = 0, outdated = 0, broken = 0, problems = 0;
   uint32_t i;
   for (served = keeper->served; served; served = served->next) {
-    loaded += served->package != NULL;
-    broken += served->error != NULL;
+    loaded += served->package && !served->error;
+    outdated += served->package && served->error;
+    broken += !served->package && served->error;
   }
   for (i = 0; i < endpoint_book_count(keeper->book); i++)
     problems += endpoint_book_at(keeper->book, i)->problem != NULL;
   for (i = 0; i < keeper->kept_count; i++)
     problems += keeper->kept[i].problem != NULL;
-  head(out, "moonhook_plugins", "gauge", "Plugins by state; one may serve an older version.");
+  head(out, "moonhook_plugins", "gauge",
+       "Plugins by state; outdated: the present version cannot be loaded, an older one serves.");
   buffer_printf(out, "moonhook_plugins{state=\"loaded\"} %" PRIu64 "\n", loaded);
+  buffer_printf(out, "moonhook_plugins{state=\"outdated\"} %" PRIu64 "\n", outdated);
   buffer_printf(out, "moonhook_plugins{state=\"error\"} %" PRIu64 "\n", broken);
   plugin_troubles(keeper, out);
   head(out, "moonhook_endpoints", "gauge", "Endpoints by where they are declared.");
