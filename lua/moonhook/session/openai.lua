@@ -91,6 +91,7 @@ local function finish(self)
   local rest = self.rest
   exchange.close(self)
   if not rest then return nil end
+  if rest.usage then exchange.used(self.backend, rest.usage) end
   local last = rest.last or openai.chunk({}, self.model)
   last.delta.usage = rest.usage
   return numbered(self, last)
@@ -164,6 +165,7 @@ local function ask_llm(backend, call, title, kind)
   if problem then error(Stream.malformed(backend, 1, problem), 0) end
   local joined = openai.completion(answer, call.model_config.model)
   joined.usage = openai.usage(answer.usage, clock.now() - started_s)
+  exchange.used(backend, joined.usage)
   return joined
 end
 
@@ -214,10 +216,12 @@ function calls.text_embedding(backend, call, title)
   local answer = ask(backend, "text_embedding", openai.embedding_request(call), title)
   local vectors = openai.embeddings(answer, #call.texts)
   if not vectors then error(Stream.malformed(backend, 1, "not one vector for each text"), 0) end
+  local usage = openai.embedding_usage(answer.usage, clock.now() - started_s)
+  exchange.used(backend, usage)
   return {
     model = type(answer.model) == "string" and answer.model or call.model_config.model,
     embeddings = vectors,
-    usage = openai.embedding_usage(answer.usage, clock.now() - started_s),
+    usage = usage,
   }
 end
 
