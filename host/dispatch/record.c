@@ -75,7 +75,7 @@ static double ms_between(uint64_t from_us, uint64_t to_us)
 static Span path_for_log(const Request *request, const HookRequest *hook, Buffer *made)
 {
   if (hook)
-    return (Span){ hook->path.bytes ? hook->path.bytes : "", hook->path.len };
+    return hook->path;
   log_clean(request->path, MAX_LOGGED_PATH, made);
   return (Span){ made->bytes ? made->bytes : "", made->len };
 }

@@ -57,6 +57,20 @@ static char **copy_hosts(const char *const *hosts)
   return copy;
 }
 
+static void show_bytes(State *state, size_t bytes)
+{
+  // Only this thread writes there.
+  uint64_t sum = atomic_load_explicit(&state->shown->bytes, memory_order_relaxed);
+  sum += bytes - state->shown_bytes;
+  atomic_store_explicit(&state->shown->bytes, sum, memory_order_relaxed);
+  state->shown_bytes = bytes;
+}
+
+void state_show_memory(State *state)
+{
+  show_bytes(state, state->account.bytes);
+}
+
 static void free_state(State *state)
 {
   char **host;
@@ -67,11 +81,15 @@ static void free_state(State *state)
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
+  show_bytes(state, 0);
+  scoreboard_release_memory(state->shown);
   leaked_bytes += state->account.bytes;
   blocks_free(&state->account.blocks);
   mem_free(state->name);
   mem_free(state->id);
   mem_free(state->root);
+  if (--state->group->states == 0)
+    mem_free(state->group);
   mem_free(state);
 }
 
@@ -113,6 +131,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   State *state = mem_zero(1, sizeof *state);
   runtime->live_states++;
   state->runtime = runtime;
+  state->shown = scoreboard_hold_memory(config->role == ROLE_ADMIN ? NULL : config->name);
   state->role = config->role;
   state->name = mem_string(config->name);
   state->id = make_id(config);
@@ -121,6 +140,9 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->hosts = copy_hosts(config->hosts);
   state->storage_bytes = config->storage_bytes;
   state->modules = config->modules;
+  state->group = config->takes_turns_with ? config->takes_turns_with->group
+                                          : mem_zero(1, sizeof *state->group);
+  state->group->states++;
   state->limits = with_defaults(config->limits);
   state->load_ms = state->limits.load_ms;
   account_set_cap(&state->account, state->limits.memory_bytes);
@@ -153,8 +175,8 @@ static void close_when_idle(State *state)
 {
   if (!state->is_released || state->tasks > 0)
     return;
-  // Closed from the run queue, and as the last of its group: never under a running task of its own.
-  state->close_job.group = &state->group;
+  // From the run queue, so never under a running task of its own; but not as one of its group,
+  // which may go with it.
   state->close_job.run = on_close_job;
   job_post(state->runtime->loop, &state->close_job);
 }
@@ -383,7 +405,7 @@ uint32_t state_tasks(const State *state)
 
 JobGroup *state_group(State *state)
 {
-  return &state->group;
+  return &state->group->jobs;
 }
 
 int state_entry_ref(const State *state)

@@ -4,6 +4,7 @@
 #define MOONHOOK_SCRIPT_STATE_PARTS_H
 
 #include "../base/per_second.h"
+#include "../base/scoreboard.h"
 #include "account.h"
 #include "slice.h"
 #include "state.h"
@@ -15,9 +16,17 @@ typedef struct {
   int ref;
 } Pooled;
 
+// The jobs of a plugin's states take turns with the other plugins' as one.
+typedef struct {
+  uint32_t states;
+  JobGroup jobs;
+} StateGroup;
+
 struct State {
   Account account; // first: it is the allocator's user data
   Slice slice;
+  PluginMemory *shown; // where its memory is told
+  size_t shown_bytes;  // that are in it
   Runtime *runtime;
   lua_State *L;
   StateRole role;
@@ -29,7 +38,7 @@ struct State {
   StateLimits limits;
   uint32_t load_ms; // what is left of limits.load_ms
   int entry_ref, load_ref, loaded_ref, globals_ref;
-  JobGroup group;
+  StateGroup *group;
   Job close_job;
   bool is_released, is_tainted;
   uint32_t tasks;
