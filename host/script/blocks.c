@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/fast_paths.h"
+
 enum { CHUNK_BYTES = 16 * 1024 - 64 }; // with malloc's own bytes not above a multiple of a page
 
 struct BlockChunk {
@@ -12,12 +14,14 @@ struct BlockChunk {
   char bytes[];
 };
 
-// Under a sanitizer every block is malloc's, so that it is watched.
+static inline size_t most_bytes(void)
+{
 #ifdef __SANITIZE_ADDRESS__
-static const size_t most_bytes = 0;
+  return 0; // every block is malloc's, so that it is watched
 #else
-static const size_t most_bytes = MAX_BLOCK_BYTES;
+  return fast_paths_are_on() ? MAX_BLOCK_BYTES : 0;
 #endif
+}
 
 static size_t list_of(size_t size)
 {
@@ -54,7 +58,7 @@ static inline void *take(Blocks *blocks, size_t size)
 {
   size_t list = list_of(size);
   void *block;
-  if (size > most_bytes)
+  if (size > most_bytes())
     return malloc(size);
   block = blocks->free[list];
   if (!block)
@@ -65,7 +69,7 @@ static inline void *take(Blocks *blocks, size_t size)
 
 static inline void give(Blocks *blocks, void *block, size_t size)
 {
-  if (size > most_bytes)
+  if (size > most_bytes())
     free(block);
   else if (size > 0)
     put(blocks, block, list_of(size));
@@ -73,10 +77,11 @@ static inline void give(Blocks *blocks, void *block, size_t size)
 
 static void *move(Blocks *blocks, void *block, size_t old_size, size_t new_size)
 {
+  size_t most = most_bytes();
   void *moved;
-  if (old_size > most_bytes && new_size > most_bytes)
+  if (old_size > most && new_size > most)
     return realloc(block, new_size);
-  if (old_size <= most_bytes && new_size <= most_bytes && list_of(old_size) == list_of(new_size))
+  if (old_size <= most && new_size <= most && list_of(old_size) == list_of(new_size))
     return block;
   moved = take(blocks, new_size);
   if (!moved)

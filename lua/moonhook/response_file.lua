@@ -4,6 +4,7 @@
 
 local read = require("host.package").read
 local bytes = require "host.bytes"
+local fast_paths = require "host.fast_paths"
 local Error = require "moonhook.error"
 
 local TYPES = {
@@ -64,7 +65,7 @@ local last_accepted, last_answer -- most clients send the same
 
 -- Whether an Accept-Encoding allows gzip: named with a quality above 0, or by `*`.
 local function accepts_gzip(accepted)
-  if accepted == last_accepted then return last_answer end
+  if fast_paths.are_on and accepted == last_accepted then return last_answer end
   local quality = {}
   for item in (accepted or ""):lower():gmatch "[^,]+" do
     local coding = item:match "^%s*([^;%s]+)"
@@ -210,7 +211,7 @@ end
 
 local function keep(key, response)
   local size = #response._body + HEAD_BYTES
-  if size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
+  if not fast_paths.are_on or size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
   kept_bytes = kept_bytes + size
   kept[key] = { path = response._path, tag = response._tag, headers = response._headers,
     content = response._body, meta = getmetatable(response) }
