@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/title.h"
 #include "cmd/arguments.h"
 #include "cmd/help.h"
 
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
   const Verb *verb;
   int used;
   mem_set_up();
+  argv = title_open(argc, argv);
   if (argc < 2) {
     help_print(stderr);
     return 2;

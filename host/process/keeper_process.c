@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../base/log.h"
+#include "../base/title.h"
 #include "admin.h"
 #include "child.h"
 #include "keeper.h"
@@ -106,6 +107,7 @@ int keeper_process(const ChildContext *context)
   Process process = { .options = context->options };
   Err err = { 0 };
   int rc;
+  title_set("keeper", "keeper");
   process.loop = loop_new(&err);
   if (!process.loop) {
     fprintf(stderr, "moonhook: %s\n", err.text);

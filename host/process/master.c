@@ -13,6 +13,7 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/metrics.h"
+#include "../base/title.h"
 #include "../http/server.h"
 #include "data_lock.h"
 #include "link.h"
@@ -328,6 +329,7 @@ int run_master(const ConfigSources *sources, const RunOptions *options, Config *
   master->worker_due_ms = mem_zero(config->workers, sizeof *master->worker_due_ms);
   master->started_ms = master_now_ms();
   upgrade_remember(master);
+  title_set_with_arguments("master");
   set_signals(&while_polling);
   if (start(master, config, &err) < 0) {
     fprintf(stderr, "moonhook: %s\n", err.text);

@@ -24,6 +24,7 @@
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
+#include "../base/title.h"
 #include "../dispatch/dispatch.h"
 #include "../script/deadline.h"
 #include "confine.h"
@@ -92,6 +93,7 @@ static void child_main(int fd, const char *root, const PluginLimits *limits)
 #if defined(__linux__)
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
+  title_set("trying plugins", "trial");
   log_forked();
   scoreboard_sit_down(NULL);
   signal(SIGPROF, SIG_DFL);

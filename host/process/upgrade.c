@@ -10,15 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../base/file.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/title.h"
 #include "link.h"
 #include "master_parts.h"
 
 #define VARIABLE "MOONHOOK_UPGRADE"
 
-enum { CHECK_MS = 30000, MORE_MS = 3000, MAX_ARGUMENTS = 256 };
+enum { CHECK_MS = 30000, MORE_MS = 3000 };
 
 // --- in the new binary ---------------------------------------------------------------------------
 
@@ -71,45 +71,36 @@ void upgrade_finish(Master *master)
 
 void upgrade_remember(Master *master)
 {
+  const char *given = title_arguments()[0];
   char path[4096];
-  int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  ssize_t len = fd >= 0 ? read(fd, path, sizeof path - 1) : -1;
-  if (fd >= 0)
-    close(fd);
-  path[len > 0 ? len : 0] = '\0';
-  if (path[0] != '/' || access(path, X_OK) != 0) {
-    len = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[len > 0 ? len : 0] = '\0';
+  ssize_t len;
+  if (given[0] == '/' && access(given, X_OK) == 0) {
+    master->binary = mem_string(given);
+    return;
   }
+  len = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[len > 0 ? len : 0] = '\0';
   master->binary = path[0] ? mem_string(path) : NULL;
 }
 
-// This program's arguments, and `more` (NULL: none) behind them. The caller frees the texts' block
-// and the list.
-static char **arguments(const char *more, char **block)
+// This program's arguments, and "--check" behind them. The caller frees the list, not the texts.
+static char **check_arguments(void)
 {
-  char **list = mem_zero(MAX_ARGUMENTS + 2, sizeof *list);
-  Buffer text = { 0 };
-  char bytes[4096];
-  size_t at, count = 0;
-  int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  ssize_t len;
-  while (fd >= 0 && (len = read(fd, bytes, sizeof bytes)) > 0)
-    buffer_append(&text, bytes, (size_t)len);
-  if (fd >= 0)
-    close(fd);
-  for (at = 0; at < text.len && count < MAX_ARGUMENTS; at += strlen(text.bytes + at) + 1)
-    list[count++] = text.bytes + at;
-  if (more)
-    list[count] = (char *)(uintptr_t)more;
-  *block = text.bytes;
+  static char check[] = "--check";
+  char *const *given = title_arguments();
+  char **list;
+  size_t count = 0;
+  while (given[count])
+    count++;
+  list = mem_zero(count + 2, sizeof *list);
+  memcpy(list, given, count * sizeof *list);
+  list[count] = check;
   return list;
 }
 
 static void become(Master *master)
 {
   const char *path = master->binary;
-  char *block, **list = arguments(NULL, &block);
   Buffer handed = { 0 };
   uint32_t i;
   buffer_printf(&handed, "1 %d %d %d", master->sockets.public_fd, master->sockets.admin_fd,
@@ -129,7 +120,7 @@ static void become(Master *master)
   log_event(LOG_INFO, "upgrade: becoming the new binary", LOG_S("path", path ? path : "-"));
   log_flush();
   if (path)
-    execv(path, list);
+    execv(path, title_arguments());
   log_event(LOG_ERROR, "upgrade: the new binary cannot be started, going on",
             LOG_S("error", strerror(errno)));
   unsetenv(VARIABLE);
@@ -141,14 +132,12 @@ static void become(Master *master)
       set_cloexec(master->children[i].link, true);
   }
   buffer_free(&handed);
-  mem_free(block);
-  mem_free(list);
 }
 
 void upgrade_begin(Master *master)
 {
   const char *path = master->binary;
-  char *block, **list = arguments("--check", &block);
+  char **list = check_arguments();
   if (master->check_pid != 0 || !path) {
     log_event(LOG_WARN, "upgrade: not now", LOG_S("why", path ? "one is going on" : "no path"));
   } else {
@@ -166,7 +155,6 @@ void upgrade_begin(Master *master)
       master->check_pid = 0;
     master->check_end_ms = master_now_ms() + CHECK_MS;
   }
-  mem_free(block);
   mem_free(list);
 }
 

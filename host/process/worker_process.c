@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/log.h"
+#include "../base/title.h"
 #include "child.h"
 #include "confine.h"
 #include "link.h"
@@ -16,8 +17,16 @@ typedef struct {
   Worker *worker;
   Link *link;
   Timer drain;
-  uint32_t drain_ms;
+  uint32_t drain_ms, number;
 } Process;
+
+static void show_title(uint32_t number, const char *state)
+{
+  char name[48], short_name[16];
+  snprintf(name, sizeof name, "worker %u%s", number, state);
+  snprintf(short_name, sizeof short_name, "w%u", number);
+  title_set(name, short_name);
+}
 
 static void on_stopped(void *context)
 {
@@ -35,6 +44,7 @@ static void on_drain_over(Timer *timer)
 
 static void stop(Process *process, WorkerStop how, uint32_t drain_ms)
 {
+  show_title(process->number, ", ending");
   if (how != WORKER_STOP_NOW &&
       (!timer_is_running(&process->drain) || drain_ms < process->drain_ms)) {
     process->drain_ms = drain_ms;
@@ -98,13 +108,14 @@ static int start(Process *process, const ChildContext *context, Err *err)
 
 int worker_process(const ChildContext *context)
 {
-  Process process = { 0 };
+  Process process = { .number = context->number };
   uv_signal_t terminate;
   Err err = { 0 };
   char name[32];
   uint32_t tasks, states;
   int rc;
   snprintf(name, sizeof name, "worker %u", context->number);
+  show_title(context->number, "");
   confine_loop();
   process.loop = loop_new(&err);
   if (!process.loop) {
