@@ -17,8 +17,9 @@ static char *put_digits(char *end, uint64_t number)
   return end;
 }
 
-// Numbers between 1e-4 and 1e15 that a decimal of at most 15 digits says. The whole number and the
-// power of ten are exact, so their quotient is the double nearest to that decimal. 0: another one.
+// A number from 1e-4 to below 1e15 that a decimal of at most 15 digits says. The whole number and
+// the power of ten are exact, so their quotient is the double nearest to that decimal. 0: another
+// one.
 static size_t write_short(char *out, double number)
 {
   static const double powers[] = { 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9, 1e10,
@@ -26,8 +27,6 @@ static size_t write_short(char *out, double number)
   double size = fabs(number);
   size_t places, len;
   char digits[24], *end = digits + sizeof digits, *at;
-  if (size < 1e-4 || size >= 1e15)
-    return 0;
   for (places = 1;; places++) {
     double whole = rint(size * powers[places - 1]);
     if (whole >= 1e15)
@@ -53,20 +52,22 @@ static size_t write_short(char *out, double number)
 
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number)
 {
+  double size = fabs(number);
+  bool is_usual = size >= 1e-4 && size < 1e15 && fast_paths_are_on();
   size_t short_len;
   int places, len = 0;
-  if (fabs(number) <= MAX_WHOLE && number == floor(number) && (number != 0 || !signbit(number))) {
+  if (size <= MAX_WHOLE && number == floor(number) && (number != 0 || !signbit(number))) {
     char digits[24], *end = digits + sizeof digits;
-    char *at = put_digits(end, (uint64_t)fabs(number));
+    char *at = put_digits(end, (uint64_t)size);
     if (number < 0)
       *--at = '-';
     memcpy(out, at, (size_t)(end - at));
     out[end - at] = '\0';
     return (size_t)(end - at);
   }
-  if (fast_paths_are_on() && (short_len = write_short(out, number)) > 0)
+  if (is_usual && (short_len = write_short(out, number)) > 0)
     return short_len;
-  for (places = 15; places <= 17; places++) {
+  for (places = is_usual ? 16 : 15; places <= 17; places++) {
     len = snprintf(out, JSON_NUMBER_BYTES, "%.*g", places, number);
     if (strtod(out, NULL) == number)
       break;
