@@ -125,18 +125,11 @@ static void append_escape(Buffer *buffer, unsigned char c)
   buffer_append(buffer, text, len);
 }
 
-void buffer_json_string(Buffer *buffer, const char *text, size_t len)
+// The part of a string from `i` on, where something is that cannot be copied as it is.
+static void append_odd(Buffer *buffer, const char *text, size_t len, size_t i)
 {
-  size_t i = 0, n;
-  buffer_char(buffer, '"');
   while (i < len) {
-    buffer_reserve(buffer, len - i + 8);
-    n = json_copy_plain(buffer->bytes + buffer->len, text + i, len - i);
-    buffer->len += n;
-    i += n;
-    if (i == len)
-      break;
-    n = utf8_length(text + i, len - i);
+    size_t n = utf8_length(text + i, len - i);
     if (n == 0)
       buffer_append(buffer, "\xef\xbf\xbd", 3);
     else if (n > 1)
@@ -144,8 +137,30 @@ void buffer_json_string(Buffer *buffer, const char *text, size_t len)
     else
       append_escape(buffer, (unsigned char)text[i]);
     i += n ? n : 1;
+    buffer_reserve(buffer, len - i + 8);
+    n = json_copy_plain(buffer->bytes + buffer->len, text + i, len - i);
+    buffer->len += n;
+    i += n;
   }
-  buffer_char(buffer, '"');
+}
+
+void buffer_json_string(Buffer *buffer, const char *text, size_t len)
+{
+  char *at;
+  size_t n;
+  buffer_reserve(buffer, len + 10); // two quotes, and what json_copy_plain asks for
+  at = buffer->bytes + buffer->len;
+  *at++ = '"';
+  n = json_copy_plain(at, text, len);
+  buffer->len += 1 + n;
+  if (n < len) {
+    append_odd(buffer, text, len, n);
+    buffer_char(buffer, '"');
+    return;
+  }
+  at[n] = '"';
+  at[n + 1] = '\0';
+  buffer->len++;
 }
 
 bool span_is_ignoring_case(Span span, const char *text)

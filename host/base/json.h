@@ -36,32 +36,12 @@ enum { JSON_MAX_WANTED = 4 };
 typedef struct {
   Span names[JSON_MAX_WANTED];  // `at` is NULL behind the last
   Span values[JSON_MAX_WANTED]; // without quotes; `at` is NULL where there is no string
-  bool is_odd;         // a name of that object, or a wanted value, has an escape: nothing is known
+  int plain_values;             // the values of the first ones shall have no escapes
+  bool is_odd;         // a name of that object, or one of those values, has one: nothing is known
   bool has_line_break; // between two tokens somewhere
 } JsonWanted;
 
 int json_scan_for(const char *text, size_t len, JsonFacts *facts, JsonWanted *wanted, Err *err);
-
-// How many bytes at the start of a string need nothing done: printable ASCII but `"` and `\`.
-// May stop before the first that does.
-static inline size_t json_plain_run(const char *text, size_t len)
-{
-  const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
-  size_t i = 0;
-  for (; i + 8 <= len; i += 8) {
-    uint64_t bytes, found;
-    memcpy(&bytes, text + i, 8);
-    // The top bit of a byte is set where the byte is zero in one of the differences, or is below
-    // 0x20, or has its own top bit set. A borrow may set one more above it, never one less.
-    found = bytes | (bytes - ones * 0x20);
-    found |= (bytes ^ ones * '"') - ones;
-    found |= (bytes ^ ones * '\\') - ones;
-    found |= (bytes ^ ones * 0x7f) - ones;
-    if (found & tops)
-      return JSON_IS_LITTLE ? i + (size_t)__builtin_ctzll(found & tops) / 8 : i;
-  }
-  return i;
-}
 
 // Up to eight bytes in a word, with spaces behind them; `len` is above 0.
 static inline uint64_t json_load(const char *from, size_t len)
@@ -84,22 +64,41 @@ static inline uint64_t json_load(const char *from, size_t len)
   return word;
 }
 
-// Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.
-// There must be room for seven bytes more. Eight at a time: a byte's high bit is set when it is a
-// control character, a quote, a backslash, DEL or above (the borrow of a lower byte can set it too,
-// never clear it).
-static inline size_t json_copy_plain(char *to, const char *from, size_t len)
+// The top bit of each byte that is a control character, a quote, a backslash, DEL or above; a
+// borrow may set one more above such a byte, never clear one.
+static inline uint64_t json_odd_bytes(uint64_t word)
 {
-  const uint64_t ones = ~(uint64_t)0 / 255, tops = ones * 0x80;
+  const uint64_t ones = ~(uint64_t)0 / 255;
+  uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+  return (word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) &
+         ones * 0x80;
+}
+
+// How many bytes at the start of a string need nothing done: printable ASCII but `"` and `\`. May
+// stop before the first that does.
+static inline size_t json_plain_run(const char *text, size_t len)
+{
   size_t i = 0;
   for (; i < len; i += 8) {
-    uint64_t word, quote, slash;
+    size_t at = len - i < 8 && len >= 8 ? len - 8 : i; // some of them once more
+    uint64_t odd = json_odd_bytes(json_load(text + at, len - at));
+    if (odd)
+      return JSON_IS_LITTLE ? at + (size_t)__builtin_ctzll(odd) / 8 : i;
+  }
+  return len;
+}
+
+// Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.
+// There must be room for seven bytes more.
+static inline size_t json_copy_plain(char *to, const char *from, size_t len)
+{
+  size_t i = 0;
+  for (; i < len; i += 8) {
+    uint64_t word;
     if (len - i < 8 && len >= 8)
       i = len - 8; // some of them once more
     word = json_load(from + i, len - i);
-    quote = word ^ ones * '"';
-    slash = word ^ ones * '\\';
-    if ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) | (slash - ones)) & tops)
+    if (json_odd_bytes(word))
       break;
     memcpy(to + i, &word, 8);
   }

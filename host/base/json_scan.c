@@ -287,7 +287,8 @@ static int scan_wanted(Scan *scan)
   int rc = scan_scalar(scan);
   if (rc == 0 && is_string) {
     *scan->value = (Span){ scan->text + start, scan->at - 1 - start };
-    scan->wanted->is_odd |= scan->facts->escapes > escapes;
+    if (scan->value < scan->wanted->values + scan->wanted->plain_values)
+      scan->wanted->is_odd |= scan->facts->escapes > escapes;
   }
   scan->value = NULL;
   return rc;

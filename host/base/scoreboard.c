@@ -112,6 +112,14 @@ ScoreLine *scoreboard_mine(void)
   return mine;
 }
 
+void scoreboard_name(const ScoreLine *line, char *name, size_t size)
+{
+  if (line->role == PROCESS_KEEPER)
+    snprintf(name, size, "keeper");
+  else
+    snprintf(name, size, "worker %u", line->number);
+}
+
 // --- the heartbeat -------------------------------------------------------------------------------
 
 uint64_t scoreboard_now_ms(void)

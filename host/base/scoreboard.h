@@ -28,15 +28,16 @@ enum {
 typedef enum { PROCESS_NONE, PROCESS_KEEPER, PROCESS_WORKER } ProcessRole;
 
 typedef struct {
-  _Atomic int32_t pid;      // 0: free
-  _Atomic uint32_t role;    // ProcessRole
-  _Atomic uint32_t number;  // of a worker, from 1
-  _Atomic bool is_ready;    // it serves
-  _Atomic bool is_draining; // it takes no more connections
-  _Atomic bool is_idle;     // it sleeps until something happens
-  _Atomic bool is_in_lua;   // of `plugin`
-  _Atomic uint64_t beat_ms; // monotonic: when it last moved
-  _Atomic int32_t fault;    // the signal that the kernel ended it with; 0: none, or somebody's kill
+  _Atomic int32_t pid;                                 // 0: free
+  _Atomic uint32_t role;                               // ProcessRole
+  _Atomic uint32_t number;                             // of a worker, from 1
+  _Atomic bool is_ready;                               // it serves
+  _Atomic bool is_draining;                            // it takes no more connections
+  _Atomic bool is_idle;                                // it sleeps until something happens
+  _Atomic bool is_in_lua;                              // of `plugin`
+  _Atomic bool has_calls_filtered, has_files_confined; // by the kernel
+  _Atomic uint64_t beat_ms;                            // monotonic: when it last moved
+  _Atomic int32_t fault; // the signal that the kernel ended it with; 0: none, or somebody's kill
   // Now.
   _Atomic uint32_t connections, live_tasks, live_states;
   _Atomic uint32_t in_flight; // requests to plugins
@@ -75,6 +76,7 @@ void scoreboard_free_line(ScoreLine *line);
 ScoreLine *scoreboard_line(uint32_t index); // any; NULL past the last one that was ever taken
 void scoreboard_sit_down(ScoreLine *line);  // this process's own from now on; never freed by it
 ScoreLine *scoreboard_mine(void);           // never NULL
+void scoreboard_name(const ScoreLine *line, char *name, size_t size); // "worker 1", "keeper"
 
 // --- the heartbeat -------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 
 #include "../base/memory.h"
 #include "../process/config_show.h"
+#include "../process/confine.h"
 #include "../script/deadline.h"
 #include "../script/state.h"
 #include "../script/tool.h"
@@ -102,6 +103,19 @@ static int ask(const Arguments *arguments)
   return code;
 }
 
+static const char *truth(bool value)
+{
+  return value ? "true" : "false";
+}
+
+static void append_confinement(Buffer *out, const Config *config)
+{
+  const ConfineProbe probe = confine_probe(config);
+  buffer_printf(
+      out, ",\"confine\":{\"is_off\":%s,\"has_calls\":%s,\"has_files\":%s,\"landlock\":%d}",
+      truth(probe.is_off), truth(probe.has_calls), truth(probe.has_files), probe.landlock);
+}
+
 // Also told when the configuration cannot be read: that is a finding, too.
 int cmd_doctor(const Arguments *arguments)
 {
@@ -115,11 +129,12 @@ int cmd_doctor(const Arguments *arguments)
   sources_free(&sources);
   buffer_char(&input, '{');
   append_arguments(&input, arguments);
-  buffer_printf(&input, ",\"runs_compiled\":%s,\"luajit\":",
-                deadline_reaches_compiled_code() ? "true" : "false");
+  buffer_printf(&input,
+                ",\"runs_compiled\":%s,\"luajit\":", truth(deadline_reaches_compiled_code()));
   append_text(&input, script_version());
   if (config) {
     append_admin(&input, config, NULL);
+    append_confinement(&input, config);
     buffer_string(&input, ",\"config\":");
     config_show_json(config, &input);
   } else {

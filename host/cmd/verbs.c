@@ -340,10 +340,11 @@ const Verb verbs[] = {
     .examples = "moonhook doctor\n"
                 "moonhook doctor --config /etc/moonhook/moonhook.yaml --json\n",
     .text = "Looks at the data folder, key files, listeners, the public URL, backends, the clock, "
-            "LuaJIT\n"
-            "and the limit of open files; a host may be running or not. Exits with 1 when "
-            "something is\n"
-            "wrong; a warning is none. Calls each backend and the public URL once.\n",
+            "LuaJIT,\n"
+            "the limit of open files, and what the kernel keeps from workers; a host may be "
+            "running or not.\n"
+            "Exits with 1 when something is wrong; a warning is none. Calls each backend and the "
+            "public URL once.\n",
     .flags = { serve_flags, json_flag },
     .run = cmd_doctor },
   { .name = "completion",

@@ -257,7 +257,7 @@ static int l_field(lua_State *L)
   if (strcmp(name, "method") == 0)
     push_span(L, request->method);
   else if (strcmp(name, "path") == 0)
-    lua_pushlstring(L, hook->path.bytes ? hook->path.bytes : "", hook->path.len);
+    lua_pushlstring(L, hook->path.at, hook->path.len);
   else if (strcmp(name, "raw_target") == 0)
     push_span(L, request->target);
   else if (strcmp(name, "query") == 0)

@@ -49,7 +49,6 @@ void dispatch_free(Dispatch *dispatch)
   while (dispatch->free_hooks) {
     HookRequest *hook = dispatch->free_hooks;
     dispatch->free_hooks = hook->next;
-    buffer_free(&hook->path);
     header_list_free(&hook->headers);
     mem_free(hook);
   }
@@ -223,28 +222,24 @@ static HookRequest *hook_new(Dispatch *dispatch)
 // Goes back to the free ones, with its buffers unless they grew large.
 static void hook_free(Dispatch *dispatch, HookRequest *hook)
 {
-  Buffer path = hook->path;
   HeaderList headers = hook->headers;
   *hook->link = hook->next;
   if (hook->next)
     hook->next->link = hook->link;
+  mem_free(hook->decoded_path);
   mem_free(hook->captures);
   timer_stop(&hook->deadline);
   if (hook->probe)
     quarantine_probe_over(hook->probe);
   generation_release(hook->generation);
   endpoint_release(hook->endpoint);
-  if (dispatch->free_hook_count == MAX_FREE_HOOKS || path.cap > MAX_KEPT_BYTES ||
-      headers.bytes.cap > MAX_KEPT_BYTES) {
-    buffer_free(&path);
+  if (dispatch->free_hook_count == MAX_FREE_HOOKS || headers.bytes.cap > MAX_KEPT_BYTES) {
     header_list_free(&headers);
     mem_free(hook);
     return;
   }
-  buffer_clear(&path);
   header_list_clear(&headers);
   memset(hook, 0, sizeof *hook);
-  hook->path = path;
   hook->headers = headers;
   hook->next = dispatch->free_hooks;
   dispatch->free_hooks = hook;
@@ -271,6 +266,15 @@ static Span look_behind_proxies(const Dispatch *dispatch, Request *request)
     request->id[id.len] = '\0';
   }
   return forwarded.host;
+}
+
+// Most paths have nothing to decode: they are the request's own bytes.
+static int read_path(HookRequest *hook, Span path, Err *err)
+{
+  Buffer decoded = { 0 };
+  int rc = form_decode_path(path, &decoded, &hook->path, err);
+  hook->decoded_path = decoded.bytes;
+  return rc;
 }
 
 // A body that would not fit into the plugin's memory if nothing else was there is refused as too
@@ -324,14 +328,12 @@ static void on_head(void *context, Request *request)
   }
   hook = hook_new(dispatch);
   hook->probe = probe;
-  if (form_decode_path(place.path, &hook->path, &err) < 0) {
+  if (read_path(hook, place.path, &err) < 0) {
     reply_error(request, 400, "bad_request", err.text, NULL);
     hook_free(dispatch, hook);
     return;
   }
-  switch (router_match(endpoint->plugin->router, request->method,
-                       (Span){ hook->path.bytes ? hook->path.bytes : "", hook->path.len },
-                       &match)) {
+  switch (router_match(endpoint->plugin->router, request->method, hook->path, &match)) {
   case ROUTE_FOUND:
     break;
   case ROUTE_NOT_FOUND:
@@ -373,7 +375,7 @@ int dispatch_begin(Dispatch *dispatch, Request *request, Endpoint *endpoint, Err
   hook->generation = generation_hold(endpoint->plugin->live);
   hook->endpoint = endpoint_hold(endpoint);
   hook->idle_ms = hook_request_limits(hook).idle_ms;
-  if (form_decode_path(request->path, &hook->path, err) < 0) {
+  if (read_path(hook, request->path, err) < 0) {
     hook_free(dispatch, hook);
     return err->code;
   }
@@ -436,6 +438,8 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   request->user = NULL;
   scoreboard_mine()->in_flight--;
   care_leave(hook);
+  if (hook->task)
+    task_keep_request_id(hook->task);
   hook->request = NULL;
   hook_request_discharge(hook);
   hook_request_close_handle(hook);

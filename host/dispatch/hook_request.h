@@ -28,7 +28,8 @@ struct HookRequest {
   uint32_t place;         // of Lua's handle, in bind_request.c; counted from 1, 0: none
   Generation *generation; // held
   Endpoint *endpoint;     // held: it may change meanwhile
-  Buffer path;            // decoded, behind the hook id
+  Span path;              // decoded, behind the hook id; valid while `request` is there
+  char *decoded_path;     // its bytes where they are not the request's own; else NULL
   uint32_t declaration;   // index in the package
   uint32_t capture_count;
   Capture *captures; // of the path, until the handler has them; NULL: none

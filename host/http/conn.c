@@ -51,7 +51,6 @@ Conn *conn_new(HttpServer *server, int fd, const char *remote_addr, uint16_t rem
   memcpy(conn->request.remote_addr, remote_addr,
          strnlen(remote_addr, sizeof conn->request.remote_addr - 1));
   conn->request.remote_port = remote_port;
-  request_parser_init(&conn->parser, &conn->request, &server->limits, &server->budget);
   uv_tcp_init(loop_uv(server->loop), &conn->tcp);
   if (uv_tcp_open(&conn->tcp, fd) != 0) {
     close(fd);
@@ -240,7 +239,7 @@ static void finish(Conn *conn)
 
 static void next_request(Conn *conn)
 {
-  request_parser_next(&conn->parser);
+  request_renew(&conn->request, &conn->server->budget);
   conn->phase = CONN_IDLE;
   conn->has_begun = conn->is_done = conn->is_last = conn->wants_drain = false;
   conn->had_last_turn = false;
@@ -282,7 +281,8 @@ static void linger(Conn *conn)
   conn->phase = CONN_LINGER;
   buffer_free(&conn->kept);
   buffer_free(&conn->out);
-  request_parser_free(&conn->parser);
+  conn_drop_parser(conn);
+  request_free(&conn->request, &conn->server->budget);
   if (conn->is_paused)
     conn_resume_reading(conn);
   timer_start(conn->server->loop, &conn->timer,
@@ -305,7 +305,8 @@ void conn_close(Conn *conn, bool is_reset)
 static void on_closed(uv_handle_t *handle)
 {
   Conn *conn = (Conn *)handle;
-  request_parser_free(&conn->parser);
+  conn_drop_parser(conn);
+  request_free(&conn->request, &conn->server->budget);
   buffer_free(&conn->out);
   buffer_free(&conn->kept);
   server_forget(conn);

@@ -37,8 +37,8 @@ struct Conn {
   HttpServer *server;
   Conn *prev, *next; // of the server's
   Cork cork;
-  Timer timer; // the one of the connection; `phase` says what for
-  RequestParser parser;
+  Timer timer;           // the one of the connection; `phase` says what for
+  RequestParser *parser; // while a request is read; else NULL
   Request request;
   Buffer out;  // not yet given to the socket
   Buffer kept; // input behind the request at hand, from kept_at on
@@ -55,6 +55,7 @@ struct Conn {
   int64_t length_left;  // FRAMING_LENGTH: bytes that the reply still owes
   uint8_t phase;        // ConnPhase
   uint8_t framing;      // Framing
+  bool keeps_alive;     // the client wants the connection to go on after this reply
   bool is_seen;         // on_head was called, on_over was not
   bool has_begun;       // the reply's head was written
   bool is_done;         // the reply is written to its end
@@ -90,6 +91,8 @@ struct HttpServer {
   void *closed_context;
   uint64_t id_seed[2], id_count; // request ids
   Buffer scratch;                // error bodies are made here
+  RequestParser *parsers;        // that are not in use
+  uint32_t parser_count;
   char read_buffer[READ_BUFFER_BYTES];
 };
 
@@ -112,7 +115,8 @@ void conn_close(Conn *conn, bool is_reset);
 // --- conn_input.c --------------------------------------------------------------------------------
 
 int conn_start_reading(Conn *conn);
-void conn_feed_kept(Conn *conn); // parses what was kept
+void conn_drop_parser(Conn *conn); // the request at hand is read, or will not be
+void conn_feed_kept(Conn *conn);   // parses what was kept
 void conn_resume_reading(Conn *conn);
 
 // --- conn_pass.c ---------------------------------------------------------------------------------
@@ -137,6 +141,8 @@ void reply_refusal(Conn *conn, const Refusal *refusal);
 // --- server.c ------------------------------------------------------------------------------------
 
 void server_make_id(HttpServer *server, char id[REQUEST_ID_SIZE]); // a request id
+RequestParser *server_take_parser(HttpServer *server);             // to be initialised
+void server_give_parser(HttpServer *server, RequestParser *parser);
 void server_forget(Conn *conn); // the connection is closed for good; frees nothing
 
 #endif

@@ -12,8 +12,14 @@ static void end_of_input(Conn *conn);
 
 int conn_start_reading(Conn *conn)
 {
-  conn->parser.on_head = on_head;
   return uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+}
+
+void conn_drop_parser(Conn *conn)
+{
+  if (conn->parser)
+    server_give_parser(conn->server, conn->parser);
+  conn->parser = NULL;
 }
 
 void conn_feed_kept(Conn *conn)
@@ -70,38 +76,49 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 // through conn_close, so `conn` is there when it returns.
 static size_t feed(Conn *conn, const char *bytes, size_t len)
 {
-  Loop *loop = conn->server->loop;
+  HttpServer *server = conn->server;
+  Loop *loop = server->loop;
+  Refusal refusal;
   size_t used;
-  switch (request_parser_feed(&conn->parser, bytes, len, &used)) {
+  if (!conn->parser) {
+    conn->parser = server_take_parser(server);
+    request_parser_init(conn->parser, &conn->request, &server->limits, &server->budget, on_head);
+  }
+  switch (request_parser_feed(conn->parser, bytes, len, &used)) {
   case PARSE_MORE:
     if (conn->phase == CONN_IDLE) {
       conn->phase = CONN_HEAD;
       conn->since_ms = loop_now_ms(loop);
-      timer_start(loop, &conn->timer, conn->server->limits.head_ms, conn_on_timer);
+      timer_start(loop, &conn->timer, server->limits.head_ms, conn_on_timer);
     } else if (conn->phase == CONN_BODY) {
       conn->progress_ms = loop_now_ms(loop);
-      if (conn->parser.expects_continue) {
-        conn->parser.expects_continue = false;
+      if (conn->parser->expects_continue) {
+        conn->parser->expects_continue = false;
         buffer_string(&conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
         conn_cork(conn);
       }
     }
     break;
   case PARSE_COMPLETE:
+    conn_drop_parser(conn);
     conn->phase = CONN_REPLY;
-    conn->ignores_input |= !conn->parser.keeps_alive;
+    conn->ignores_input |= !conn->keeps_alive;
     if (!conn->has_begun && !conn->is_done)
-      conn->server->handler.on_request(conn->server->context, &conn->request);
+      server->handler.on_request(server->context, &conn->request);
     break;
   case PARSE_STOPPED:
+    conn_drop_parser(conn);
     conn->phase = CONN_REPLY;
     conn->ignores_input = true;
     break;
   case PARSE_PASSED:
+    conn_drop_parser(conn);
     conn_pass(conn, bytes + used, len - used);
     return len;
   case PARSE_REFUSED:
-    reply_refusal(conn, &conn->parser.refusal);
+    refusal = conn->parser->refusal;
+    conn_drop_parser(conn);
+    reply_refusal(conn, &refusal);
     break;
   }
   return used;
@@ -109,10 +126,11 @@ static size_t feed(Conn *conn, const char *bytes, size_t len)
 
 static HeadVerdict on_head(RequestParser *parser)
 {
-  Conn *conn = (Conn *)((char *)parser - offsetof(Conn, parser));
+  Conn *conn = (Conn *)((char *)parser->request - offsetof(Conn, request));
   HttpServer *server = conn->server;
   conn->phase = CONN_BODY;
   conn->is_seen = true;
+  conn->keeps_alive = parser->keeps_alive;
   server_make_id(server, conn->request.id);
   server->handler.on_head(server->context, &conn->request);
   if (conn->is_passed_on)

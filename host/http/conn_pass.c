@@ -68,7 +68,7 @@ void conn_pass_again(Conn *conn)
     return;
   }
   conn->is_seen = false;
-  request_parser_again(&conn->parser);
+  request_renew(&conn->request, &conn->server->budget);
   conn->request.started_us = started_us;
   conn->phase = CONN_IDLE;
   conn_feed_kept(conn);

@@ -77,7 +77,7 @@ static void on_idle_timer(Conn *conn, uint64_t now_ms)
     return;
   }
   if (!conn->is_trimmed) {
-    request_parser_trim(&conn->parser);
+    request_trim(&conn->request);
     buffer_free(&conn->out);
     conn->is_trimmed = true;
   }

@@ -42,13 +42,18 @@ void form_decode_query(Span query, HeaderList *pairs)
   decode_pairs(query, UINT32_MAX, pairs);
 }
 
-int form_decode_path(Span path, Buffer *out, Err *err)
+int form_decode_path(Span path, Buffer *made, Span *out, Err *err)
 {
-  size_t start = out->len;
-  percent_decode(path, false, out);
-  if (memchr(out->bytes + start, '\0', out->len - start))
+  *out = path;
+  if (path.len == 0)
+    return 0;
+  if (memchr(path.at, '%', path.len)) {
+    percent_decode(path, false, made);
+    *out = (Span){ made->bytes, made->len };
+  }
+  if (memchr(out->at, '\0', out->len))
     return err_set(err, UV_EINVAL, "the path holds a zero byte");
-  if (!utf8_is_valid(out->bytes + start, out->len - start))
+  if (!utf8_is_valid(out->at, out->len))
     return err_set(err, UV_EINVAL, "the path is not UTF-8");
   return 0;
 }

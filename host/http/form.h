@@ -36,8 +36,9 @@ void percent_decode(Span text, bool is_query, Buffer *out);
 // "a=1&b=2" to pairs in their order. A piece without '=' is a name with an empty value; empty
 // pieces are left out.
 void form_decode_query(Span query, HeaderList *pairs);
-// A raw path, decoded. UV_EINVAL: it holds a zero byte, or is not UTF-8.
-int form_decode_path(Span path, Buffer *out, Err *err);
+// A raw path, decoded: itself where there is nothing to decode, else what is put into `made`, which
+// is empty. UV_EINVAL: it holds a zero byte, or is not UTF-8.
+int form_decode_path(Span path, Buffer *made, Span *out, Err *err);
 // Reads a body of type application/x-www-form-urlencoded or multipart/form-data (RFC 7578); of any
 // other type the form is empty. UV_EINVAL: malformed or above a limit; `form` is then half-filled.
 // Files' bodies point into `body`. Free the form in any case.

@@ -263,7 +263,7 @@ static void begin(Conn *conn, int status, const HeaderList *headers, int64_t len
     conn->framing = request->version_minor == 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
   if (conn->phase == CONN_BODY && request->has_body)
     conn->is_last = conn->ignores_input = true; // the rest of the body will not be read
-  if (!conn->parser.keeps_alive || conn->framing == FRAMING_CLOSE || conn->server->is_retiring)
+  if (!conn->keeps_alive || conn->framing == FRAMING_CLOSE || conn->server->is_retiring)
     conn->is_last = true;
   conn->phase = CONN_REPLY;
   conn->has_begun = true;

@@ -44,10 +44,11 @@ static void note_field(RequestParser *parser, const HeaderField *field);
 static bool value_is(const RequestParser *parser, const HeaderField *field, const char *text);
 
 void request_parser_init(RequestParser *parser, Request *request, const HttpLimits *limits,
-                         BodyBudget *budget)
+                         BodyBudget *budget, HeadVerdict (*on_head)(struct RequestParser *parser))
 {
-  *parser = (RequestParser){ .request = request, .limits = limits, .budget = budget };
-  parser->in_head = true;
+  *parser = (RequestParser){
+    .request = request, .limits = limits, .budget = budget, .on_head = on_head, .in_head = true
+  };
   llhttp_init(&parser->http, HTTP_REQUEST, &settings);
   parser->http.data = parser;
   request->body_limit = limits->body_bytes;
@@ -91,14 +92,12 @@ ParseStatus request_parser_feed(RequestParser *parser, const char *bytes, size_t
   return PARSE_MORE;
 }
 
-void request_parser_next(RequestParser *parser)
+void request_renew(Request *request, BodyBudget *budget)
 {
-  Request *request = parser->request;
   Request fresh = { .headers = request->headers, .body = request->body };
-  budget_give(parser->budget, parser->budget_bytes);
+  budget_give(budget, request->body.len);
   memcpy(fresh.remote_addr, request->remote_addr, sizeof fresh.remote_addr);
   fresh.remote_port = request->remote_port;
-  fresh.body_limit = parser->limits->body_bytes;
   *request = fresh;
   if (request->body.cap > KEPT_BODY_BYTES)
     buffer_free(&request->body);
@@ -107,36 +106,18 @@ void request_parser_next(RequestParser *parser)
     buffer_free(&request->headers.bytes);
   request->headers.bytes.len = 0;
   request->headers.count = 0;
-  parser->refusal = (Refusal){ 0 };
-  parser->budget_bytes = 0;
-  parser->target_len = parser->head_fed = 0;
-  parser->field_bytes = parser->field_count = parser->extension_bytes = 0;
-  parser->host_count = parser->coding_count = 0;
-  parser->in_head = true;
-  parser->in_name = parser->in_trailer = parser->keeps_alive = false;
-  parser->expects_continue = parser->has_strange_expectation = false;
-  parser->has_strange_coding = false;
-  llhttp_resume(&parser->http);
 }
 
-void request_parser_again(RequestParser *parser)
+void request_trim(Request *request)
 {
-  parser->is_passed = false;
-  llhttp_reset(&parser->http);
-  request_parser_next(parser);
+  header_list_free(&request->headers);
+  buffer_free(&request->body);
 }
 
-void request_parser_trim(RequestParser *parser)
+void request_free(Request *request, BodyBudget *budget)
 {
-  header_list_free(&parser->request->headers);
-  buffer_free(&parser->request->body);
-}
-
-void request_parser_free(RequestParser *parser)
-{
-  budget_give(parser->budget, parser->budget_bytes);
-  parser->budget_bytes = 0;
-  request_parser_trim(parser);
+  budget_give(budget, request->body.len);
+  request_trim(request);
 }
 
 // --- the head ------------------------------------------------------------------------------------
@@ -381,7 +362,6 @@ static int on_body(llhttp_t *http, const char *at, size_t len)
     return refuse(parser, 413, "body_too_large", "the request body is too large");
   if (!budget_take(parser->budget, len))
     return refuse(parser, 503, "overloaded", "too many request bodies at once, try again");
-  parser->budget_bytes += len;
   buffer_append(&request->body, at, len);
   return 0;
 }

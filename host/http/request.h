@@ -31,17 +31,18 @@ typedef enum {
   HEAD_PASSED,   // another parser reads it, from the head on
 } HeadVerdict;
 
+// Reads one request, and is needed no longer than that takes.
 typedef struct RequestParser {
+  struct RequestParser *next; // for whoever keeps some that are not in use
   llhttp_t http;
   Request *request;         // filled; owned by whoever owns the parser
   const HttpLimits *limits; // borrowed
   BodyBudget *budget;       // borrowed
   HeadVerdict (*on_head)(struct RequestParser *parser);
   Refusal refusal;
-  uint64_t budget_bytes; // taken for the body so far
-  uint32_t target_len;   // the target's bytes lie in front of the header fields'
-  uint32_t head_fed;     // bytes given to llhttp for this head, whatever they were
-  uint32_t field_bytes;  // of header lines, then anew of trailer lines
+  uint32_t target_len;  // the target's bytes lie in front of the header fields'
+  uint32_t head_fed;    // bytes given to llhttp for this head, whatever they were
+  uint32_t field_bytes; // of header lines, then anew of trailer lines
   uint32_t field_count;
   uint32_t extension_bytes;
   uint32_t host_field; // where the last Host field is
@@ -50,21 +51,23 @@ typedef struct RequestParser {
   bool in_name; // of a field
   bool in_trailer;
   bool is_broken; // refused or stopped: must not be fed again
-  bool is_passed; // on_head said so: request_parser_again is due
+  bool is_passed; // on_head said so
   bool keeps_alive;
   bool expects_continue; // 100-continue was asked for and makes sense
   bool has_strange_expectation, has_strange_coding;
 } RequestParser;
 
-// `request` is zero-initialised; its address fields are left alone. Set on_head afterwards.
+// `request` is zero-initialised or renewed; its address fields are left alone.
 void request_parser_init(RequestParser *parser, Request *request, const HttpLimits *limits,
-                         BodyBudget *budget);
-// `*used` tells how many bytes were taken. After PARSE_COMPLETE call request_parser_next first.
+                         BodyBudget *budget, HeadVerdict (*on_head)(struct RequestParser *parser));
+// `*used` tells how many bytes were taken. After another answer than PARSE_MORE not to be called
+// again.
 ParseStatus request_parser_feed(RequestParser *parser, const char *bytes, size_t len, size_t *used);
-// Ready for the next request: the Request is emptied, its memory kept if it is small.
-void request_parser_next(RequestParser *parser);
-void request_parser_again(RequestParser *parser); // after PARSE_PASSED, to read the same head
-void request_parser_trim(RequestParser *parser);  // between requests: gives the memory back
-void request_parser_free(RequestParser *parser);  // what the parser and the Request hold
+
+// Empties a Request for the next one, or for the same head once more; memory is kept if it is
+// little. What its body took is given back to the budget.
+void request_renew(Request *request, BodyBudget *budget);
+void request_trim(Request *request);                     // between two: gives the memory back
+void request_free(Request *request, BodyBudget *budget); // what it holds
 
 #endif

@@ -11,7 +11,7 @@
 #include "listener.h"
 
 // Connections above max_connections that are told so; more are just closed.
-enum { REFUSED_AT_ONCE = 64 };
+enum { REFUSED_AT_ONCE = 64, SPARE_PARSERS = 64 };
 
 static void on_connection(void *context, const Accepted *accepted);
 static bool may_accept(void *context);
@@ -109,6 +109,11 @@ void http_server_free(HttpServer *server)
 {
   assert(!server->listener && !server->conns);
   passing_close(server->passing);
+  while (server->parsers) {
+    RequestParser *parser = server->parsers;
+    server->parsers = parser->next;
+    mem_free(parser);
+  }
   buffer_free(&server->scratch);
   mem_free(server);
 }
@@ -126,6 +131,27 @@ void server_forget(Conn *conn)
   if (server->gauge)
     *server->gauge = server->conn_count;
   tell_closed(server);
+}
+
+RequestParser *server_take_parser(HttpServer *server)
+{
+  RequestParser *parser = server->parsers;
+  if (!parser)
+    return mem_alloc(sizeof *parser);
+  server->parsers = parser->next;
+  server->parser_count--;
+  return parser;
+}
+
+void server_give_parser(HttpServer *server, RequestParser *parser)
+{
+  if (server->parser_count == SPARE_PARSERS) {
+    mem_free(parser);
+    return;
+  }
+  parser->next = server->parsers;
+  server->parsers = parser;
+  server->parser_count++;
 }
 
 // Unique, not secret: a counter stirred into two random numbers of this process.

@@ -210,14 +210,6 @@ static bool read_usage(int pid, Usage *usage)
   return is_good;
 }
 
-static void process_name(const ScoreLine *line, char *text, size_t size)
-{
-  if (line->role == PROCESS_KEEPER)
-    snprintf(text, size, "keeper");
-  else
-    snprintf(text, size, "worker %u", line->number);
-}
-
 static void processes(Buffer *out)
 {
   Buffer cpu = { 0 }, memory = { 0 }, files = { 0 };
@@ -231,7 +223,7 @@ static void processes(Buffer *out)
     Usage usage;
     if (line->pid == 0 || !read_usage(line->pid, &usage))
       continue;
-    process_name(line, name, sizeof name);
+    scoreboard_name(line, name, sizeof name);
     buffer_printf(&cpu, "process_cpu_seconds_total{process=\"%s\"} %.2f\n", name,
                   usage.cpu_seconds);
     buffer_printf(&memory, "process_resident_memory_bytes{process=\"%s\"} %" PRIu64 "\n", name,

@@ -1,11 +1,15 @@
 // See confine.h.
 #include "confine.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/scoreboard.h"
 #include "config_read.h"
 
 // Where names are resolved, certificates and shared libraries are found; what is not there is left
@@ -66,13 +70,13 @@ static bool is_off(void)
   return wish && strcmp(wish, "off") == 0;
 }
 
-static void confine(Paths *paths, const char *writes, bool has_network)
+static ConfineResult confine(Paths *paths, const char *writes, bool has_network)
 {
   ConfineRoom room = { .has_network = has_network };
-  ConfineResult result;
+  ConfineResult result = { false, false };
   if (is_off()) {
     config_free_texts(paths->list, paths->count);
-    return;
+    return result;
   }
   add(paths, getenv("MOONHOOK_LUA_PATH"));
   add(paths, writes);
@@ -86,14 +90,20 @@ static void confine(Paths *paths, const char *writes, bool has_network)
     reached = *paths;
   else
     config_free_texts(paths->list, paths->count);
-  if (!has_network)
-    return;
-  log_event(LOG_DEBUG, "confined", LOG_S("calls", result.has_calls ? "filtered" : "all"),
-            LOG_S("files", result.has_files ? "its own" : "all"));
-  if (!result.has_calls || !result.has_files)
-    log_event(LOG_INFO, "this system does not confine workers wholly",
-              LOG_S("calls", result.has_calls ? "filtered" : "all"),
-              LOG_S("files", result.has_files ? "its own" : "all"));
+  return result;
+}
+
+static ConfineResult confine_to(const Config *config, const char *writes)
+{
+  Paths paths = { 0 };
+  uint32_t i;
+  for (i = 0; i < sizeof SYSTEM / sizeof *SYSTEM; i++)
+    add(&paths, SYSTEM[i]);
+  add_folder_of(&paths, "/etc/resolv.conf");
+  add_folder_of(&paths, getenv("SSL_CERT_FILE"));
+  for (i = 0; i < config->watched_count; i++)
+    add_folder_of(&paths, config->watched[i]);
+  return confine(&paths, writes, true);
 }
 
 void confine_loop(void)
@@ -104,15 +114,37 @@ void confine_loop(void)
 
 void confine_worker(const Config *config)
 {
-  Paths paths = { 0 };
-  uint32_t i;
-  for (i = 0; i < sizeof SYSTEM / sizeof *SYSTEM; i++)
-    add(&paths, SYSTEM[i]);
-  add_folder_of(&paths, "/etc/resolv.conf");
-  add_folder_of(&paths, getenv("SSL_CERT_FILE"));
-  for (i = 0; i < config->watched_count; i++)
-    add_folder_of(&paths, config->watched[i]);
-  confine(&paths, config->data_dir, true);
+  const ConfineResult result = confine_to(config, config->data_dir);
+  const char *calls = result.has_calls ? "filtered" : "all";
+  const char *files = result.has_files ? "its own" : "all";
+  ScoreLine *line = scoreboard_mine();
+  line->has_calls_filtered = result.has_calls;
+  line->has_files_confined = result.has_files;
+  if (is_off())
+    return;
+  log_event(LOG_DEBUG, "confined", LOG_S("calls", calls), LOG_S("files", files));
+  if (!result.has_calls || !result.has_files)
+    log_event(LOG_INFO, "this system does not confine workers wholly", LOG_S("calls", calls),
+              LOG_S("files", files));
+}
+
+ConfineProbe confine_probe(const Config *config)
+{
+  ConfineProbe probe = { .is_off = is_off(), .landlock = confine_landlock() };
+  int status = 0;
+  pid_t pid = fork();
+  if (pid == 0) {
+    const char *data_dir = access(config->data_dir, F_OK) == 0 ? config->data_dir : NULL;
+    ConfineResult result = confine_to(config, data_dir);
+    _exit((result.has_calls ? 1 : 0) | (result.has_files ? 2 : 0));
+  }
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (pid > 0 && WIFEXITED(status)) {
+    probe.has_calls = (WEXITSTATUS(status) & 1) != 0;
+    probe.has_files = (WEXITSTATUS(status) & 2) != 0;
+  }
+  return probe;
 }
 
 void confine_trial(const char *dir)

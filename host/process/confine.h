@@ -17,6 +17,14 @@ void confine_loop(void);
 void confine_worker(const Config *config);
 // A trial of plugins reads what is below `dir` and the library, and writes nothing.
 void confine_trial(const char *dir);
+// What a worker that starts here, now, would be confined by: a process of its own tries it.
+typedef struct {
+  bool is_off;               // MOONHOOK_CONFINE=off
+  bool has_calls, has_files; // as ConfineResult
+  int landlock;              // the kernel's version of it, or a negative errno
+} ConfineProbe;
+
+ConfineProbe confine_probe(const Config *config);
 // Whether a file could be opened as far as the confinement goes; true when there is none.
 bool confine_reaches(const char *path);
 bool confine_is_on(void); // files are confined
@@ -36,6 +44,7 @@ typedef struct {
 } ConfineResult;
 
 ConfineResult confine_process(const ConfineRoom *room);
-void confine_rings(void); // refuses io_uring
+void confine_rings(void);   // refuses io_uring
+int confine_landlock(void); // the kernel's version of it, or a negative errno
 
 #endif

@@ -2,9 +2,10 @@
 // Written against the kernel's interface: what headers of the distribution may lack is spelled out.
 #include "confine.h"
 
+#include <errno.h>
+
 #if defined(__linux__)
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -338,9 +339,15 @@ static int allow(int ruleset, const char *path, uint64_t rights)
   return rc;
 }
 
-static bool filter_files(const ConfineRoom *room)
+int confine_landlock(void)
 {
   long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  return version < 0 ? -errno : (int)version;
+}
+
+static bool filter_files(const ConfineRoom *room)
+{
+  int version = confine_landlock();
   struct landlock_ruleset_attr attr = { .handled_access_fs = (1ULL << FIRST_RIGHTS) - 1 };
   char **path;
   int ruleset;
@@ -364,6 +371,11 @@ static bool filter_files(const ConfineRoom *room)
 }
 
 #else
+
+int confine_landlock(void)
+{
+  return -ENOSYS;
+}
 
 static bool filter_files(const ConfineRoom *room)
 {
@@ -391,6 +403,11 @@ ConfineResult confine_process(const ConfineRoom *room)
 
 void confine_rings(void)
 {
+}
+
+int confine_landlock(void)
+{
+  return -ENOSYS;
 }
 
 ConfineResult confine_process(const ConfineRoom *room)

@@ -1,6 +1,7 @@
 // See endpoint_json.h: plugins, and what selectors choose from.
 #include <stdio.h>
 
+#include "../base/scoreboard.h"
 #include "../dispatch/quarantine.h"
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
@@ -145,6 +146,28 @@ void catalogue_json(const Keeper *keeper, Buffer *json)
   buffer_printf(json, "},\"apps\":%s}", config->apps_catalog_json);
 }
 
+static void show_processes(Buffer *json)
+{
+  const ScoreLine *line;
+  const char *comma = "";
+  uint32_t i;
+  buffer_string(json, "\"processes\":[");
+  for (i = 0; (line = scoreboard_line(i)) != NULL; i++) {
+    char name[32];
+    if (line->pid == 0)
+      continue;
+    scoreboard_name(line, name, sizeof name);
+    buffer_printf(json,
+                  "%s{\"name\":\"%s\",\"pid\":%d,\"ready\":%s,\"ending\":%s,"
+                  "\"calls_filtered\":%s,\"files_confined\":%s}",
+                  comma, name, (int)line->pid, line->is_ready ? "true" : "false",
+                  line->is_draining ? "true" : "false", line->has_calls_filtered ? "true" : "false",
+                  line->has_files_confined ? "true" : "false");
+    comma = ",";
+  }
+  buffer_string(json, "],");
+}
+
 void status_json(const Keeper *keeper, Buffer *json)
 {
   const Served *served;
@@ -162,6 +185,7 @@ void status_json(const Keeper *keeper, Buffer *json)
                 "\"endpoints\":%u,\"endpoints_with_problem\":%u,",
                 MOONHOOK_VERSION, plugins, broken,
                 keeper->kept_count + endpoint_book_count(keeper->book), problems);
+  show_processes(json);
   add_string(json, "config_file", keeper->config->file);
   buffer_char(json, ',');
   add_string(json, "data", keeper->config->data_dir);

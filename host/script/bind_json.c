@@ -7,6 +7,7 @@
 #include "../base/json.h"
 #include "json_context.h"
 #include "json_lazy.h"
+#include "json_like.h"
 #include "json_view.h"
 
 static char context_key, kind_key; // their addresses are keys

@@ -9,10 +9,9 @@
 //   host.json.is_array(value)     -> whether it is marked, or has a first item
 //   host.json.raw(text)           -> a value encoded as this text | nil, message
 //   host.json.text_like(known, first, last, text)
-//                                 -> the string that stands in `text` where `known` has its bytes
-//                                 from
-//                                    first to last, the inside of a string, when all around is the
-//                                    same and it needs no unescaping; else nil
+//                                 -> what host.reverse reads of a piece when it expects one that is
+//                                    like `known`: the string that stands in `text` in place of its
+//                                    bytes first..last (see json_like.h); nil: is not like it
 //   host.json.null
 //
 // Limits: JSON_MAX_DEPTH, JSON_MAX_BYTES (base/json.h).

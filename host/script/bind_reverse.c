@@ -1,36 +1,38 @@
 // host.reverse: opens reverse calls and reads their streams. Lua names a backend and a kind; the
 // path, the permission and the key are looked up here and never pass through Lua.
+//
+//   open(backend, kind, body, options?) -> handle | nil, code, message
+//   head(handle) -> status | WAIT | nil, code, message, retry_after_s?
+//   read(handle) -> piece | WAIT | nil at the end | nil, code, message, retry_after_s?
+//   expect(handle, known, first, last, is_whole): pieces that are `known` but for the string whose
+//     inside is at first..last come as that inside, or whole, and `true` behind them
+//   expect(handle): none does any more
+//   header(handle, name) -> string | nil, after head
+//   farewell(handle, kind, body, options?) -> true | nil, code, message: the call to make when this
+//     one is closed before its end, by whomever; nobody waits for its answer. Without a kind: none.
+//   close(handle)
 #include <string.h>
 
 #include "../base/memory.h"
-#include "../reverse/backend_call.h"
 #include "bind.h"
-#include "slice.h"
-#include "task.h"
+#include "reverse_handle.h"
 
 #define HANDLE_TYPE "moonhook.reverse"
 
-enum {
-  WANT_NONE,
-  WANT_HEAD,
-  WANT_PIECE,
-  MIN_KEY_BYTES = 8, // a shorter one is a word such as "none", which others may say, too
-};
+ReverseHandle *reverse_handle(lua_State *L)
+{
+  ReverseHandle *handle = lua_touserdata(L, 1);
+  bool is_one = false;
+  if (handle && lua_getmetatable(L, 1)) {
+    is_one = lua_rawequal(L, -1, lua_upvalueindex(1));
+    lua_pop(L, 1);
+  }
+  if (!is_one)
+    luaL_typerror(L, 1, HANDLE_TYPE);
+  return handle;
+}
 
-// One open call; lives in the userdata. The task owns it, the collector is a safety net.
-typedef struct {
-  TaskOwned owned;
-  Stream *stream; // NULL: closed
-  Task *task;
-  State *state;
-  Backends *backends; // the table that the call was opened with
-  const Backend *backend;
-  const char *key;       // that was sent; of the backend
-  BackendCall *farewell; // to be made when the call is closed before its end; or NULL
-  int want;              // what the task waits for
-} Handle;
-
-static void forget_farewell(Handle *handle)
+void reverse_forget_farewell(ReverseHandle *handle)
 {
   if (handle->farewell)
     backend_call_free(handle->farewell);
@@ -38,7 +40,7 @@ static void forget_farewell(Handle *handle)
   handle->farewell = NULL;
 }
 
-static void handle_close(Handle *handle)
+void reverse_close(ReverseHandle *handle)
 {
   Stream *stream = handle->stream;
   handle->stream = NULL;
@@ -50,7 +52,8 @@ static void handle_close(Handle *handle)
   }
   if (stream && handle->farewell)
     client_notify(state_runtime(handle->state)->client, &handle->farewell->call);
-  forget_farewell(handle);
+  reverse_forget_farewell(handle);
+  reverse_forget_expected(handle);
   if (handle->backends)
     backends_release(handle->backends);
   handle->backends = NULL;
@@ -58,7 +61,7 @@ static void handle_close(Handle *handle)
 
 static void on_release(TaskOwned *owned)
 {
-  handle_close((Handle *)owned); // first member
+  reverse_close((ReverseHandle *)owned); // first member
 }
 
 // The source stops at once, whatever the task waits for just now.
@@ -66,12 +69,12 @@ static void on_cancel(TaskOwned *owned, const char *code, const char *message)
 {
   (void)code;
   (void)message;
-  handle_close((Handle *)owned);
+  reverse_close((ReverseHandle *)owned);
 }
 
 static void on_ready(Stream *stream)
 {
-  Handle *handle = stream->owner;
+  ReverseHandle *handle = stream->owner;
   if (handle->want != WANT_NONE)
     task_ready(handle->task);
 }
@@ -161,9 +164,9 @@ static int refuse_permission(lua_State *L, uint32_t permission)
                 permission_name(permission), NULL);
 }
 
-static Handle *push_handle(lua_State *L, const Backend *backend)
+static ReverseHandle *push_handle(lua_State *L, const Backend *backend)
 {
-  Handle *handle = lua_newuserdata(L, sizeof *handle);
+  ReverseHandle *handle = lua_newuserdata(L, sizeof *handle);
   memset(handle, 0, sizeof *handle);
   luaL_getmetatable(L, HANDLE_TYPE);
   lua_setmetatable(L, -2);
@@ -173,7 +176,6 @@ static Handle *push_handle(lua_State *L, const Backend *backend)
   return handle;
 }
 
-// open(backend, kind, body, options?) -> handle | nil, code, message
 static int l_open(lua_State *L)
 {
   State *state = state_of(L);
@@ -184,7 +186,7 @@ static int l_open(lua_State *L)
   const Backend *backend = backends_find(runtime->backends, name);
   const BackendKind *kind;
   BackendCall prepared = { 0 };
-  Handle *handle;
+  ReverseHandle *handle;
   int refused;
   Span body;
   Err err;
@@ -228,11 +230,9 @@ static int l_open(lua_State *L)
   return 1;
 }
 
-// farewell(handle, kind, body, options?) -> true | nil, code, message: the call to make when this
-// one is closed before its end, by whomever; nobody waits for its answer. Without a kind: none.
 static int l_farewell(lua_State *L)
 {
-  Handle *handle = luaL_checkudata(L, 1, HANDLE_TYPE);
+  ReverseHandle *handle = reverse_handle(L);
   const char *kind_name = luaL_optstring(L, 2, NULL);
   uint32_t permission = kind_name ? backend_permission(kind_name) : 0;
   const BackendKind *kind;
@@ -240,7 +240,7 @@ static int l_farewell(lua_State *L)
   Span body;
   Err err;
   body.at = luaL_optlstring(L, 3, "", &body.len);
-  forget_farewell(handle);
+  reverse_forget_farewell(handle);
   if (!kind_name || !handle->stream) {
     lua_pushboolean(L, 1);
     return 1;
@@ -254,7 +254,7 @@ static int l_farewell(lua_State *L)
   ask = read_ask(L, state_runtime(handle->state));
   handle->farewell = mem_zero(1, sizeof *handle->farewell);
   if (backend_call_prepare(handle->farewell, handle->backend, kind, &ask, body, &err) < 0) {
-    forget_farewell(handle);
+    reverse_forget_farewell(handle);
     return push_unprepared(L, &err);
   }
   backend_call_own(handle->farewell);
@@ -262,162 +262,35 @@ static int l_farewell(lua_State *L)
   return 1;
 }
 
-// --- reading -------------------------------------------------------------------------------------
-
-static int push_error(lua_State *L, Handle *handle)
-{
-  const StreamError *error = &handle->stream->error;
-  bool has_time = error->retry_after_s >= 0;
-  if (strcmp(error->code, "upstream_timeout") != 0)
-    forget_farewell(handle); // there is nobody to say it to
-  push_failure(L, error->code, error->message);
-  if (has_time)
-    lua_pushinteger(L, error->retry_after_s);
-  handle_close(handle);
-  return has_time ? 4 : 3;
-}
-
-// Pushes what an upstream said. Some repeat what they were told, when they refuse a key above all:
-// the key itself is not for plugins.
-static void push_said(lua_State *L, const Handle *handle, Span said)
-{
-  size_t key_len = handle->key ? strlen(handle->key) : 0;
-  Buffer clean = { 0 };
-  const char *found;
-  while (key_len >= MIN_KEY_BYTES && said.len >= key_len &&
-         (found = memmem(said.at, said.len, handle->key, key_len))) {
-    buffer_append(&clean, said.at, (size_t)(found - said.at));
-    buffer_string(&clean, "***");
-    said.len -= (size_t)(found - said.at) + key_len;
-    said.at = found + key_len;
-  }
-  if (clean.len) {
-    buffer_append(&clean, said.at, said.len);
-    slice_push_buffer(L, &clean);
-  } else {
-    lua_pushlstring(L, said.at ? said.at : "", said.len);
-  }
-}
-
-// Pushes what the stream has; -1 when it has nothing yet.
-static int push_result(lua_State *L, Handle *handle)
-{
-  Stream *stream = handle->stream;
-  Span piece = { NULL, 0 };
-  int http_status = 200;
-  StreamStatus status;
-  if (handle->want == WANT_HEAD)
-    status = stream->class->head ? stream->class->head(stream, &http_status) : STREAM_PIECE;
-  else
-    status = stream->class->read(stream, &piece);
-  if ((status == STREAM_WAIT || status == STREAM_PIECE) &&
-      !state_has_room(state_of(L), piece.len)) {
-    handle_close(handle);
-    return push_no_room(L);
-  }
-  switch (status) {
-  case STREAM_WAIT:
-    return -1;
-  case STREAM_ERROR:
-    return push_error(L, handle);
-  case STREAM_END:
-    forget_farewell(handle);
-    handle_close(handle);
-    lua_pushnil(L);
-    return 1;
-  case STREAM_PIECE:
-    break;
-  }
-  if (handle->want == WANT_HEAD)
-    lua_pushinteger(L, http_status);
-  else
-    push_said(L, handle, piece);
-  return 1;
-}
-
-static int push_waited(lua_State *co, void *op)
-{
-  Handle *handle = op;
-  int count;
-  if (!handle->stream)
-    return push_failure(co, "closed", "the call is closed");
-  count = push_result(co, handle);
-  if (count >= 0)
-    handle->want = WANT_NONE;
-  return count;
-}
-
-static void cancel_wait(void *op)
-{
-  Handle *handle = op;
-  if (handle)
-    handle_close(handle); // the source stops at once, the task will be told
-}
-
-static int read_or_wait(lua_State *L, int want)
-{
-  Handle *handle = luaL_checkudata(L, 1, HANDLE_TYPE);
-  Task *task = task_current(L);
-  int count;
-  if (!handle->stream && task && task_is_cancelled(task))
-    return task_await(L, (TaskWait){ 0 }); // says why
-  if (!handle->stream)
-    return push_failure(L, "closed", "the call is closed");
-  handle->want = want;
-  count = push_result(L, handle);
-  if (count >= 0) {
-    handle->want = WANT_NONE;
-    return count;
-  }
-  handle->task = task_current(L);
-  return task_await(L, (TaskWait){ handle, push_waited, cancel_wait });
-}
-
-static int l_head(lua_State *L)
-{
-  return read_or_wait(L, WANT_HEAD);
-}
-
-static int l_read(lua_State *L)
-{
-  return read_or_wait(L, WANT_PIECE);
-}
-
-// header(handle, name) -> string | nil, after head
-static int l_header(lua_State *L)
-{
-  Handle *handle = luaL_checkudata(L, 1, HANDLE_TYPE);
-  const char *name = luaL_checkstring(L, 2);
-  const HeaderList *headers;
-  Span value;
-  if (!handle->stream || !handle->stream->class->head)
-    return 0;
-  headers = client_reply_headers(handle->stream);
-  value = headers ? header_list_get(headers, name) : (Span){ NULL, 0 };
-  if (!value.at)
-    return 0;
-  push_said(L, handle, value);
-  return 1;
-}
-
 static int l_close(lua_State *L)
 {
-  handle_close(luaL_checkudata(L, 1, HANDLE_TYPE));
+  reverse_close(reverse_handle(L));
   return 0;
 }
 
 int luaopen_host_reverse(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    { "open", l_open },   { "head", l_head },         { "read", l_read }, { "header", l_header },
-    { "close", l_close }, { "farewell", l_farewell }, { NULL, NULL },
+    { "open", l_open },
+    { "head", reverse_l_head },
+    { "read", reverse_l_read },
+    { "expect", reverse_l_expect },
+    { "header", reverse_l_header },
+    { "close", l_close },
+    { "farewell", l_farewell },
+    { NULL, NULL },
   };
+  const luaL_Reg *function;
   luaL_newmetatable(L, HANDLE_TYPE);
-  lua_pushcfunction(L, l_close);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_close, 1);
   lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   lua_newtable(L);
-  luaL_register(L, NULL, functions);
+  for (function = functions; function->name; function++) {
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, function->func, 1);
+    lua_setfield(L, -2, function->name);
+  }
   bind_catalogue(L);
   return 1;
 }

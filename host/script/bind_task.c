@@ -143,6 +143,7 @@ static int l_task_spawn(lua_State *L)
   child->child = task_start(task_state(task), &child_events, child, push_start);
   task_set_root(child->child, child->root);
   task_set_request_id(child->child, task_request_id(child->root));
+  task_keep_request_id(child->child);
   slice_settle(L);
   return 1;
 }

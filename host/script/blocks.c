@@ -1,11 +1,8 @@
 // See blocks.h.
 #include "blocks.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "../base/fast_paths.h"
 
 enum { CHUNK_BYTES = 16 * 1024 - 64 }; // with malloc's own bytes not above a multiple of a page
 
@@ -14,36 +11,17 @@ struct BlockChunk {
   char bytes[];
 };
 
-static inline size_t most_bytes(void)
+// Takes a block from the newest chunk.
+static void *cut(Blocks *blocks, size_t size)
 {
-#ifdef __SANITIZE_ADDRESS__
-  return 0; // every block is malloc's, so that it is watched
-#else
-  return fast_paths_are_on() ? MAX_BLOCK_BYTES : 0;
-#endif
-}
-
-static size_t list_of(size_t size)
-{
-  return (size + BLOCK_STEP - 1) / BLOCK_STEP;
-}
-
-static void put(Blocks *blocks, void *block, size_t list)
-{
-  memcpy(block, &blocks->free[list], sizeof(void *));
-  blocks->free[list] = block;
-}
-
-static void *cut(Blocks *blocks, size_t list)
-{
-  size_t size = list * BLOCK_STEP;
   void *block;
+  size = (size + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP;
   if ((size_t)(blocks->end - blocks->at) < size) {
     BlockChunk *chunk = malloc(CHUNK_BYTES);
     if (!chunk)
       return NULL;
     if (blocks->at < blocks->end) // the rest is one block
-      put(blocks, blocks->at, (size_t)(blocks->end - blocks->at) / BLOCK_STEP);
+      blocks_push(blocks, blocks->at, (size_t)(blocks->end - blocks->at));
     chunk->next = blocks->chunks;
     blocks->chunks = chunk;
     blocks->at = chunk->bytes;
@@ -54,34 +32,34 @@ static void *cut(Blocks *blocks, size_t list)
   return block;
 }
 
-static inline void *take(Blocks *blocks, size_t size)
+static void *take(Blocks *blocks, size_t size)
 {
-  size_t list = list_of(size);
-  void *block;
-  if (size > most_bytes())
-    return malloc(size);
-  block = blocks->free[list];
-  if (!block)
-    return cut(blocks, list);
-  memcpy(&blocks->free[list], block, sizeof(void *));
-  return block;
+  void *block = blocks_pop(blocks, size);
+  if (block)
+    return block;
+  return size > BLOCKS_MOST_BYTES ? malloc(size) : cut(blocks, size);
 }
 
-static inline void give(Blocks *blocks, void *block, size_t size)
+static void give(Blocks *blocks, void *block, size_t size)
 {
-  if (size > most_bytes())
+  if (size > BLOCKS_MOST_BYTES)
     free(block);
   else if (size > 0)
-    put(blocks, block, list_of(size));
+    blocks_push(blocks, block, size);
+}
+
+static bool are_of_one_list(size_t a, size_t b)
+{
+  return a <= BLOCKS_MOST_BYTES && b <= BLOCKS_MOST_BYTES &&
+         (a + BLOCK_STEP - 1) / BLOCK_STEP == (b + BLOCK_STEP - 1) / BLOCK_STEP;
 }
 
 static void *move(Blocks *blocks, void *block, size_t old_size, size_t new_size)
 {
-  size_t most = most_bytes();
   void *moved;
-  if (old_size > most && new_size > most)
+  if (old_size > BLOCKS_MOST_BYTES && new_size > BLOCKS_MOST_BYTES)
     return realloc(block, new_size);
-  if (old_size <= most && new_size <= most && list_of(old_size) == list_of(new_size))
+  if (are_of_one_list(old_size, new_size))
     return block;
   moved = take(blocks, new_size);
   if (!moved)

@@ -5,10 +5,16 @@
 #define MOONHOOK_SCRIPT_BLOCKS_H
 
 #include <stddef.h>
+#include <string.h>
 
 enum {
   BLOCK_STEP = 8,        // sizes are rounded up to it; blocks lie at multiples of it
   MAX_BLOCK_BYTES = 512, // larger ones are malloc's
+#ifdef __SANITIZE_ADDRESS__
+  BLOCKS_MOST_BYTES = 0, // under a sanitizer every block is malloc's, so that it is watched
+#else
+  BLOCKS_MOST_BYTES = MAX_BLOCK_BYTES,
+#endif
 };
 
 typedef struct BlockChunk BlockChunk;
@@ -19,6 +25,24 @@ typedef struct {
   char *at, *end;                               // what is left of the newest chunk
   BlockChunk *chunks;
 } Blocks;
+
+// A new block from the list of its size; NULL: the list is empty, or the size has none.
+static inline void *blocks_pop(Blocks *blocks, size_t size)
+{
+  size_t list = (size + BLOCK_STEP - 1) / BLOCK_STEP;
+  void *block = size <= BLOCKS_MOST_BYTES ? blocks->free[list] : NULL;
+  if (block)
+    memcpy(&blocks->free[list], block, sizeof(void *));
+  return block;
+}
+
+// Gives a block of 1 to BLOCKS_MOST_BYTES bytes back.
+static inline void blocks_push(Blocks *blocks, void *block, size_t size)
+{
+  size_t list = (size + BLOCK_STEP - 1) / BLOCK_STEP;
+  memcpy(block, &blocks->free[list], sizeof(void *));
+  blocks->free[list] = block;
+}
 
 // As lua_Alloc: new_size 0 frees; NULL when there is no memory.
 void *blocks_resize(Blocks *blocks, void *block, size_t old_size, size_t new_size);

@@ -43,8 +43,6 @@ bool json_push_encoded(lua_State *L, int index);
 // false
 bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain);
 
-int json_l_text_like(lua_State *L); // host.json.text_like
-
 // Puts the members of a text, which json_scan found good and an object, into the empty table at
 // `index`, and gives it the metatable of a decoded one. Stack: unchanged
 void json_fill_decoded(lua_State *L, int index, const char *text, size_t len,

@@ -337,7 +337,7 @@ static bool write_value(Encoder *e)
 
 bool json_push_encoded(lua_State *L, int index)
 {
-  Encoder e = { .L = L, .most = JSON_MAX_BYTES };
+  Encoder e; // not cleared: it is large, and most texts are short
   int top = lua_gettop(L);
   bool is_written;
   size_t room = json_memory.room ? json_memory.room(L) : JSON_MAX_BYTES;
@@ -345,8 +345,10 @@ bool json_push_encoded(lua_State *L, int index)
     return true;
   lua_settop(L, top);
   out.len = 0;
-  if (room < e.most)
-    e.most = room;
+  e.L = L;
+  e.tables = 0;
+  e.depth = 0;
+  e.most = room < JSON_MAX_BYTES ? room : JSON_MAX_BYTES;
   lua_pushvalue(L, index);
   is_written = write_value(&e);
   lua_settop(L, top);

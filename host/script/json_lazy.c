@@ -15,12 +15,14 @@ static struct {
   JsonFacts facts;
 } last;
 
-enum { EVENT, TASK_ID };
+enum { EVENT, TASK_ID, ANSWER };
 
-static const JsonWanted wanted_of_event = { .names = { { "event", 5 }, { "task_id", 7 } } };
+static const JsonWanted wanted_of_event = {
+  .names = { { "event", 5 }, { "task_id", 7 }, { "answer", 6 } },
+  .plain_values = ANSWER,
+};
 
-// --- making
-// ----------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------
 
 static void push_span(lua_State *L, Span span)
 {
@@ -30,19 +32,34 @@ static void push_span(lua_State *L, Span span)
     lua_pushnil(L);
 }
 
-// Stack: [text] -> [event, name, task id]
-static int push_lazy(lua_State *L, const JsonWanted *wanted)
+// Pushes a table that stands for the text at `index`. Stack: [] -> [event]
+static void push_unread(lua_State *L, int index, int members)
 {
   json_push_context(L);
-  lua_createtable(L, 0, (int)last.facts.sizes[0]);
+  lua_createtable(L, 0, members);
   lua_pushlightuserdata(L, &text_key);
-  lua_pushvalue(L, -4);
+  lua_pushvalue(L, index);
   lua_rawset(L, -3);
   lua_rawgeti(L, -2, LAZY_META);
   lua_setmetatable(L, -2);
+  lua_replace(L, -2);
+}
+
+// `before`: bytes of the piece in front of the text that was looked at.
+// Stack: [text] -> [event, name, task id, members], and where its answer is, if it has one
+static int push_lazy(lua_State *L, const char *text, const JsonWanted *wanted, size_t before)
+{
+  Span answer = wanted->values[ANSWER];
+  push_unread(L, lua_gettop(L), (int)last.facts.sizes[0]);
   push_span(L, wanted->values[EVENT]);
   push_span(L, wanted->values[TASK_ID]);
-  return 3;
+  lua_pushinteger(L, (lua_Integer)last.facts.sizes[0]);
+  if (!answer.at)
+    return 4;
+  before += (size_t)(answer.at - text);
+  lua_pushinteger(L, (lua_Integer)before + 1);
+  lua_pushinteger(L, (lua_Integer)(before + answer.len));
+  return 6;
 }
 
 // Whether the text can stand for its table: an object, whose own names and wanted values are as
@@ -74,7 +91,7 @@ static int l_decode_event(lua_State *L)
   lua_settop(L, 1);
   last.text = text;
   if (can_be_lazy(text, len, &wanted))
-    return push_lazy(L, &wanted);
+    return push_lazy(L, text, &wanted, 0);
   last.text = NULL;
   if (!json_push_decoded(L, text, len, true)) {
     lua_pushboolean(L, 0);
@@ -87,10 +104,11 @@ static int l_decode_event(lua_State *L)
   return 3;
 }
 
+static const char before[] = "{\"data\":", after[] = ",\"error\":\"\"}"; // of a frame
+static const size_t before_len = sizeof before - 1, after_len = sizeof after - 1;
+
 static int l_decode_framed_event(lua_State *L)
 {
-  static const char before[] = "{\"data\":", after[] = ",\"error\":\"\"}";
-  const size_t before_len = sizeof before - 1, after_len = sizeof after - 1;
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
   JsonWanted wanted = wanted_of_event;
@@ -104,11 +122,30 @@ static int l_decode_framed_event(lua_State *L)
     return 0;
   lua_pushlstring(L, text + before_len, len);
   last.text = lua_tostring(L, -1);
-  return push_lazy(L, &wanted);
+  return push_lazy(L, text + before_len, &wanted, before_len);
 }
 
-// --- filling
-// ---------------------------------------------------------------------------------------
+// Stack: [text, members] -> [event]
+static int l_event_alike(lua_State *L)
+{
+  luaL_checkstring(L, 1);
+  push_unread(L, 1, (int)luaL_checkinteger(L, 2));
+  return 1;
+}
+
+// Stack: [frame, members] -> [event]
+static int l_framed_event_alike(lua_State *L)
+{
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  int members = (int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, len > before_len + after_len, 1, "not a frame");
+  lua_pushlstring(L, text + before_len, len - before_len - after_len);
+  push_unread(L, lua_gettop(L), members);
+  return 1;
+}
+
+// --- filling -------------------------------------------------------------------------------------
 
 static bool is_lazy(lua_State *L, int index)
 {
@@ -211,6 +248,8 @@ void json_lazy_open(lua_State *L)
   static const luaL_Reg functions[] = {
     { "decode_event", l_decode_event },
     { "decode_framed_event", l_decode_framed_event },
+    { "event_alike", l_event_alike },
+    { "framed_event_alike", l_framed_event_alike },
     { "fill", l_fill },
     { NULL, NULL },
   };

@@ -6,11 +6,16 @@
 // globals by a version that fills first: lua/moonhook/lazy.lua. C code that does so calls
 // json_touch.
 //
-//   host.json.decode_event(text)  -> event | false, its `event`, its `task_id` (strings or nil)
+//   host.json.decode_event(text)  -> event | false, its `event`, its `task_id` (strings or nil); of
+//                                    one that is not filled also how many members it has and, if
+//                                    its `answer` is a string, where that begins and ends
 //   host.json.decode_framed_event(text)
 //                                 -> the same for the data of {"data":{...},"error":""}; nil when
-//                                 the
-//                                    text is not exactly of that form
+//                                    the text is not exactly of that form
+//   host.json.event_alike(text, members)
+//   host.json.framed_event_alike(text, members)
+//                                 -> the event of a text that is like one of which they gave
+//                                    members and a place, but for that place (json_like.h)
 //   host.json.fill(value)         fills it if it is such a table
 //   host.json.lazy                the metatable of such tables; nil when there are none
 #ifndef MOONHOOK_SCRIPT_JSON_LAZY_H

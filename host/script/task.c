@@ -51,8 +51,13 @@ static Task *task_new(Runtime *runtime)
 static void task_free(Runtime *runtime, Task *task)
 {
   mem_free(task->note);
-  mem_free(task->cancel_code);
-  mem_free(task->cancel_message);
+  mem_free(task->kept_id);
+  if (task->cancel) {
+    timer_stop(&task->cancel->grace);
+    mem_free(task->cancel->code);
+    mem_free(task->cancel->message);
+    mem_free(task->cancel);
+  }
   if (runtime->free_task_count == MAX_FREE_TASKS || !fast_paths_are_on()) {
     mem_free(task);
     return;
@@ -82,6 +87,7 @@ Task *task_start(State *state, const TaskEvents *events, void *owner,
   task->owner = owner;
   task->push_start = push;
   task->phase = PHASE_QUEUED;
+  task->request_id = "";
   task->job.group = state_group(state);
   task->job.run = run;
   task->co = state_pool_take(state, &task->co_ref);
@@ -113,7 +119,7 @@ State *task_state(const Task *task)
 
 bool task_is_cancelled(const Task *task)
 {
-  return task->is_cancelled;
+  return task->cancel != NULL;
 }
 
 // --- ending --------------------------------------------------------------------------------------
@@ -137,7 +143,6 @@ static void end(Task *task, const TaskFailure *failure, bool can_reuse)
     task_disown(owned);
     owned->release(owned);
   }
-  timer_stop(&task->grace);
   job_cancel(loop_of(task), &task->job);
   *task->link = task->next;
   if (task->next)
@@ -177,8 +182,8 @@ static void fail(Task *task)
 static void kill_task(Task *task)
 {
   TaskFailure failure = { .status = 0 };
-  task_failure_set_code(&failure, task->cancel_code);
-  failure.message = span_of(task->cancel_message);
+  task_failure_set_code(&failure, task->cancel->code);
+  failure.message = span_of(task->cancel->message);
   failure.traceback = span_of("");
   end(task, &failure, false);
 }
@@ -216,7 +221,7 @@ static void stop(Task *task, Kill kill, char *where)
 
 static void on_grace_over(Timer *timer)
 {
-  kill_task((Task *)((char *)timer - offsetof(Task, grace)));
+  kill_task(((TaskCancel *)timer)->task);
 }
 
 // --- running -------------------------------------------------------------------------------------
@@ -240,7 +245,7 @@ static bool on_yield(Task *task)
   }
   drop_wait(task); // a wait that could not be yielded (inside table.sort, say)
   task->phase = PHASE_PAUSED;
-  if (task->is_cancelled) {
+  if (task->cancel) {
     has_room = true; // the next resume raises
   } else if (lua_type(co, 1) == LUA_TSTRING && lua_gettop(co) == 1) {
     Span piece;
@@ -274,7 +279,7 @@ static bool step(Task *task)
   Kill kill;
   switch (task->phase) {
   case PHASE_QUEUED:
-    if (task->is_cancelled) {
+    if (task->cancel) {
       lua_settop(co, 0); // never started: nothing to unwind
       kill_task(task);
       return false;
@@ -289,14 +294,14 @@ static bool step(Task *task)
         return false; // not yet
       task->wait = (TaskWait){ 0 };
     } else {
-      nargs = push_failure(co, task->cancel_code, task->cancel_message);
+      nargs = push_failure(co, task->cancel->code, task->cancel->message);
     }
     break;
   case PHASE_PAUSED:
-    if (task->is_cancelled) {
+    if (task->cancel) {
       lua_pushlightuserdata(co, &mark_bad);
-      lua_pushstring(co, task->cancel_code);
-      lua_pushstring(co, task->cancel_message);
+      lua_pushstring(co, task->cancel->code);
+      lua_pushstring(co, task->cancel->message);
       nargs = 3;
     } else if (task->refusal) {
       lua_pushlightuserdata(co, &mark_bad);
@@ -352,11 +357,12 @@ void task_ready(Task *task)
 void task_cancel(Task *task, const char *code, const char *message, uint32_t grace_ms)
 {
   TaskOwned *owned, *next;
-  if (task->is_cancelled)
+  if (task->cancel)
     return;
-  task->is_cancelled = true;
-  task->cancel_code = mem_string(code);
-  task->cancel_message = mem_string(message);
+  task->cancel = mem_zero(1, sizeof *task->cancel);
+  task->cancel->task = task;
+  task->cancel->code = mem_string(code);
+  task->cancel->message = mem_string(message);
   for (owned = task->owned; owned; owned = next) {
     next = owned->next; // it may take itself out
     if (owned->cancel)
@@ -364,7 +370,7 @@ void task_cancel(Task *task, const char *code, const char *message, uint32_t gra
   }
   if (!task->keeps_wait)
     drop_wait(task);
-  timer_start(loop_of(task), &task->grace, grace_ms, on_grace_over);
+  timer_start(loop_of(task), &task->cancel->grace, grace_ms, on_grace_over);
   job_post(loop_of(task), &task->job);
 }
 
@@ -377,9 +383,15 @@ void task_cancel_all(Runtime *runtime, const char *code, const char *message, ui
 
 void task_set_request_id(Task *task, const char *request_id)
 {
-  size_t len = strnlen(request_id, sizeof task->request_id - 1);
-  memcpy(task->request_id, request_id, len);
-  task->request_id[len] = '\0';
+  task->request_id = request_id;
+}
+
+void task_keep_request_id(Task *task)
+{
+  if (task->kept_id)
+    return;
+  task->kept_id = mem_string(task->request_id);
+  task->request_id = task->kept_id;
 }
 
 void task_set_slice(Task *task, uint32_t slice_ms)
@@ -424,13 +436,13 @@ static int refuse(lua_State *L, Task *task)
 {
   if (++task->refusals > MAX_REFUSALS)
     slice_kill(task->state, KILL_CALLS);
-  return push_failure(L, task->cancel_code, task->cancel_message);
+  return push_failure(L, task->cancel->code, task->cancel->message);
 }
 
 static int await(lua_State *L, TaskWait wait, bool keeps_wait)
 {
   Task *task = task_current(L);
-  if (!task || (task->is_cancelled && !keeps_wait)) {
+  if (!task || (task->cancel && !keeps_wait)) {
     if (wait.cancel)
       wait.cancel(wait.op);
     if (!task)

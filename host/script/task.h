@@ -95,8 +95,10 @@ bool task_may_log(Task *task);
 
 int *task_after_ref(Task *task); // registry reference of what goes on after the reply; 0: none
 
-// What log records of the task's code name; at most 32 characters, copied. "": none.
+// What log records of the task's code name; borrowed until the task's end, or until
+// task_keep_request_id copies it. "": none.
 void task_set_request_id(Task *task, const char *request_id);
+void task_keep_request_id(Task *task);
 const char *task_request_id(const Task *task);
 // What the scoreboard names while the task's code runs; both borrowed until the task's end.
 void task_set_place(Task *task, const char *endpoint, const char *version);

@@ -8,12 +8,18 @@
 
 typedef enum { PHASE_QUEUED, PHASE_RUNNING, PHASE_WAITING, PHASE_PAUSED } Phase;
 
+// What a task has from when it is cancelled on.
+typedef struct {
+  Timer grace; // first member
+  Task *task;
+  char *code, *message;
+} TaskCancel;
+
 struct Task {
   State *state;
   lua_State *co;
   int co_ref;
   Phase phase;
-  bool is_cancelled;
   uint32_t refusals;   // since the last resume
   const char *refusal; // PAUSED: what the yield must raise
   const TaskEvents *events;
@@ -26,15 +32,15 @@ struct Task {
   Task *next, **link; // in runtime->tasks, or among the free ones
   Task *root;         // of a spawned task: the one that its request started; else itself
   uint32_t coroutines;
-  uint32_t slice_ms;     // of a root; see task_set_slice
-  uint32_t children;     // of a root: spawned and not over
-  PerSecond log_records; // of a root
-  char request_id[65];
+  uint32_t slice_ms;      // of a root; see task_set_slice
+  uint32_t children;      // of a root: spawned and not over
+  PerSecond log_records;  // of a root
+  const char *request_id; // kept_id, or somebody's who outlives the task; "": none
+  char *kept_id;
   const char *endpoint, *version; // see task_set_place; NULL: none
   int after_ref;                  // see task_after_ref; given back at the end
-  Timer grace;
-  char *cancel_code, *cancel_message; // NULL until it is cancelled
-  char *note;                         // tracebacks of inner coroutines that raised
+  TaskCancel *cancel;             // NULL until it is cancelled
+  char *note;                     // tracebacks of inner coroutines that raised
 };
 
 #endif

@@ -211,7 +211,7 @@ end
 
 local function keep(key, response)
   local size = #response._body + HEAD_BYTES
-  if not fast_paths.are_on or size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
+  if size > MAX_FILE_BYTES or kept_bytes + size > MAX_KEPT_BYTES then return end
   kept_bytes = kept_bytes + size
   kept[key] = { path = response._path, tag = response._tag, headers = response._headers,
     content = response._body, meta = getmetatable(response) }
@@ -247,6 +247,6 @@ return function(path, options, new)
     content_type = options.content_type or content_type_of(path), headers = headers,
   })
   response._path, response._tag, response._prepare = path, tag_of(path, content), prepare
-  if key then keep(key, response) end
+  if key and fast_paths.are_on then keep(key, response) end
   return kept[key or false] and respond(kept[key]) or response
 end

@@ -88,8 +88,7 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
   size_t at = 0, used;
   ParseStatus status = PARSE_MORE;
   is_passed_on = false;
-  request_parser_init(&parser, &request, &limits, &budget);
-  parser.on_head = on_head;
+  request_parser_init(&parser, &request, &limits, &budget, on_head);
   while (at < size) {
     size_t len = at < first ? first - at : step;
     char *piece;
@@ -111,14 +110,16 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
       size = passed.len;
       at = 0;
       is_passed_on = true;
-      request_parser_again(&parser);
+      request_renew(&request, &budget);
+      request_parser_init(&parser, &request, &limits, &budget, on_head);
     } else if (status == PARSE_COMPLETE) {
       is_passed_on = false;
       check(&request);
       describe(out, &request);
       if (!parser.keeps_alive)
         break;
-      request_parser_next(&parser);
+      request_renew(&request, &budget);
+      request_parser_init(&parser, &request, &limits, &budget, on_head);
     } else if (status != PARSE_MORE) {
       must(status == PARSE_STOPPED || parser.refusal.status >= 400, "a refusal has a status");
       break;
@@ -128,7 +129,7 @@ static void run(const char *data, size_t size, size_t first, size_t step, Buffer
                 status == PARSE_REFUSED   ? "refused"
                 : status == PARSE_STOPPED ? "stopped"
                                           : "open");
-  request_parser_free(&parser);
+  request_free(&request, &budget);
   buffer_free(&passed);
   must(budget.used == 0, "the body budget is given back");
 }

@@ -119,6 +119,50 @@ describe("moonhook doctor", function()
     assert.matches("is not encrypted", public("url: http://hooks.example.com")[2])
   end)
 
+  it("says what the kernel keeps from workers, from those that run, too", function()
+    local server = host.start { config = { log = { level = "debug" } }, workers = 2 }
+    local record = server:wait_record { msg = "confined" }
+    local args = { "--listen", "127.0.0.1:" .. server.port, "--admin",
+      "127.0.0.1:" .. server.admin_port, dir = server.dir }
+    local checks = examined(args)
+    if record.calls == "filtered" and record.files == "its own" then
+      assert.equal("ok", checks.confinement[1])
+      assert.matches("^workers get filtered system calls %(seccomp%) and the host's own files "
+        .. "%(Landlock, version %d+%)$", checks.confinement[2])
+      assert.same({ "ok", "2 confined: filtered system calls, the host's own files" },
+        checks.workers)
+    else
+      assert.equal("warn", checks.confinement[1])
+      assert.equal(record.calls ~= "filtered",
+        checks.confinement[2]:find("system calls are not filtered", 1, true) ~= nil)
+      assert.equal(record.files ~= "its own",
+        checks.confinement[2]:find("files are not kept from workers: ", 1, true) ~= nil)
+      assert.matches("^not confined wholly: worker 1 %(all [^,]+%), worker 2 %(", checks.workers[2])
+    end
+    args.env = { MOONHOOK_CONFINE = "off" }
+    assert.same({ "warn", "MOONHOOK_CONFINE=off: workers that start here keep all system calls and "
+      .. "files" }, examined(args).confinement)
+    os.remove(server.dir .. "/data/admin.key")
+    assert.same({ "warn", "the host does not say what they are kept from: data/admin.key cannot be "
+      .. "read" }, examined(args).workers)
+    server:stop()
+  end)
+
+  it("names workers that are not confined, and dev", function()
+    local function workers(options)
+      options.config = {}
+      local server = host.start(options)
+      local checks = examined { "--listen", "127.0.0.1:" .. server.port, "--admin",
+        "127.0.0.1:" .. server.admin_port, dir = server.dir }
+      server:stop()
+      return checks.workers
+    end
+    assert.same({ "warn", "not confined wholly: worker 1 (all system calls and files)" },
+      workers { env = { MOONHOOK_CONFINE = "off" } })
+    assert.same({ "ok", "moonhook dev runs, which is one process and not confined" },
+      workers { verb = "dev" })
+  end)
+
   it("tells a configuration that cannot be read", function()
     local checks, result = examined { config = "limits: { body_byte: 1 }" }
     assert.equal(1, result.code)

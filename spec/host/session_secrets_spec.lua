@@ -27,7 +27,8 @@ describe("a hostile plugin and the backends: it", function()
       input_type = %s and "query" or "document",
       model_config = { provider = "a/b/c", model = %q }, texts = { "a" } }]],
   }
-  local ORDERS = { "do-echo", "do-plain", "do-event", "do-frame", "do-envelope", "do-redirect" }
+  local ORDERS = { "do-echo", "do-plain", "do-event", "do-alike", "do-frame", "do-envelope",
+    "do-redirect" }
 
   for name, call in pairs(CALLS) do
     it("hears nothing from a backend that repeats what it was told: " .. name, function()

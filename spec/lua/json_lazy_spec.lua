@@ -113,6 +113,13 @@ describe("an event that nobody has looked at", function()
       local event = host.decode_framed_event('{"data":' .. TEXT .. ',"error":""}')
       return event or host.decode_event(TEXT)
     end,
+    ["like another"] = function()
+      return is_off and host.decode_event(TEXT) or host.event_alike(TEXT, 6)
+    end,
+    ["like another, in a frame"] = function()
+      if is_off then return host.decode_event(TEXT) end
+      return host.framed_event_alike('{"data":' .. TEXT .. ',"error":""}', 1)
+    end,
   }
   for way, make in raw_pairs(made) do
     for name, operation in raw_pairs(OPERATIONS) do
@@ -132,16 +139,38 @@ describe("an event that nobody has looked at", function()
   end
 
   it("tells its name and its task", function()
-    assert.same({ "message", "t-1" }, { select(2, host.decode_event(TEXT)) })
+    local function told(_, name, task_id) return { name, task_id } end
+    assert.same({ "message", "t-1" }, told(host.decode_event(TEXT)))
     assert.same(is_off and {} or { "message", "t-1" },
-      { select(2, host.decode_framed_event('{"data":' .. TEXT .. ',"error":""}')) })
-    assert.same({ "b" }, { select(2, host.decode_event '{"event":"a","event":"b"}') })
-    assert.same({ nil, "t" },
-      { select(2, host.decode_event '{"event":{"event":"x"},"task_id":"t"}') })
-    assert.same({}, { select(2, host.decode_event '{"event":"a","event":7}') })
-    assert.same({}, { select(2, host.decode_event '{"data":{"event":"a"}}') })
-    assert.same({ 'a"b' }, { select(2, host.decode_event [[{"event":"a\"b"}]]) })
-    assert.same({ "ping" }, { select(2, host.decode_event [[{"e\u0076ent":"ping"}]]) })
+      told(host.decode_framed_event('{"data":' .. TEXT .. ',"error":""}')))
+    assert.same({ "b" }, told(host.decode_event '{"event":"a","event":"b"}'))
+    assert.same({ nil, "t" }, told(host.decode_event '{"event":{"event":"x"},"task_id":"t"}'))
+    assert.same({}, told(host.decode_event '{"event":"a","event":7}'))
+    assert.same({}, told(host.decode_event '{"data":{"event":"a"}}'))
+    assert.same({ 'a"b' }, told(host.decode_event [[{"event":"a\"b"}]]))
+    assert.same({ "ping" }, told(host.decode_event [[{"e\u0076ent":"ping"}]]))
+  end)
+
+  it("tells where its answer is, whatever that has in it", function()
+    if is_off then return end
+    local function place(text, is_framed)
+      local piece = is_framed and '{"data":' .. text .. ',"error":""}' or text
+      local decode = is_framed and host.decode_framed_event or host.decode_event
+      local event, _, _, members, first, last = decode(piece)
+      assert.equal(host.lazy, getmetatable(event))
+      return first and piece:sub(first, last), members
+    end
+    for _, is_framed in ipairs { false, true } do
+      assert.same({ [[a / \"b\" \u00e9]], 6 }, { place(TEXT, is_framed) })
+      assert.same({ "", 2 }, { place('{"event":"a","answer":""}', is_framed) })
+      assert.same({ "2", 2 }, { place('{"answer":"1","answer":"2"}', is_framed) })
+      for _, text in ipairs {
+        '{"event":"a"}', '{"answer":7}', '{"data":{"answer":"x"}}', '{"answer":["x"]}',
+        '{"answer":"1","answer":null}',
+      } do
+        assert.is_nil((place(text, is_framed)), text)
+      end
+    end
   end)
 
   it("is encoded as its text", function()

@@ -59,6 +59,96 @@ describe("session.app.chat:invoke", function()
     end)
   end)
 
+  -- An event that is like one before it but for its answer is not checked again: what comes out
+  -- must be what decoding each of them gives.
+  describe("asked by a stream of events that are mostly alike", function()
+    local function written(answer, rest)
+      return ('{"event":"message","task_id":"t","answer":%s%s}'):format(answer, rest or "")
+    end
+    local streams = {
+      ["answers"] = { written '"a"', written '"b"', written '"小猫 é"', written '"\127"' },
+      ["escapes"] = {
+        written [["\n"]], written '"a"', written [["say \"hi\""]], written '"b"',
+        written [["\u00e9"]], written [["\ud83d"]],
+      },
+      ["empty answers"] = { written '""', written '"a"', written '""', written '"b"' },
+      ["others"] = { written '"a"', written "null", written "7", written '"b"', written '["c"]' },
+      ["members that come and go"] = {
+        written '"a"', written('"b"', ',"files":null'), written('"c"', ',"files":null'),
+        written '"d"',
+      },
+      ["an answer that comes twice"] = {
+        '{"answer":"a","event":"message","answer":"x"}',
+        '{"answer":"b","event":"message","answer":"x"}',
+        '{"answer":"b","event":"message","answer":"y"}',
+      },
+      ["an answer in the answer"] = {
+        written [["{\"answer\":\"x\"}"]], written [["{\"answer\":\"y\"}"]],
+      },
+      ["an answer further in"] = {
+        '{"event":"message","data":{"answer":"a"}}', '{"event":"message","data":{"answer":"b"}}',
+      },
+      ["names that change"] = {
+        written '"a"', '{"event":"ping"}', written '"b"',
+        '{"event":"agent_message","task_id":"t","answer":"c"}',
+        '{"event":"agent_message","task_id":"u","answer":"d"}', written '"e"',
+      },
+      ["bytes that are no text"] = { written '"a"', written '"\255"', written '"b"' },
+      ["a control character"] = { written '"a"', written '"\1"', written '"b"' },
+      ["an end in the middle"] = { written '"a"', '{"event":"message","task_id":"t","answer":"' },
+    }
+
+    local function outcome(pieces)
+      local all = { unpack(pieces) }
+      all[#all + 1] = END
+      reverse.script { pieces = all }
+      return reverse.run(function()
+        local seen = {}
+        local ok, problem = pcall(function()
+          for chunk in ask() do
+            seen[#seen + 1] = json.decode(json.encode(chunk))
+            seen[#seen + 1] = chunk.answer or chunk.event
+            chunk.answer, chunk.event, chunk.extra = "changed", nil, 1
+          end
+        end)
+        return { seen, ok or problem.message }
+      end)
+    end
+
+    for name, pieces in pairs(streams) do
+      for _, backend in ipairs { "dify", "dify-service" } do
+        it(("tells %s by %s as decoding each of them does"):format(name, backend), function()
+          local config = { backends = { dify = { type = backend } } }
+          if backend == "dify-service" then config.backends.dify.apps = { a = {} } end
+          reverse.reset(config)
+          local found, text_like = outcome(pieces), json.text_like
+          json.text_like = function() end
+          reverse.reset(config)
+          local ok, expected = pcall(outcome, pieces)
+          json.text_like = text_like
+          assert.is_true(ok, tostring(expected))
+          assert.same(expected, found)
+        end)
+      end
+    end
+
+    it("checks only the first where it can", function()
+      local decoded, decode = 0, json.decode_event
+      local functions = require("moonhook.session.app_events").PLAIN
+      functions.decode = function(text)
+        decoded = decoded + 1
+        return decode(text)
+      end
+      local pieces = {}
+      for i = 1, 50 do pieces[i] = written('"' .. i .. '"') end
+      reverse.reset { backends = { dify = { type = "dify-service", apps = { a = {} } } } }
+      assert.is_true(outcome(pieces)[2])
+      functions.decode = decode
+      local is_off = os.getenv "MOONHOOK_FAST_PATHS" == "off"
+      assert.equal(is_off and 51 or 2, decoded) -- the last is another
+    end)
+  end)
+
   it("works inside a coroutine of the plugin's own", function()
     local coroutines = require("moonhook.coroutines").public
     reverse.script { pieces = { message "a", message "b", END } }

@@ -10,6 +10,8 @@
 //   do-event      200 and an event that is an error with the headers
 //   do-frame      200 and a Dify frame that is an error with the headers
 //   do-envelope   200 and a JSON envelope that is an error with the headers
+//   do-alike      200 and events of a model, or of an app, that differ in their text alone, the key in
+//                 some
 //   do-path       200 and an app's event with a task_id that is a path
 // GET /_seen of either: what came, [{ method, url, headers, body }].
 import http from "node:http";
@@ -38,6 +40,15 @@ function answer(request, body, reply, thiefPort) {
   if (order === "echo") return send(401, "application/json", JSON.stringify({ ...error, code: key, message: told }), { "Retry-After": key });
   if (order === "plain") return send(500, "text/plain", `${request.method} ${request.url}\n${told}`);
   if (order === "event") return send(200, "text/event-stream", `data: ${JSON.stringify(error)}\n\ndata: [DONE]\n\n`);
+  if (order === "alike") {
+    const secret = key.replace("Bearer ", "");
+    const app = (text) => ({ event: "message", task_id: "t", message_id: "m", answer: text });
+    const model = (text) => ({ choices: [{ index: 0, delta: { content: text } }] });
+    const told_of = request.url.includes("chat-messages") ? app : model;
+    const texts = ["a", "b", secret, `<${secret}>`, secret.slice(0, -2), "c", `${secret} ${secret}`];
+    const events = texts.map((text) => `data: ${JSON.stringify(told_of(text))}\n\n`);
+    return send(200, "text/event-stream", events.join(""));
+  }
   if (order === "frame") return send(200, "text/event-stream", frame(JSON.stringify({ data: null, error: told })));
   if (order === "envelope") return send(200, "application/json", JSON.stringify({ data: null, error: told }));
   if (order === "path") {

@@ -138,9 +138,20 @@ function host.header(call, name)
   return headers[name]
 end
 
+local function cut(expected, piece, ...)
+  local text = expected and piece and json.text_like(expected[1], expected[2], expected[3], piece)
+  if text then return expected.is_whole and piece or text, true end
+  return piece, ...
+end
+
 function host.read(call)
   assert(not call.is_closed, "read of a closed call")
-  return waiting(call.next())
+  return waiting(cut(call.expected, call.next()))
+end
+
+function host.expect(call, known, first, last, is_whole)
+  assert(not call.is_closed, "expectations of a closed call")
+  call.expected = known and { known, first, last, is_whole = is_whole }
 end
 
 function host.close(call)

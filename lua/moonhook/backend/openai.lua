@@ -288,13 +288,13 @@ end
 
 --- The chunk of an event that is like another but for its text.
 ---@param like { model: string, system_fingerprint?: string }
-function openai.text_chunk(content, like)
+function openai.text_chunk(content, index, like)
   local message =
     { role = "assistant", content = content, tool_calls = setmetatable({}, ARRAY) }
   return setmetatable({
     model = like.model,
     prompt_messages = setmetatable({}, ARRAY),
-    delta = setmetatable({ index = 0, message = message }, DELTA_NULLS),
+    delta = setmetatable({ index = index, message = message }, DELTA_NULLS),
     system_fingerprint = like.system_fingerprint,
   }, CHUNK_NULLS)
 end

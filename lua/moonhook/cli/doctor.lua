@@ -218,6 +218,72 @@ local function check_luajit(report, input)
   end
 end
 
+local NO_SUCH_CALL, SWITCHED_OFF = -38, -95 -- ENOSYS, EOPNOTSUPP
+
+local function why_no_files(landlock)
+  if landlock == NO_SUCH_CALL then
+    return "this kernel has no Landlock, which Linux has from 5.13 on"
+  elseif landlock == SWITCHED_OFF then
+    return "this kernel has Landlock and does not use it: boot with landlock in lsm="
+  elseif landlock < 0 then
+    return ("Landlock gives error %d"):format(-landlock)
+  end
+  return "Landlock refuses the rules"
+end
+
+-- What a worker that starts here is kept from, found out by trying.
+local function check_kernel(report, found)
+  local lacks = {}
+  if not found.has_calls then lacks[#lacks + 1] = "system calls are not filtered (seccomp)" end
+  if not found.has_files then
+    lacks[#lacks + 1] = "files are not kept from workers: " .. why_no_files(found.landlock)
+  end
+  if found.is_off then
+    report:add("warn", "confinement", "MOONHOOK_CONFINE=off: workers that start here keep all "
+      .. "system calls and files")
+  elseif #lacks > 0 then
+    report:add("warn", "confinement", "%s", table.concat(lacks, "; "))
+  else
+    report:add("ok", "confinement", "workers get filtered system calls (seccomp) and the host's "
+      .. "own files (Landlock, version %d)", found.landlock)
+  end
+end
+
+-- What holds for those that run.
+local function check_workers(report, input)
+  local file = io.open(input.admin.key_file, "rb")
+  local key = file and file:read "*l"
+  if file then file:close() end
+  local status, body = tool.call("GET", input.admin.url .. "/api/v1/status",
+    { "Authorization", "Bearer " .. (key or "") }, "", PROBE_MS)
+  local ok, answer = pcall(json.decode, body)
+  if status ~= 200 or not ok or not answer.processes then
+    report:add("warn", "workers", "the host does not say what they are kept from: %s",
+      key and "it does not take the key in " .. input.admin.key_file
+        or input.admin.key_file .. " cannot be read")
+    return
+  end
+  local free, count, is_single = {}, 0, true
+  for _, process in ipairs(answer.processes) do
+    if process.name == "keeper" then
+      is_single = false
+    elseif process.ready then
+      count = count + 1
+      if not (process.calls_filtered and process.files_confined) then
+        free[#free + 1] = ("%s (%s)"):format(process.name, process.calls_filtered and "all files"
+          or process.files_confined and "all system calls" or "all system calls and files")
+      end
+    end
+  end
+  if is_single then
+    report:add("ok", "workers", "moonhook dev runs, which is one process and not confined")
+  elseif #free > 0 then
+    report:add("warn", "workers", "not confined wholly: %s", table.concat(free, ", "))
+  else
+    report:add("ok", "workers", "%d confined: filtered system calls, the host's own files", count)
+  end
+end
+
 local function check_open_files(report, values)
   local soft, hard = tool.open_files()
   -- A connection is one descriptor, a call to an upstream another.
@@ -253,6 +319,8 @@ local function examine(input)
   check_clock(report, values)
   check_luajit(report, input)
   check_open_files(report, values)
+  check_kernel(report, input.confine)
+  if runs then check_workers(report, input) end
   return report
 end
 

@@ -42,12 +42,31 @@ local function error_of(event, backend)
   })
 end
 
+--- The functions for pieces that are events, and for frames whose data are.
+app_events.PLAIN = { decode = json.decode_event, alike = json.event_alike }
+app_events.FRAMED = { decode = json.decode_framed_event, alike = json.framed_event_alike }
+
+--- An event, unread where it can be, its name and its task's id; as json.decode_event. One that is
+--- like the last but for its answer is known to be good: nobody looks at it before somebody asks.
+---@param is_like boolean?  as exchange.read said
+function app_events.event_of(call, piece, is_like, functions)
+  if is_like then return functions.alike(piece, call.members), call.name, call.task_id end
+  local event, name, task_id, members, first, last = functions.decode(piece)
+  if first and last >= first then
+    call.name, call.task_id, call.members = name, task_id, members
+    exchange.expect(call, piece, first, last, true)
+  end
+  return event, name, task_id
+end
+
+local event_of, PLAIN = app_events.event_of, app_events.PLAIN
+
 -- What the next piece says: a value, nothing, and its event's name; false when it is not JSON;
--- nil at the end; nil and an Error. Events are passed on unread where they can be.
+-- nil at the end; nil and an Error.
 local function next_value(call)
-  local piece, failure = exchange.read(call)
-  if not piece then return nil, failure end
-  local event, name = json.decode_event(piece)
+  local piece, is_like = exchange.read(call)
+  if not piece then return nil, is_like end
+  local event, name = event_of(call, piece, is_like, PLAIN)
   return event or false, nil, name
 end
 

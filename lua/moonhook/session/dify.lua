@@ -112,8 +112,9 @@ end
 -- failure, but of a tool that has nothing to say.
 local function next_frame(call)
   while true do
-    local frame, failure = exchange.read(call)
-    if failure then
+    local frame, is_like = exchange.read(call)
+    if not frame and is_like then
+      local failure = is_like
       if (failure.detail or ""):find "^frame_truncated" then failure.code = "upstream_truncated" end
       return nil, failure
     elseif not frame then
@@ -122,7 +123,7 @@ local function next_frame(call)
       return nil, failure_of(call, "Dify gave no answer", "No response from " .. name)
     end
     call.position = call.position + 1
-    if frame ~= "" then return frame end -- an empty frame says nothing
+    if frame ~= "" then return frame, is_like end -- an empty frame says nothing
   end
 end
 
@@ -157,10 +158,11 @@ end
 
 -- An event, passed on unread where it can be, and its name.
 local function next_event(call)
-  local frame, failure = next_frame(call)
-  if not frame then return nil, failure end
-  local event, name = json.decode_framed_event(frame)
+  local frame, is_like = next_frame(call)
+  if not frame then return nil, is_like end
+  local event, name = app_events.event_of(call, frame, is_like, app_events.FRAMED)
   if event then return event, nil, name end
+  local failure
   event, failure = data_of(call, frame, READ[call.kind], call.position, nil)
   return event, failure, name_of(event)
 end

@@ -8,6 +8,8 @@ local reverse = require "host.reverse"
 local transport = require "moonhook.session.transport"
 local json = require "host.json"
 
+local event_of, PLAIN = app_events.event_of, app_events.PLAIN
+
 local calls = {}
 
 -- The API wants a name for whoever asks; this is what Dify calls one without.
@@ -72,9 +74,9 @@ local function event_reader(app_type, app_id, user)
 
   return function(call)
     while true do
-      local piece, failure = exchange.read(call)
-      if not piece then return nil, failure end
-      local event, name, id = json.decode_event(piece)
+      local piece, is_like = exchange.read(call)
+      if not piece then return nil, is_like end
+      local event, name, id = event_of(call, piece, is_like, PLAIN)
       if type(event) ~= "table" then return false end
       if name ~= "ping" then
         note(call, name, id)

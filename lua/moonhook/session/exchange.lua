@@ -5,6 +5,7 @@ local Error = require "moonhook.error"
 local coroutines = require "moonhook.coroutines"
 local reverse = require "host.reverse"
 local WAIT = require("host.task").WAIT
+local read, wait = reverse.read, coroutines.wait
 
 local exchange = {}
 
@@ -53,15 +54,29 @@ end
 
 --- Waits for the next piece.
 ---@return string? piece  nil at the end; nil and an Error when the call failed
+---@return boolean|table|nil is_like  true: see expect
 function exchange.read(call)
-  local piece, code, message, retry_after_s = reverse.read(call.handle)
+  local piece, code, message, retry_after_s = read(call.handle)
   if piece == WAIT then
-    piece, code, message, retry_after_s = coroutines.wait()
+    piece, code, message, retry_after_s = wait()
   end
   if piece == nil and code then
     return nil, exchange.failure(call.backend, code, message, retry_after_s)
   end
-  return piece
+  return piece, code
+end
+
+--- From now on a piece that is like `known` but for the string whose inside is at first..last, and
+--- has a text there that needs no unescaping, is read as that text alone, or whole. Without
+--- `known`: none is any more.
+---@param known? string  a piece that was decoded
+function exchange.expect(call, known, first, last, is_whole)
+  if not call.handle then return end
+  if known then
+    reverse.expect(call.handle, known, first, last, is_whole)
+  else
+    reverse.expect(call.handle)
+  end
 end
 
 --- Cancels what is still under way; may be called twice.

@@ -8,7 +8,7 @@ local result = require "moonhook.session.result"
 local transport = require "moonhook.session.transport"
 local clock = require "host.clock"
 local json = require "host.json"
-local text_like = json.text_like
+local read_piece, text_chunk = exchange.read, openai.text_chunk
 
 local calls = {}
 
@@ -43,9 +43,10 @@ end
 local MAX_TRIALS = 3 -- of one stream; some servers change more than the text with each event
 
 -- The events of a stream mostly differ in their text alone. What is kept of an event that says
--- nothing else is where that text stands: another event that is the same around it says the same.
--- The place is tried out: with another text there the event has to have that text.
-local function likeness(like, piece, event, chunk)
+-- nothing else is where that text stands: another event that is the same around it says the same,
+-- and only its text is read. The place is tried out: with another text there the event has to have
+-- that text.
+local function likeness(call, like, piece, event, chunk)
   local content = chunk.delta.message.content
   local trials = like and like.trials or 0
   if trials == MAX_TRIALS or content == "" or not openai.is_text_alone(event, chunk) then
@@ -60,9 +61,9 @@ local function likeness(like, piece, event, chunk)
   local changed = piece:sub(1, before) .. other .. piece:sub(before + #content + 1)
   local probe = json.decode_plain(changed)
   if not probe or probe.choices[1].delta.content ~= other then return { trials = trials + 1 } end
+  exchange.expect(call, piece, before + 1, before + #content)
   return {
-    trials = trials + 1, known = piece, first = before + 1, last = before + #content,
-    model = chunk.model, system_fingerprint = chunk.system_fingerprint,
+    trials = trials + 1, model = chunk.model, system_fingerprint = chunk.system_fingerprint,
   }
 end
 
@@ -91,11 +92,14 @@ local function chunk_source(call, model, started_s)
   local function take(event, piece)
     if event.usage then usage = openai.usage(event.usage, clock.now() - started_s) end
     local chunk = openai.chunk(event, model)
-    like = likeness(like, piece, event, chunk)
     if last then
       openai.append(last, chunk)
-    elseif chunk.delta.finish_reason then
+      return
+    end
+    like = likeness(call, like, piece, event, chunk)
+    if chunk.delta.finish_reason then
       last = chunk
+      exchange.expect(call) -- what comes now is added to it
     elseif openai.has_content(chunk) then
       return numbered(chunk)
     end
@@ -103,14 +107,15 @@ local function chunk_source(call, model, started_s)
 
   local function read()
     while not is_over do
-      local piece, failure = exchange.read(call)
-      if failure then return nil, failure end
+      local piece, is_like = read_piece(call)
+      if piece and is_like then
+        position, index = position + 1, index + 1
+        return text_chunk(piece, index - 1, like)
+      end
+      if is_like then return nil, is_like end -- the failure
       if not piece and not last then return nil, Stream.truncated(call.backend, position) end
       if not piece or piece == "[DONE]" then return finish() end
       position = position + 1
-      local content = like and like.known and not last
-        and text_like(like.known, like.first, like.last, piece)
-      if content and content ~= "" then return numbered(openai.text_chunk(content, like)) end
       local event = json.decode_plain(piece)
       if type(event) ~= "table" then
         return nil, Stream.malformed(call.backend, position, "not a JSON object")

@@ -25,11 +25,9 @@ end
 ---@field close fun()  may come more than once
 ---@field collect fun(values: Stream): table  what the blocking call gives
 
--- The next value; at the end, or a failure, the stream is over.
-local function read_on(self)
-  local value, failure = self._source.read()
-  if value ~= nil then return value end
-  self._failure, self._is_over = failure or false, true
+-- Nothing more will come: it ended, or failed.
+local function finish(self, failure)
+  self._read, self._failure, self._is_over = false, failure or false, true
   self._source.close()
   if failure then error(failure, 0) end
 end
@@ -40,26 +38,35 @@ end
 function Stream.new(source)
   local stream = setmetatable({
     _source = source, _first = false, _failure = false, _is_begun = false, _is_over = false,
+    _read = false, -- the source's, from the first value to the end
   }, Stream)
-  stream._first = read_on(stream) or false
+  local first, failure = source.read()
+  if first == nil then finish(stream, failure) end
+  stream._first = first or false
   return stream
 end
 
-function Stream:__call()
+-- The first value; nothing, or the failure again, when all is over.
+local function begin(self)
   local first = self._first
   self._is_begun = true
-  if first then
-    self._first = false
-    return first
-  end
   if self._failure then error(self._failure, 0) end
   if self._is_over then return nil end
-  return read_on(self)
+  self._first, self._read = false, self._source.read
+  return first
+end
+
+function Stream:__call()
+  local read = self._read
+  if not read then return begin(self) end
+  local value, failure = read()
+  if value ~= nil then return value end
+  return finish(self, failure)
 end
 
 --- Stops the call. The upstream learns at once; later iterations give nothing.
 function Stream:close()
-  self._is_begun, self._is_over, self._first = true, true, false
+  self._is_begun, self._is_over, self._first, self._read = true, true, false, false
   self._source.close()
 end
 
