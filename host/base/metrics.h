@@ -23,9 +23,10 @@ typedef struct {
   _Atomic uint64_t sum_us;
 } MetricTimes;
 
-typedef enum { METRIC_REQUESTS = 1, METRIC_INVOCATIONS } MetricFamily;
+typedef enum { METRIC_REQUESTS = 1, METRIC_INVOCATIONS, METRIC_TOKENS } MetricFamily;
 
-// REQUESTS: plugin, route, method, status. INVOCATIONS: kind, outcome.
+// REQUESTS: plugin, route, method, status. INVOCATIONS: kind, outcome. TOKENS: plugin, backend,
+// type; counted alone.
 typedef struct {
   _Atomic uint32_t state; // 0: free, 1: being made, 2: in use
   uint32_t family;        // MetricFamily

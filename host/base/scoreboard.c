@@ -120,6 +120,30 @@ void scoreboard_name(const ScoreLine *line, char *name, size_t size)
     snprintf(name, size, "worker %u", line->number);
 }
 
+PluginMemory *scoreboard_hold_memory(const char *plugin)
+{
+  PluginMemory *free_one = NULL, *memory = plugin ? NULL : &nobody.memory[SCOREBOARD_PLUGINS];
+  uint32_t i;
+  for (i = 0; i < SCOREBOARD_PLUGINS && !memory; i++) {
+    PluginMemory *one = &mine->memory[i];
+    if (one->states > 0 && strncmp(one->plugin, plugin, sizeof one->plugin - 1) == 0)
+      memory = one;
+    else if (one->states == 0 && !free_one)
+      free_one = one;
+  }
+  if (!memory) {
+    memory = free_one ? free_one : &mine->memory[SCOREBOARD_PLUGINS];
+    set_text(memory->plugin, sizeof memory->plugin, free_one ? plugin : "");
+  }
+  memory->states++;
+  return memory;
+}
+
+void scoreboard_release_memory(PluginMemory *memory)
+{
+  memory->states--;
+}
+
 // --- the heartbeat -------------------------------------------------------------------------------
 
 uint64_t scoreboard_now_ms(void)

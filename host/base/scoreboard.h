@@ -21,11 +21,19 @@ enum {
   SCOREBOARD_LINES =
       520, // twice the most workers, the old ones of an upgrade included, and keepers
   SCOREBOARD_SUSPECTS = 64,
-  SUSPECT_MS = 60000, // that a plugin is suspect after it killed a worker
+  SCOREBOARD_PLUGINS = 64, // whose memory a process tells apart; that of others is one sum
+  SUSPECT_MS = 60000,      // that a plugin is suspect after it killed a worker
   SCOREBOARD_CONFIG_BYTES = 1024 * 1024,
 };
 
 typedef enum { PROCESS_NONE, PROCESS_KEEPER, PROCESS_WORKER } ProcessRole;
+
+// The memory of one plugin's Lua states in one process.
+typedef struct {
+  _Atomic uint32_t states; // 0: free
+  _Atomic uint64_t bytes;
+  char plugin[136]; // its name; "": of all that found no place
+} PluginMemory;
 
 typedef struct {
   _Atomic int32_t pid;                                 // 0: free
@@ -47,7 +55,8 @@ typedef struct {
   char plugin[136];           // "author/name"
   char version[72];           // its content hash
   char endpoint[72];          // "" while it loads
-  char request_id[68];        // of the request
+  PluginMemory memory[SCOREBOARD_PLUGINS + 1];
+  char request_id[68]; // of the request
 } ScoreLine;
 
 // A plugin that killed workers. Written by the master (and by the keeper before there are workers,
@@ -77,6 +86,11 @@ ScoreLine *scoreboard_line(uint32_t index); // any; NULL past the last one that 
 void scoreboard_sit_down(ScoreLine *line);  // this process's own from now on; never freed by it
 ScoreLine *scoreboard_mine(void);           // never NULL
 void scoreboard_name(const ScoreLine *line, char *name, size_t size); // "worker 1", "keeper"
+
+// The place of one more state of the plugin in this process's line, made when there is none; give
+// it back with scoreboard_release_memory. Never NULL. `plugin` NULL: a place that nobody reads.
+PluginMemory *scoreboard_hold_memory(const char *plugin);
+void scoreboard_release_memory(PluginMemory *memory);
 
 // --- the heartbeat -------------------------------------------------------------------------------
 

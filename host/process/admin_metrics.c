@@ -81,6 +81,23 @@ static void invocation_counts(Buffer *out)
   }
 }
 
+static void token_counts(Buffer *out)
+{
+  uint32_t i;
+  head(out, "moonhook_model_tokens_total", "counter",
+       "Tokens that models used, as their servers say; type: prompt or completion.");
+  for (i = 0; i < METRIC_SERIES; i++) {
+    const MetricSeries *series = at(i, METRIC_TOKENS);
+    if (!series)
+      continue;
+    buffer_string(out, "moonhook_model_tokens_total");
+    add_label(out, "plugin", series->labels[0], true);
+    add_label(out, "backend", series->labels[1], false);
+    add_label(out, "type", series->labels[2], false);
+    buffer_printf(out, "} %" PRIu64 "\n", series->count);
+  }
+}
+
 typedef struct {
   const char *name, *help;
   MetricFamily family;
@@ -210,6 +227,12 @@ static bool read_usage(int pid, Usage *usage)
   return is_good;
 }
 
+// A worker that ends has a successor of the same number, which is the one that is shown.
+static bool is_shown(const ScoreLine *line)
+{
+  return line->pid != 0 && !line->is_draining;
+}
+
 static void processes(Buffer *out)
 {
   Buffer cpu = { 0 }, memory = { 0 }, files = { 0 };
@@ -221,7 +244,7 @@ static void processes(Buffer *out)
   for (i = 0; (line = scoreboard_line(i)) != NULL; i++) {
     char name[32];
     Usage usage;
-    if (line->pid == 0 || !read_usage(line->pid, &usage))
+    if (!is_shown(line) || !read_usage(line->pid, &usage))
       continue;
     scoreboard_name(line, name, sizeof name);
     buffer_printf(&cpu, "process_cpu_seconds_total{process=\"%s\"} %.2f\n", name,
@@ -236,6 +259,29 @@ static void processes(Buffer *out)
   buffer_free(&cpu);
   buffer_free(&memory);
   buffer_free(&files);
+}
+
+static void plugin_memory(Buffer *out)
+{
+  const ScoreLine *line;
+  uint32_t i, j;
+  head(out, "moonhook_plugin_memory_bytes", "gauge",
+       "Memory of a plugin in a worker when its code last ran; plugin \"\": of all further ones.");
+  for (i = 0; (line = scoreboard_line(i)) != NULL; i++) {
+    char name[32];
+    if (!is_shown(line) || line->role != PROCESS_WORKER)
+      continue;
+    scoreboard_name(line, name, sizeof name);
+    for (j = 0; j <= SCOREBOARD_PLUGINS; j++) {
+      const PluginMemory *memory = &line->memory[j];
+      if (memory->states == 0)
+        continue;
+      buffer_string(out, "moonhook_plugin_memory_bytes");
+      add_label(out, "plugin", memory->plugin, true);
+      add_label(out, "process", name, false);
+      buffer_printf(out, "} %" PRIu64 "\n", memory->bytes);
+    }
+  }
 }
 
 // --- all of it -----------------------------------------------------------------------------------
@@ -266,18 +312,21 @@ static void plugin_troubles(const Keeper *keeper, Buffer *out)
 static void held(const Keeper *keeper, Buffer *out)
 {
   const Served *served;
-  uint64_t loaded = 0, broken = 0, problems = 0;
+  uint64_t loaded = 0, outdated = 0, broken = 0, problems = 0;
   uint32_t i;
   for (served = keeper->served; served; served = served->next) {
-    loaded += served->package != NULL;
-    broken += served->error != NULL;
+    loaded += served->package && !served->error;
+    outdated += served->package && served->error;
+    broken += !served->package && served->error;
   }
   for (i = 0; i < endpoint_book_count(keeper->book); i++)
     problems += endpoint_book_at(keeper->book, i)->problem != NULL;
   for (i = 0; i < keeper->kept_count; i++)
     problems += keeper->kept[i].problem != NULL;
-  head(out, "moonhook_plugins", "gauge", "Plugins by state; one may serve an older version.");
+  head(out, "moonhook_plugins", "gauge",
+       "Plugins by state; outdated: the present version cannot be loaded, an older one serves.");
   buffer_printf(out, "moonhook_plugins{state=\"loaded\"} %" PRIu64 "\n", loaded);
+  buffer_printf(out, "moonhook_plugins{state=\"outdated\"} %" PRIu64 "\n", outdated);
   buffer_printf(out, "moonhook_plugins{state=\"error\"} %" PRIu64 "\n", broken);
   plugin_troubles(keeper, out);
   head(out, "moonhook_endpoints", "gauge", "Endpoints by where they are declared.");
@@ -324,11 +373,13 @@ void metrics_text(const Keeper *keeper, Buffer *out)
   invocation_counts(out);
   for (i = 2; i < sizeof list / sizeof *list; i++)
     histograms(out, &list[i]);
+  token_counts(out);
   number(out, "moonhook_plugin_reloads_total", "counter",
          "Versions of plugins that the running workers have loaded.", sums.reloads);
   number(out, "moonhook_log_dropped_total", "counter",
          "Log lines that the running processes could not write.", sums.log_dropped);
   number(out, "moonhook_workers", "gauge", "Workers that serve.", sums.workers);
   held(keeper, out);
+  plugin_memory(out);
   processes(out);
 }

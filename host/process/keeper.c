@@ -74,8 +74,24 @@ static void set_problem(Served *served, const Problems *problems)
   set_error(served, problems->count ? problems->items[0].text : "the package cannot be read");
 }
 
-// Checks the snapshot and makes it the version to serve. Without effect when it cannot be.
-static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const char *hash)
+// What goes on when the folder's present version cannot be loaded.
+static const char *what_goes_on(const Keeper *keeper, const Served *served)
+{
+  bool has_last = served->hash[0] != '\0';
+  if (!has_last) { // after a start: perhaps take_last_good finds one
+    char *dir, *hash;
+    registry_find_folder(keeper->registry, served->folder, &dir, &hash);
+    has_last = dir != NULL;
+    mem_free(dir);
+    mem_free(hash);
+  }
+  return has_last ? "the last good version" : "nothing";
+}
+
+// Checks the snapshot and makes it the version to serve. Without effect when it cannot be;
+// `otherwise` is served then.
+static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const char *hash,
+                         const char *otherwise)
 {
   Problems problems = { 0 };
   Package *package = package_read(dir, &problems);
@@ -94,7 +110,7 @@ static int take_snapshot(Keeper *keeper, Served *served, const char *dir, const 
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not loaded", LOG_S("plugin", package->name),
               LOG_S("folder", served->folder), LOG_S("error", err.text),
-              LOG_S("serving", served->hash[0] ? "the last good version" : "nothing"));
+              LOG_S("serving", otherwise));
   } else {
     forget(served);
     served->name = mem_string(package->name);
@@ -120,10 +136,13 @@ static bool take_last_good(Keeper *keeper, Served *served)
   Err unused;
   registry_find_folder(keeper->registry, served->folder, &dir, &hash);
   if (dir && snapshot_hash(dir, found, &unused) == 0 && strcmp(found, hash) == 0)
-    is_taken = take_snapshot(keeper, served, dir, hash) == 0;
+    is_taken = take_snapshot(keeper, served, dir, hash, "nothing") == 0;
   if (is_taken)
     log_event(LOG_WARN, "serving the version before", LOG_S("plugin", served->id),
               LOG_S("folder", served->folder), LOG_B("hash", served->hash, 12));
+  else if (dir)
+    log_event(LOG_ERROR, "the version before cannot be served", LOG_S("folder", served->folder),
+              LOG_S("why", "its copy in the data folder is not what it was"));
   mem_free(dir);
   mem_free(hash);
   return is_taken;
@@ -156,7 +175,7 @@ static bool load(Keeper *keeper, Served *served)
     return !served->id && take_last_good(keeper, served);
   }
   memcpy(served->failed_hash, hash, sizeof hash); // a copy that failed may succeed the next time
-  is_changed = take_snapshot(keeper, served, dir, hash) == 0;
+  is_changed = take_snapshot(keeper, served, dir, hash, what_goes_on(keeper, served)) == 0;
   mem_free(dir);
   if (!is_changed)
     return !served->id && take_last_good(keeper, served);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../base/memory.h"
+#include "../base/metrics.h"
 #include "bind.h"
 #include "reverse_handle.h"
 
@@ -268,6 +269,23 @@ static int l_close(lua_State *L)
   return 0;
 }
 
+static void add_tokens(const char *plugin, const char *backend, const char *type, lua_Number count)
+{
+  enum { MOST = 1 << 30 }; // of one call: a server may say anything
+  if (count >= 1 && count <= MOST)
+    atomic_fetch_add_explicit(&metrics_series(METRIC_TOKENS, plugin, backend, type, 0)->count,
+                              (uint64_t)count, memory_order_relaxed);
+}
+
+// used(backend, prompt_tokens, completion_tokens), for /metrics
+static int l_used(lua_State *L)
+{
+  const char *plugin = state_name(state_of(L)), *backend = luaL_checkstring(L, 1);
+  add_tokens(plugin, backend, "prompt", luaL_checknumber(L, 2));
+  add_tokens(plugin, backend, "completion", luaL_checknumber(L, 3));
+  return 0;
+}
+
 int luaopen_host_reverse(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -278,6 +296,7 @@ int luaopen_host_reverse(lua_State *L)
     { "header", reverse_l_header },
     { "close", l_close },
     { "farewell", l_farewell },
+    { "used", l_used },
     { NULL, NULL },
   };
   const luaL_Reg *function;

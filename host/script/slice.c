@@ -44,6 +44,7 @@ Kill slice_end(State *state, char **where)
   deadline_end();
   slice->base = NULL;
   account_lift(account);
+  state_show_memory(state);
   *where = NULL;
   if (kill != KILL_NONE || account->wants_tight) {
     lua_sethook(state_lua(state), NULL, 0, 0);

@@ -57,6 +57,20 @@ static char **copy_hosts(const char *const *hosts)
   return copy;
 }
 
+static void show_bytes(State *state, size_t bytes)
+{
+  // Only this thread writes there.
+  uint64_t sum = atomic_load_explicit(&state->shown->bytes, memory_order_relaxed);
+  sum += bytes - state->shown_bytes;
+  atomic_store_explicit(&state->shown->bytes, sum, memory_order_relaxed);
+  state->shown_bytes = bytes;
+}
+
+void state_show_memory(State *state)
+{
+  show_bytes(state, state->account.bytes);
+}
+
 static void free_state(State *state)
 {
   char **host;
@@ -67,6 +81,8 @@ static void free_state(State *state)
   state->runtime->live_states--;
   if (state->L)
     lua_close(state->L);
+  show_bytes(state, 0);
+  scoreboard_release_memory(state->shown);
   leaked_bytes += state->account.bytes;
   blocks_free(&state->account.blocks);
   mem_free(state->name);
@@ -113,6 +129,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   State *state = mem_zero(1, sizeof *state);
   runtime->live_states++;
   state->runtime = runtime;
+  state->shown = scoreboard_hold_memory(config->role == ROLE_ADMIN ? NULL : config->name);
   state->role = config->role;
   state->name = mem_string(config->name);
   state->id = make_id(config);

@@ -117,6 +117,7 @@ uint64_t state_storage_bytes(const State *state);
 uint32_t state_slice_ms(const State *state);
 size_t state_memory_cap(const State *state);
 size_t state_memory_bytes(const State *state); // that it uses now, with what is charged to it
+void state_show_memory(State *state);          // tells it where /metrics reads it
 // What memory outside of the state that is kept for its code is charged to; NULL: the state belongs
 // to the host, nobody counts.
 size_t *state_charges(State *state);

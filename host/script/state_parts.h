@@ -4,6 +4,7 @@
 #define MOONHOOK_SCRIPT_STATE_PARTS_H
 
 #include "../base/per_second.h"
+#include "../base/scoreboard.h"
 #include "account.h"
 #include "slice.h"
 #include "state.h"
@@ -18,6 +19,8 @@ typedef struct {
 struct State {
   Account account; // first: it is the allocator's user data
   Slice slice;
+  PluginMemory *shown; // where its memory is told
+  size_t shown_bytes;  // that are in it
   Runtime *runtime;
   lua_State *L;
   StateRole role;

@@ -4,6 +4,8 @@ local Error = require "moonhook.error"
 
 local clock = {}
 
+local MAX_DELAY_MS = 86400000
+
 --- Seconds since 1970, whole.
 ---@return integer
 function clock.time()
@@ -12,10 +14,10 @@ end
 
 --- Waits; other requests run meanwhile.
 --- Raises an Error coded "cancelled" when the client leaves.
----@param delay_ms number  zero or more
+---@param delay_ms number  from 0 to 86400000, a day
 function clock.sleep(delay_ms)
-  if type(delay_ms) ~= "number" or not (delay_ms >= 0 and delay_ms < math.huge) then
-    Error.blame("moonhook.sleep: delay_ms: expected a number of milliseconds, got "
+  if type(delay_ms) ~= "number" or not (delay_ms >= 0 and delay_ms <= MAX_DELAY_MS) then
+    Error.blame("moonhook.sleep: delay_ms: expected milliseconds from 0 to 86400000 (a day), got "
       .. tostring(delay_ms))
   end
   local ok, code, message = require("host.timer").start(delay_ms)

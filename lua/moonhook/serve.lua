@@ -41,7 +41,24 @@ local function check(ok, message, code)
   if not ok then bad_response(message, code) end
 end
 
--- Sends what the handler returned. Of a stream only the head's making, and its generator is given.
+local EVENT_FIELDS = { event = true, data = true, id = true, retry = true }
+
+-- What a generator returns is never sent. A piece there was meant to be: mostly the generator is an
+-- iterator, such as coroutine.wrap gives, which has to be asked again and again.
+local function check_returned(value, mode)
+  local is_piece = type(value) == "string"
+  if type(value) == "table" and mode == "sse" then
+    is_piece = next(value) ~= nil
+    for name in pairs(value) do is_piece = is_piece and EVENT_FIELDS[name] end
+  end
+  if is_piece then
+    bad_response(("the generator returned a %s, which nobody sends: send it with coroutine.yield; "
+      .. "give Response the function itself, not coroutine.wrap of it"):format(type(value)))
+  end
+end
+
+-- Sends what the handler returned. Of a stream only the head's making, and its generator and mode
+-- are given.
 local function send(handle, request, response)
   if type(response) == "string" then
     check(reply_text(handle, response))
@@ -56,7 +73,7 @@ local function send(handle, request, response)
   local body = response._body
   if type(body) == "function" then
     check(begin(handle, response._status, response._headers, response._mode))
-    return body
+    return body, response._mode
   end
   check(reply(handle, response._status, response._headers, body))
 end
@@ -87,8 +104,11 @@ end
 
 -- While a generator runs, nothing of the request is held but what it holds itself.
 local function serve(handler, handle, values, settings)
-  local generate = answer(handler, handle, values, settings)
-  if generate then generate() end
+  local generate, mode = answer(handler, handle, values, settings)
+  if generate then
+    local value = generate()
+    if value ~= nil then check_returned(value, mode) end
+  end
   if rawget(session, "_has_after") then run_after(handle) end
 end
 

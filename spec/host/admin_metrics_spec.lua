@@ -88,6 +88,69 @@ describe("the admin listener", function()
     server:stop()
   end)
 
+  it("tells the memory of each plugin in each worker, and the tokens it used", function()
+    local server = host.start { workers = 1, config = { plugins = { "plugins" }, endpoints = {
+      { plugin = "keeps", hook_id = "keeps" }, { plugin = "asks", hook_id = "asks" } } }, files = {
+      ["plugins/keeps/manifest.yaml"] = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: keeps
+plugins: { endpoints: [ { path: /, method: GET, extra: { lua: { source: a.lua } } } ] }
+]],
+      ["plugins/keeps/a.lua"] = [[
+local kept
+return function(_, request)
+  kept = request.args.bytes and ("x"):rep(tonumber(request.args.bytes))
+  return kept and "kept" or "gone"
+end]],
+      ["plugins/asks/manifest.yaml"] = [[
+version: 0.0.1
+type: plugin
+author: spec
+name: asks
+resource:
+  permission: { model: { enabled: true, llm: true, text_embedding: true } }
+plugins: { endpoints: [ { path: /, method: GET, extra: { lua: { source: a.lua } } } ] }
+]],
+      ["plugins/asks/a.lua"] = [[
+local json = require("moonhook").json
+return function(self)
+  local usage = {}
+  for i, stream in ipairs { true, false } do
+    local answer = self.session.model.llm:invoke {
+      model_config = { provider = "local", model = "demo" }, stream = stream,
+      prompt_messages = { { role = "user", content = "How are you, my friend?" } } }
+    usage[i] = (stream and answer:collect() or answer).usage
+  end
+  usage[3] = self.session.model.text_embedding:invoke {
+    model_config = { provider = "local", model = "demo-embedding" }, texts = { "a few words" },
+  }.usage
+  return json.encode(usage)
+end]],
+    } }
+    local function metrics()
+      return read(http.request({ port = server.admin_port, target = "/metrics" }).body)
+    end
+    local memory = 'moonhook_plugin_memory_bytes{plugin="keeps",process="worker 1"}'
+    process.eventually(function() return metrics()["moonhook_workers"] == 1 end, 5, "the worker")
+    local before = metrics()[memory]
+    assert.is_true(before > 10000 and before < 2000000, before)
+    assert.equal("kept", server:request({ target = "/e/keeps/?bytes=20000000" }).body)
+    assert.is_true(metrics()[memory] - before > 20000000, metrics()[memory])
+    assert.is_true(metrics()['moonhook_plugin_memory_bytes{plugin="asks",process="worker 1"}']
+      < 2000000)
+
+    local used = require("cjson").decode(server:request({ target = "/e/asks/" }).body)
+    local series = 'moonhook_model_tokens_total{plugin="asks",backend="local",type="%s"}'
+    assert.is_true(used[1].completion_tokens > 0 and used[3].tokens > 0)
+    assert.equal(used[1].prompt_tokens + used[2].prompt_tokens + used[3].tokens,
+      metrics()[series:format "prompt"])
+    assert.equal(used[1].completion_tokens + used[2].completion_tokens,
+      metrics()[series:format "completion"])
+    server:stop()
+  end)
+
   it("is healthy and ready, and wants a key for nothing of that", function()
     local server = host.start { files = FILES, config = { plugins = { "plugins" } } }
     for target, body in pairs { ["/healthz"] = "ok\n", ["/readyz"] = "ready\n" } do

@@ -202,6 +202,17 @@ local SERVED = { -- what is wrong, the handler, the message, more
     handler "if true then return moonhook.Response(function()\ncoroutine.yield { a = 1 }\nend) end",
     "a.lua:4: coroutine.yield: expected a string (a piece of the reply), got a table; "
       .. "Response.sse takes events" },
+  { "an iterator as a generator",
+    "local Response = require('moonhook').Response\nreturn function()\n"
+      .. "  return Response(coroutine.wrap(function() coroutine.yield 'x' end))\nend\n",
+    "a.lua:2: the generator returned a string, which nobody sends: send it with coroutine.yield; "
+      .. "give Response the function itself, not coroutine.wrap of it" },
+  { "an event that is returned",
+    handler "if true then return moonhook.Response.sse(function() return { data = 'x' } end) end",
+    "a.lua:2: the generator returned a table, which nobody sends: send it with coroutine.yield" },
+  { "a sleep without an end", handler "self.session:sleep(1e300)",
+    "a.lua:3: moonhook.sleep: delay_ms: expected milliseconds from 0 to 86400000 (a day), got "
+      .. "1e+300" },
   { "forgetting response_mode",
     handler('local answer = self.session.app.chat:invoke { app_id = "x", query = "q" }\n'
       .. "local text = answer.answer"),

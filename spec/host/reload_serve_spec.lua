@@ -1,6 +1,7 @@
 -- `moonhook serve` with two workers: SIGHUP, new versions, and requests that are under way.
 local cjson = require "cjson"
 local host = require "spec.support.host"
+local http = require "spec.support.http"
 local load_on = require "spec.support.load"
 local process = require "spec.support.process"
 
@@ -136,6 +137,13 @@ describe("moonhook serve, told to look again,", function()
     server:stop(true)
     server = host.start { workers = 2, dir = server.dir }
     assert.equal("one", (get(server)))
+    assert.equal("the last good version",
+      server:find_record({ msg = "plugin not loaded" }).serving)
+    local metrics = http.request { port = server.admin_port, target = "/metrics" }.body
+    for state, count in pairs { loaded = 0, outdated = 1, error = 0 } do
+      assert.is_truthy(metrics:find(('\nmoonhook_plugins{state="%s"} %d\n'):format(state, count),
+        1, true), metrics)
+    end
     server:stop()
   end)
 

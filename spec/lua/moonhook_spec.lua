@@ -61,7 +61,7 @@ describe("moonhook", function()
     moonhook.sleep(250)
     assert.equal(250, library.slept_ms)
     for _, delay in ipairs { -1, "5", math.huge, 0 / 0 } do
-      assert.matches("moonhook%.sleep: delay_ms: expected a number of milliseconds",
+      assert.matches("moonhook%.sleep: delay_ms: expected milliseconds from 0 to 86400000",
         raised(moonhook.sleep, delay))
     end
   end)

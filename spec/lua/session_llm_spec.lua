@@ -185,6 +185,7 @@ describe("session.model.llm:invoke on an OpenAI-compatible server", function()
     local chunks = streamed { with, with, last, "[DONE]" }
     assert.is_nil(chunks[1].delta.usage)
     assert.equal(3, chunks[3].delta.usage.total_tokens)
+    assert.same({ { "gpt", 1, 2 } }, reverse.used)
   end)
 
   it("ends at a finish_reason without [DONE], and at [DONE] without a finish_reason", function()

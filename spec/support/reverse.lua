@@ -11,7 +11,7 @@ local json = require "host.json"
 local task = require "host.task"
 local WAIT = task.WAIT
 
-local reverse = { calls = {}, conversations = {} }
+local reverse = { calls = {}, conversations = {}, used = {} }
 
 local scripts, pending, config, version = {}, nil, {}, 0
 
@@ -73,6 +73,7 @@ function reverse.reset(settings)
   scripts, pending = {}, nil
   reverse.calls, reverse.conversations, reverse.waits = {}, {}, 0
   reverse.pause_ms, reverse.seed, reverse.slept_ms = 0, 0, 0
+  reverse.used = {}
   library.log = {}
 end
 
@@ -114,6 +115,10 @@ local function open_script(call)
 end
 
 local host = {}
+
+function host.used(backend, prompt_tokens, completion_tokens)
+  reverse.used[#reverse.used + 1] = { backend, prompt_tokens, completion_tokens }
+end
 
 function host.open(backend, kind, text, options)
   local call = { backend = backend, kind = kind, text = text, options = options }

@@ -31,7 +31,7 @@ function moonhook.read(path) end
 
 --- Waits; other requests run meanwhile.
 --- Raises Error coded "cancelled" when the client leaves.
----@param delay_ms number
+---@param delay_ms number  from 0 to 86400000, a day
 function moonhook.sleep(delay_ms) end
 
 --- Seconds since 1970, whole.

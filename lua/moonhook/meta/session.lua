@@ -373,7 +373,7 @@ function Stream:close() end
 -- ---- side by side, and later --------------------------------------------------------------------
 
 --- Waits; other requests run meanwhile. Raises an Error coded `cancelled` when the client leaves.
----@param delay_ms number
+---@param delay_ms number  from 0 to 86400000, a day
 function Session:sleep(delay_ms) end
 
 --- Runs `fn(...)` beside the handler. At most 64 at a time for one request; all are cancelled with

@@ -299,8 +299,10 @@ function calls.text_embedding(backend, call, title)
   end
   local kind = call.documents and "multimodal_embedding" or "text_embedding"
   local answer = ask(backend, kind, dify.embedding_request(call), title)
-  return require("moonhook.session.result").embeddings(dify.fix_embeddings(answer),
+  answer = require("moonhook.session.result").embeddings(dify.fix_embeddings(answer),
     #(call.documents or call.texts), backend)
+  if type(answer.usage) == "table" then exchange.used(backend, answer.usage) end
+  return answer
 end
 
 calls.multimodal_embedding = calls.text_embedding

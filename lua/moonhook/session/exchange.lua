@@ -79,6 +79,13 @@ function exchange.expect(call, known, first, last, is_whole)
   end
 end
 
+--- Counts what a call used, for /metrics: the usage of a chat model or of an embedding.
+---@param usage table  { prompt_tokens, completion_tokens } or { tokens }
+function exchange.used(backend, usage)
+  reverse.used(backend, tonumber(usage.prompt_tokens or usage.tokens) or 0,
+    tonumber(usage.completion_tokens) or 0)
+end
+
 --- Cancels what is still under way; may be called twice.
 function exchange.close(call)
   if call.handle then reverse.close(call.handle) end

@@ -49,6 +49,7 @@ function llm_chunks.source(call, next_chunk)
     position = position + 1
     local problem = result.chunk_problem(chunk)
     if problem then return nil, Stream.malformed(call.backend, position, problem) end
+    if chunk.delta.usage then exchange.used(call.backend, chunk.delta.usage) end
     return chunk
   end
   return { read = read, close = function() exchange.close(call) end, collect = result.collect }

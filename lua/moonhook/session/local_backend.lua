@@ -86,7 +86,9 @@ local function embed(backend, call, texts, title)
     texts = texts,
     input_type = call.input_type or "query",
   }, title)
-  return result.embeddings(answer, #texts, backend)
+  answer = result.embeddings(answer, #texts, backend)
+  exchange.used(backend, answer.usage)
+  return answer
 end
 
 function calls.text_embedding(backend, call, title)

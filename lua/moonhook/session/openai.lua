@@ -83,6 +83,7 @@ local function chunk_source(call, model, started_s)
   local function finish()
     is_over = true
     exchange.close(call)
+    if usage then exchange.used(call.backend, usage) end
     if not last and not usage then return nil end
     last = last or openai.chunk({}, model)
     last.delta.usage = usage
@@ -150,6 +151,7 @@ local function ask_llm(backend, call, title, kind)
   if problem then error(Stream.malformed(backend, 1, problem), 0) end
   local joined = openai.completion(answer, call.model_config.model)
   joined.usage = openai.usage(answer.usage, clock.now() - started_s)
+  exchange.used(backend, joined.usage)
   return joined
 end
 
@@ -200,10 +202,12 @@ function calls.text_embedding(backend, call, title)
   local answer = ask(backend, "text_embedding", openai.embedding_request(call), title)
   local vectors = openai.embeddings(answer, #call.texts)
   if not vectors then error(Stream.malformed(backend, 1, "not one vector for each text"), 0) end
+  local usage = openai.embedding_usage(answer.usage, clock.now() - started_s)
+  exchange.used(backend, usage)
   return {
     model = type(answer.model) == "string" and answer.model or call.model_config.model,
     embeddings = vectors,
-    usage = openai.embedding_usage(answer.usage, clock.now() - started_s),
+    usage = usage,
   }
 end
 
