@@ -201,19 +201,24 @@ static void before_long(RunQueue *queue)
   flush_corks((Loop *)((char *)queue - offsetof(Loop, queue)));
 }
 
+void loop_look_again(Loop *loop)
+{
+  loop->queue.late_waits = true;
+}
+
 void job_post(Loop *loop, Job *job)
 {
   run_queue_post(&loop->queue, job);
 }
 
-void job_cancel(Loop *loop, Job *job)
+void job_cancel(Job *job)
 {
-  run_queue_cancel(&loop->queue, job);
+  run_queue_cancel(job);
 }
 
-bool job_goes_on(Loop *loop, const JobGroup *group)
+bool job_goes_on(Loop *loop)
 {
-  return fast_paths_are_on() && run_queue_goes_on(&loop->queue, group);
+  return fast_paths_are_on() && run_queue_goes_on(&loop->queue);
 }
 
 static void on_idle(uv_idle_t *idle)

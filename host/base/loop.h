@@ -35,12 +35,15 @@ const char *loop_http_date(Loop *loop); // "Sun, 06 Nov 1994 08:49:37 GMT", made
 
 // --- run queue, see run_queue.h ------------------------------------------------------------------
 
+// A connection was opened, and what it brought is read after the next poll: long jobs wait for
+// that.
+void loop_look_again(Loop *loop);
 void job_post(Loop *loop, Job *job); // at the end of its group; no effect when queued already
 // Whether the running job may do a further job's work at once, instead of being posted again: the
 // turn has some left, no other group waits, and it has not run for LONG_MS. What it writes
 // meanwhile leaves in one piece.
-bool job_goes_on(Loop *loop, const JobGroup *group);
-void job_cancel(Loop *loop, Job *job); // takes it out; no effect when not queued
+bool job_goes_on(Loop *loop);
+void job_cancel(Job *job); // takes it out; no effect when not queued
 
 // --- corks ---------------------------------------------------------------------------------------
 

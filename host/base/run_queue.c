@@ -45,7 +45,7 @@ static bool remove_job(JobList *list, Job *job)
 static void push_group(GroupList *list, JobGroup *group)
 {
   group->next = NULL;
-  group->is_queued = true;
+  group->list = list;
   if (list->last)
     list->last->next = group;
   else
@@ -62,17 +62,16 @@ static JobGroup *pop_group(GroupList *list)
   if (!list->first)
     list->last = NULL;
   group->next = NULL;
-  group->is_queued = false;
+  group->list = NULL;
   return group;
 }
 
-static bool remove_group(GroupList *list, JobGroup *group)
+static void remove_group(JobGroup *group)
 {
+  GroupList *list = group->list;
   JobGroup *before = NULL, *at;
-  for (at = list->first; at && at != group; at = at->next)
+  for (at = list->first; at != group; at = at->next)
     before = at;
-  if (!at)
-    return false;
   if (before)
     before->next = group->next;
   else
@@ -80,8 +79,7 @@ static bool remove_group(GroupList *list, JobGroup *group)
   if (list->last == group)
     list->last = before;
   group->next = NULL;
-  group->is_queued = false;
-  return true;
+  group->list = NULL;
 }
 
 static bool has_jobs(const JobGroup *group)
@@ -91,9 +89,11 @@ static bool has_jobs(const JobGroup *group)
 
 // --- coming and going ----------------------------------------------------------------------------
 
-static bool is_parked_this_turn(const RunQueue *queue, const JobGroup *group)
+// To the end of the list that its past jobs say.
+static void queue_group(RunQueue *queue, JobGroup *group)
 {
-  return group->turn == queue->turn && group->spent_ms >= LONG_MS;
+  bool is_long = group->usual_ms >= LONG_MS * USUAL_PARTS;
+  push_group(is_long ? &queue->late : &queue->ready, group);
 }
 
 void run_queue_post(RunQueue *queue, Job *job)
@@ -109,11 +109,11 @@ void run_queue_post(RunQueue *queue, Job *job)
   if (job == queue->running)
     is_long = queue->update_ms(queue) - queue->job_started_ms >= LONG_MS;
   push_job(is_long ? &group->long_ones : &group->fresh, job);
-  if (!group->is_queued)
-    push_group(is_parked_this_turn(queue, group) ? &queue->parked : &queue->ready, group);
+  if (!group->list && group != queue->running_group) // that comes back when its job has run
+    queue_group(queue, group);
 }
 
-void run_queue_cancel(RunQueue *queue, Job *job)
+void run_queue_cancel(Job *job)
 {
   JobGroup *group = job->group;
   if (!job->is_queued)
@@ -121,14 +121,13 @@ void run_queue_cancel(RunQueue *queue, Job *job)
   if (!remove_job(&group->fresh, job))
     remove_job(&group->long_ones, job);
   job->is_queued = false;
-  if (!has_jobs(group) && !remove_group(&queue->ready, group) && // its owner may free it now
-      !remove_group(&queue->late, group))
-    remove_group(&queue->parked, group);
+  if (!has_jobs(group) && group->list)
+    remove_group(group);
 }
 
 bool run_queue_is_empty(const RunQueue *queue)
 {
-  return !queue->ready.first && !queue->late.first && !queue->parked.first;
+  return !queue->ready.first && !queue->late.first;
 }
 
 // --- a turn --------------------------------------------------------------------------------------
@@ -138,10 +137,10 @@ static bool turn_goes_on(const RunQueue *queue, uint64_t now_ms)
   return queue->turn_jobs < TURN_JOBS && now_ms - queue->turn_started_ms < TURN_MS;
 }
 
-bool run_queue_goes_on(RunQueue *queue, const JobGroup *group)
+bool run_queue_goes_on(RunQueue *queue)
 {
   uint64_t now_ms;
-  if ((queue->ready.first && queue->ready.first != group) || queue->late.first)
+  if (queue->ready.first || queue->late.first)
     return false;
   now_ms = queue->update_ms(queue);
   if (!turn_goes_on(queue, now_ms) || now_ms - queue->job_started_ms >= LONG_MS)
@@ -160,68 +159,47 @@ static Job *take_job(JobGroup *group)
   return pop_job(&group->long_ones);
 }
 
-// Counts what a job of the group took. The group may have been freed with its last job: then it is
-// in no list, and nothing is looked at but the lists.
-static void park_if_long(RunQueue *queue, JobGroup *group, uint64_t took_ms)
+// A mean in which the last job counts an eighth.
+static void note_time(RunQueue *queue, JobGroup *group, uint64_t now_ms)
 {
-  JobGroup *at;
-  if (took_ms == 0)
-    return;
-  for (at = queue->ready.first; at && at != group; at = at->next)
-    ;
-  if (!at)
-    return;
-  group->spent_ms = (group->turn == queue->turn ? group->spent_ms : 0) + took_ms;
-  group->turn = queue->turn;
-  if (group->spent_ms < LONG_MS)
-    return;
-  remove_group(&queue->ready, group);
-  push_group(&queue->parked, group);
+  uint64_t took_ms = now_ms - queue->job_started_ms;
+  group->usual_ms = group->usual_ms - group->usual_ms / 8 + took_ms * USUAL_PARTS / 8;
+  if (took_ms >= LONG_MS)
+    queue->late_due_ms = now_ms + took_ms;
 }
 
-static void move_all(GroupList *from, GroupList *to)
+static bool is_late_next(const RunQueue *queue, uint64_t now_ms)
 {
-  JobGroup *group;
-  while ((group = pop_group(from)) != NULL)
-    push_group(to, group);
+  bool has_others = queue->ready.first || queue->late_waits;
+  return queue->late.first && (!has_others || now_ms >= queue->late_due_ms);
 }
 
-static JobGroup *next_group(RunQueue *queue)
+static JobGroup *next_group(RunQueue *queue, uint64_t now_ms)
 {
-  JobGroup *group = pop_group(&queue->ready);
-  if (group)
-    return group;
-  if (queue->late.first && queue->turn_jobs > 0)
-    queue->before_long(queue);
-  // Flushing may have given cause to more.
-  group = pop_group(&queue->late);
-  return group ? group : pop_group(&queue->ready);
+  if (queue->turn_jobs > 0 && is_late_next(queue, now_ms))
+    queue->before_long(queue); // which may give cause to more
+  return pop_group(is_late_next(queue, now_ms) ? &queue->late : &queue->ready);
 }
 
 void run_queue_turn(RunQueue *queue, uint64_t now_ms)
 {
   JobGroup *group;
-  GroupList ran;
-  queue->turn++;
   queue->turn_started_ms = now_ms;
   queue->turn_jobs = 0;
-  move_all(&queue->parked, queue->is_late_due ? &queue->ready : &queue->late);
-  while (turn_goes_on(queue, now_ms) && (group = next_group(queue)) != NULL) {
+  while (turn_goes_on(queue, now_ms) && (group = next_group(queue, now_ms)) != NULL) {
     Job *job = take_job(group);
     queue->job_started_ms = now_ms;
     queue->turn_jobs++;
-    if (has_jobs(group))
-      push_group(&queue->ready, group);
     job->is_queued = false;
     queue->running = job;
-    job->run(job); // job and group may be gone when it returns
+    queue->running_group = group;
+    job->run(job); // it may be gone when it returns
     queue->running = NULL;
+    queue->running_group = NULL;
     now_ms = queue->update_ms(queue);
-    park_if_long(queue, group, now_ms - queue->job_started_ms);
+    note_time(queue, group, now_ms);
+    if (has_jobs(group))
+      queue_group(queue, group);
   }
-  queue->is_late_due = queue->late.first != NULL;
-  ran = queue->parked;
-  queue->parked = queue->late; // those who waited come first
-  queue->late = (GroupList){ 0 };
-  move_all(&ran, &queue->parked);
+  queue->late_waits = false;
 }

@@ -153,11 +153,13 @@ static bool take_one(Listener *listener)
     return false;
   }
   accepted = accept_one(listener->fd);
-  if (accepted.fd >= 0)
+  if (accepted.fd >= 0) {
     listener->events.on_connection(listener->events.context, &accepted);
-  else if (accepted.error == EMFILE || accepted.error == ENFILE || accepted.error == ENOBUFS ||
-           accepted.error == ENOMEM)
+    loop_look_again(listener->loop);
+  } else if (accepted.error == EMFILE || accepted.error == ENFILE || accepted.error == ENOBUFS ||
+             accepted.error == ENOMEM) {
     turn_away(listener, accepted.error);
+  }
   return accepted.fd >= 0;
 }
 

@@ -24,8 +24,9 @@ static void generation_free(Generation *generation)
   mem_free(generation);
 }
 
-Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
-                            const char *entry, const HostModule *modules, Err *err)
+static Generation *load(Runtime *runtime, Package *package, const char *dir, const char *hash,
+                        const char *entry, const HostModule *modules, State *takes_turns_with,
+                        Err *err)
 {
   Generation *generation = mem_zero(1, sizeof *generation);
   StateConfig config = { .role = ROLE_PLUGIN,
@@ -36,7 +37,8 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
                          .hosts = (const char *const *)package->hosts,
                          .storage_bytes = package->storage_bytes,
                          .entry = entry,
-                         .modules = modules };
+                         .modules = modules,
+                         .takes_turns_with = takes_turns_with };
   static uint64_t last_serial;
   uint32_t i;
   generation->limits = plugin_limits_grant(
@@ -66,12 +68,17 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
   return generation;
 }
 
+Generation *generation_load(Runtime *runtime, Package *package, const char *dir, const char *hash,
+                            const char *entry, const HostModule *modules, Err *err)
+{
+  return load(runtime, package, dir, hash, entry, modules, NULL, err);
+}
+
 Generation *generation_again(Runtime *runtime, const Generation *generation, Err *err)
 {
   Package *package = package_hold(generation->package);
-  Generation *fresh =
-      generation_load(runtime, package, state_root(generation->state), generation->hash,
-                      generation->entry, generation->modules, err);
+  Generation *fresh = load(runtime, package, state_root(generation->state), generation->hash,
+                           generation->entry, generation->modules, generation->state, err);
   if (!fresh)
     package_free(package);
   return fresh;

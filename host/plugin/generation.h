@@ -17,7 +17,8 @@ Generation *generation_load(Runtime *runtime, Package *package, const char *dir,
 // table with `invoke`. The state has the role ROLE_ADMIN. Takes `package` on success only.
 Generation *generation_load_library(Runtime *runtime, Package *package, const char *handler,
                                     const char *entry, const HostModule *modules, Err *err);
-// The same version of a plugin once more, in a fresh state: as if it had just been loaded. `entry`
+// The same version of a plugin once more, in a fresh state: as if it had just been loaded, but that
+// the run queue knows its past, and both states take turns with others as one. `entry`
 // and `modules` are those that it was loaded with, so they must still be there.
 Generation *generation_again(Runtime *runtime, const Generation *generation, Err *err);
 Generation *generation_hold(Generation *generation);

@@ -88,6 +88,8 @@ static void free_state(State *state)
   mem_free(state->name);
   mem_free(state->id);
   mem_free(state->root);
+  if (--state->group->states == 0)
+    mem_free(state->group);
   mem_free(state);
 }
 
@@ -138,6 +140,9 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   state->hosts = copy_hosts(config->hosts);
   state->storage_bytes = config->storage_bytes;
   state->modules = config->modules;
+  state->group = config->takes_turns_with ? config->takes_turns_with->group
+                                          : mem_zero(1, sizeof *state->group);
+  state->group->states++;
   state->limits = with_defaults(config->limits);
   state->load_ms = state->limits.load_ms;
   account_set_cap(&state->account, state->limits.memory_bytes);
@@ -170,8 +175,8 @@ static void close_when_idle(State *state)
 {
   if (!state->is_released || state->tasks > 0)
     return;
-  // Closed from the run queue, and as the last of its group: never under a running task of its own.
-  state->close_job.group = &state->group;
+  // From the run queue, so never under a running task of its own; but not as one of its group,
+  // which may go with it.
   state->close_job.run = on_close_job;
   job_post(state->runtime->loop, &state->close_job);
 }
@@ -400,7 +405,7 @@ uint32_t state_tasks(const State *state)
 
 JobGroup *state_group(State *state)
 {
-  return &state->group;
+  return &state->group->jobs;
 }
 
 int state_entry_ref(const State *state)

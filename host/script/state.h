@@ -89,6 +89,7 @@ typedef struct {
   StateLimits limits;
   const char *entry;         // library module that returns the function each task runs
   const HostModule *modules; // further C modules, ended by { NULL, NULL }; may be NULL
+  State *takes_turns_with;   // of the same plugin, as one; NULL: it has turns of its own
 } StateConfig;
 
 // Loads the sandbox and the library. The error text names the library's file and line.

@@ -16,6 +16,12 @@ typedef struct {
   int ref;
 } Pooled;
 
+// The jobs of a plugin's states take turns with the other plugins' as one.
+typedef struct {
+  uint32_t states;
+  JobGroup jobs;
+} StateGroup;
+
 struct State {
   Account account; // first: it is the allocator's user data
   Slice slice;
@@ -32,7 +38,7 @@ struct State {
   StateLimits limits;
   uint32_t load_ms; // what is left of limits.load_ms
   int entry_ref, load_ref, loaded_ref, globals_ref;
-  JobGroup group;
+  StateGroup *group;
   Job close_job;
   bool is_released, is_tainted;
   uint32_t tasks;

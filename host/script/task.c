@@ -143,7 +143,7 @@ static void end(Task *task, const TaskFailure *failure, bool can_reuse)
     task_disown(owned);
     owned->release(owned);
   }
-  job_cancel(loop_of(task), &task->job);
+  job_cancel(&task->job);
   *task->link = task->next;
   if (task->next)
     task->next->link = task->link;
@@ -264,7 +264,7 @@ static bool on_yield(Task *task)
   task->refusal = refusal;
   if (!has_room && !refusal)
     return false;
-  if (job_goes_on(loop_of(task), task->job.group))
+  if (job_goes_on(loop_of(task)))
     return true;
   job_post(loop_of(task), &task->job);
   return false;
