@@ -125,8 +125,10 @@ static void append_escape(Buffer *buffer, unsigned char c)
   buffer_append(buffer, text, len);
 }
 
-// The part of a string from `i` on, where something is that cannot be copied as it is.
-static void append_odd(Buffer *buffer, const char *text, size_t len, size_t i)
+// The part of a string from `i` on, where something is that cannot be copied as it is. Apart, so
+// that the others save no registers for it.
+__attribute__((noinline)) static void append_odd(Buffer *buffer, const char *text, size_t len,
+                                                 size_t i)
 {
   while (i < len) {
     size_t n = utf8_length(text + i, len - i);

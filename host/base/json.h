@@ -74,18 +74,22 @@ static inline uint64_t json_odd_bytes(uint64_t word)
          ones * 0x80;
 }
 
+// The same as json_plain_run of what is left from `i` on: less than eight bytes.
+size_t json_plain_end(const char *text, size_t i, size_t len);
+
 // How many bytes at the start of a string need nothing done: printable ASCII but `"` and `\`. May
 // stop before the first that does.
 static inline size_t json_plain_run(const char *text, size_t len)
 {
   size_t i = 0;
-  for (; i < len; i += 8) {
-    size_t at = len - i < 8 && len >= 8 ? len - 8 : i; // some of them once more
-    uint64_t odd = json_odd_bytes(json_load(text + at, len - at));
+  for (; len - i >= 8; i += 8) {
+    uint64_t word, odd;
+    memcpy(&word, text + i, 8);
+    odd = json_odd_bytes(word);
     if (odd)
-      return JSON_IS_LITTLE ? at + (size_t)__builtin_ctzll(odd) / 8 : i;
+      return JSON_IS_LITTLE ? i + (size_t)__builtin_ctzll(odd) / 8 : i;
   }
-  return len;
+  return i < len ? json_plain_end(text, i, len) : len;
 }
 
 // Copies what needs no escape at the start of a string, at most `len` bytes; returns how many.

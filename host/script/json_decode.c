@@ -226,10 +226,17 @@ static void note_null(Decoder *d, int table, int *count)
 
 // --- tables --------------------------------------------------------------------------------------
 
-static void skip_space(Decoder *d)
+static void skip_some_space(Decoder *d)
 {
   while ((unsigned char)d->text[d->at] <= ' ' && d->at < d->len)
     d->at++;
+}
+
+// Most tokens have none in front of them.
+static inline void skip_space(Decoder *d)
+{
+  if ((unsigned char)d->text[d->at] <= ' ')
+    skip_some_space(d);
 }
 
 static int size_of_next(Decoder *d)
