@@ -180,10 +180,18 @@ static bool find_row(AdminPending *pending, AdminResult *result)
 {
   const BookEntry *entry = book_entry(pending->book, pending->id);
   if (!entry) {
-    bool is_config = keeper_find_kept(pending->book->keeper, span_of(pending->id)) != NULL;
-    pending_fail(result, is_config ? UV_EPERM : UV_ENOENT,
-                 is_config ? "the endpoint is declared in the configuration file, change it there"
-                           : "there is no such endpoint");
+    const Kept *kept = keeper_find_kept(pending->book->keeper, span_of(pending->id));
+    if (!kept)
+      pending_fail(result, UV_ENOENT, "there is no such endpoint");
+    else if (kept->is_unasked)
+      pending_fail(
+          result, UV_EPERM,
+          "the endpoint is there because `moonhook dev` serves every plugin that no endpoint "
+          "names: make one of your own with `moonhook endpoint add`, or declare it in "
+          "moonhook.yaml");
+    else
+      pending_fail(result, UV_EPERM,
+                   "the endpoint is declared in the configuration file, change it there");
     return false;
   }
   stored_endpoint_copy(&pending->row, &entry->row);

@@ -310,6 +310,7 @@ static bool keep_unasked(Keeper *keeper, const Served *served, Kept *kept)
                                     .is_enabled = true,
                                     .settings = yaml_root(settings) };
   bool is_kept = keep_endpoint(keeper, &endpoint, kept);
+  kept->is_unasked = is_kept;
   yaml_doc_free(settings);
   return is_kept;
 }

@@ -36,6 +36,7 @@ typedef struct {
   char *limits_json;   // what it has instead of its plugin's
   char *doubts;        // what was told of apps and models that nobody has; or NULL
   bool is_enabled;
+  bool is_unasked; // nobody declared it: dev serves each plugin that no endpoint names
 } Kept;
 
 struct Keeper {

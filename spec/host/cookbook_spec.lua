@@ -28,7 +28,7 @@ local function recipes(page)
   return found
 end
 
-for page, count in pairs { ["docs/cookbook.md"] = 10, ["docs/from-dify.md"] = 2 } do
+for page, count in pairs { ["docs/cookbook.md"] = 11, ["docs/from-dify.md"] = 2 } do
   describe(page, function()
     local all = recipes(page)
 

@@ -111,7 +111,11 @@ describe("moonhook doctor", function()
     assert.same({ "ok", "https://hooks.example.com" }, public "url: https://hooks.example.com")
     assert.equal("ok", public("")[1])
     assert.equal("warn", public("", "0.0.0.0")[1])
-    assert.equal("ok", public("trusted_proxies: 127.0.0.1", "0.0.0.0")[1])
+    for _, listen in ipairs { "127.0.0.1", "0.0.0.0" } do
+      local found = public("trusted_proxies: 127.0.0.1", listen)
+      assert.equal("warn", found[1])
+      assert.matches("^public.url is not set: verbs and the admin API show " .. listen, found[2])
+    end
     for _, url in ipairs { "http://localhost:8080", "http://127.0.0.1", "http://[::1]:80" } do
       assert.matches("leads to this machine only", public("url: '" .. url .. "'", "0.0.0.0")[2])
       assert.equal("ok", public("url: '" .. url .. "'")[1])

@@ -291,6 +291,26 @@ describe("the verbs for endpoints", function()
     assert.matches("configuration file, change it there$", text)
   end)
 
+  it("say where the endpoint of a plugin comes from that dev serves unasked", function()
+    local dev = host.start { verb = "dev", files = FILES, config = { plugins = { "plugins" } } }
+    local function ask(...)
+      local command = { ... }
+      command.dir = dev.dir
+      command[#command + 1] = "--admin"
+      command[#command + 1] = "127.0.0.1:" .. dev.admin_port
+      return host.run(command)
+    end
+    local refused = ask("endpoint", "set", "greet", "--set", "greeting=Hi")
+    assert.equal(1, refused.code)
+    assert.matches("because `moonhook dev` serves every plugin that no endpoint names: make one of "
+      .. "your own with `moonhook endpoint add`, or declare it in moonhook.yaml\n", refused.stderr)
+    local made = ask("endpoint", "add", "greet", "--name", "mine", "--secret", "api_key=@key.txt",
+      "--set", "greeting=Hi", "--json")
+    assert.equal(0, made.code, made.stderr)
+    assert.equal("Hi", http.request({ url = cjson.decode(made.stdout).url .. "/say" }).body)
+    dev:stop()
+  end)
+
   it("say which of several is meant when a name is not enough", function()
     local one, two = added("--name", "twin"), added("--name", "twins")
     output("endpoint", "set", two.id, "--name", "twin 2")

@@ -163,6 +163,9 @@ local function check_public(report, values, runs)
       domain or url, values["public.listen"])
   elseif not host and not is_loopback(listens) and not values["public.trusted_proxies"] then
     report:add("warn", "public URL", "public.url is not set: URLs are made of what requests say")
+  elseif not host and values["public.trusted_proxies"] then
+    report:add("warn", "public URL", "public.url is not set: verbs and the admin API show %s, "
+      .. "which clients of the proxy do not reach", values["public.listen"])
   elseif not host then
     report:add("ok", "public URL", "none is set; URLs are made of what requests say")
   elseif url and url:find "^http:" and not is_loopback(host) then
