@@ -222,6 +222,32 @@ describe("moonhook check finds", function()
     assert.equal("flow.lua:2:27: session has no member 'ap', did you mean 'app'?\n", result.stdout)
   end)
 
+  it("nothing in a workflow app that uses all that its session has", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] = [[
+local Flow = {}
+function Flow.run(session, inputs)
+  return session:step("build", function()
+    session.storage:set("a", inputs.a)
+    local more = session:spawn(function() return session.app.chat:invoke { app_id = "a" } end)
+    session:sleep(1)
+    return { more = more:wait(), log = session.log, once = session:once "a" }
+  end)
+end
+return Flow
+]] } }
+    assert.equal("", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("what a workflow app's session does not have, in a table's `run`", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] =
+      "return { run = function(session) return session:stp('a', print) end }\n" } }
+    assert.equal("flow.lua:1:49: session has no member 'stp', did you mean 'step'?\n",
+      result.stdout)
+  end)
+
   it("what is wrong in a file that is made to take long, soon", function()
     local spaces, names = (" "):rep(500000), ("a, "):rep(90) .. "b"
     local said = check(("local %s\n x = 1\nlocal %s = 1\nreturn function(%s) nme.x() end\n")

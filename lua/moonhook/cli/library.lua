@@ -82,6 +82,13 @@ library.session = node("session", {
   http = calls("session.http", "request get post", "network.enabled"),
 })
 
+--- What a workflow app gets: the session, and its steps.
+---@type LibraryNode
+library.workflow_session = node("session", { "step" })
+for name, member in pairs(library.session.members) do
+  library.workflow_session.members[name] = member
+end
+
 ---@type LibraryNode
 library.request = node("request", { [[method path raw_target query host remote_addr id hook_id
   hook_url url scheme headers args form files cookies get_data get_json]] })

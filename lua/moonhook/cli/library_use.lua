@@ -21,7 +21,7 @@ local SELF = { title = "self", members = { session = library.session }, is_open 
 
 -- What a handler's parameters hold, or a workflow's.
 local function arguments_of(role, settings)
-  if role == "app" then return { [0] = library.session } end
+  if role == "app" then return { [0] = library.workflow_session } end
   local declared = { title = "settings", members = {}, is_strict = true }
   for _, name in ipairs(settings or {}) do declared.members[name] = true end
   return { [0] = SELF, library.request, nil, settings and declared }
@@ -35,7 +35,7 @@ end
 ---@return { reads: FoundMember[], written: table<string, true>, requires: table[] }
 function library_use.survey(tree, protected, role, settings)
   local found = { reads = {}, written = {}, requires = {} }
-  local handler = role and flow.handler(tree)
+  local handler = role and flow.handler(tree, role == "app" and "run" or "invoke")
   flow.run({
     modules = library.modules,
     arguments = { [handler or 0] = arguments_of(role, settings) },
