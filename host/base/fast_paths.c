@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool fast_paths_are_on(void)
+bool fast_paths_are_off;
+
+__attribute__((constructor)) static void read_wish(void)
 {
-  static int state; // 0: not asked yet
-  if (state == 0) {
-    const char *wish = getenv("MOONHOOK_FAST_PATHS");
-    state = wish && strcmp(wish, "off") == 0 ? -1 : 1;
-  }
-  return state > 0;
+  const char *wish = getenv("MOONHOOK_FAST_PATHS");
+  fast_paths_are_off = wish && strcmp(wish, "off") == 0;
 }

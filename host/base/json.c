@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fast_paths.h"
+
 #define MAX_WHOLE 9007199254740992.0 // 2^53: each whole number up to it is a double
 
 static char *put_digits(char *end, uint64_t number)
@@ -98,7 +100,7 @@ size_t json_plain_end(const char *text, size_t i, size_t len)
 size_t json_write_number(char out[JSON_NUMBER_BYTES], double number)
 {
   size_t short_len;
-  int len;
+  int places, len = 0;
   if (fabs(number) <= MAX_WHOLE && number == floor(number) && (number != 0 || !signbit(number))) {
     char digits[24], *end = digits + sizeof digits;
     char *at = put_digits(end, (uint64_t)fabs(number));
@@ -108,12 +110,14 @@ size_t json_write_number(char out[JSON_NUMBER_BYTES], double number)
     out[end - at] = '\0';
     return (size_t)(end - at);
   }
-  if (fabs(number) >= 1e-4 && fabs(number) < 1e15) {
+  if (fabs(number) >= 1e-4 && fabs(number) < 1e15 && fast_paths_are_on()) {
     short_len = write_short(out, number);
     return short_len > 0 ? short_len : write_long(out, number);
   }
-  len = snprintf(out, JSON_NUMBER_BYTES, "%.16g", number);
-  if (strtod(out, NULL) != number)
-    len = snprintf(out, JSON_NUMBER_BYTES, "%.17g", number);
+  for (places = 15; places <= 17; places++) {
+    len = snprintf(out, JSON_NUMBER_BYTES, "%.*g", places, number);
+    if (strtod(out, NULL) == number)
+      break;
+  }
   return (size_t)len;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "fast_paths.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -191,7 +192,8 @@ static char *write_real(char *at, double number)
   uint64_t n;
   if (number - number != 0)
     return (char *)memcpy(at, "null", 4) + 4; // JSON has neither NaN nor infinity
-  if (hundredths > 9e15 || hundredths < -9e15 || (double)(int64_t)hundredths / 100 != number)
+  if (!fast_paths_are_on() || hundredths > 9e15 || hundredths < -9e15 ||
+      (double)(int64_t)hundredths / 100 != number)
     return at + snprintf(at, NUMBER_BYTES, "%.14g", number);
   n = (uint64_t)(int64_t)(number < 0 ? -hundredths : hundredths);
   if (number < 0)
@@ -294,7 +296,7 @@ static bool add_usual(const LogField *field)
   bool is_text = field->type == LOG_STRING || field->type == LOG_BYTES;
   size_t len = 0, i;
   char *at = out.at;
-  if (!field->label || (is_text && !field->text))
+  if (!fast_paths_are_on() || !field->label || (is_text && !field->text))
     return false;
   if (is_text)
     len = field->type == LOG_STRING ? strlen(field->text) : field->len;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/metrics.h"
 #include "forwarded.h"
@@ -42,7 +43,7 @@ static MetricSeries *series_of(const Request *request, const HookRequest *hook)
   package = generation_package(hook->generation);
   serial = generation_serial(hook->generation);
   place = &known[(serial * 7 + hook->declaration + (unsigned)request->status) % KNOWN_SERIES];
-  if (place->serial != serial || place->declaration != hook->declaration ||
+  if (!fast_paths_are_on() || place->serial != serial || place->declaration != hook->declaration ||
       place->status != request->status || place->method != request->method.at)
     *place = (Known){ serial, request->method.at, hook->declaration, request->status,
                       find_series(request, package,

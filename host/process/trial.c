@@ -20,6 +20,7 @@
 #endif
 
 #include "../base/clock.h"
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
@@ -113,7 +114,7 @@ static void child_main(int fd, const char *root, const PluginLimits *limits)
     else
       snprintf(told, sizeof told, "-%s", err.text);
     uv_run(loop_uv(runtime.loop), UV_RUN_NOWAIT); // states are closed by the loop
-    if (write(fd, told, strlen(told)) < 0 || runtime.live_states > 0)
+    if (write(fd, told, strlen(told)) < 0 || runtime.live_states > 0 || !fast_paths_are_on())
       break; // the next plugin gets a fresh process
   }
   _exit(0);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "../base/fast_paths.h"
+
 enum {
   MAGIC = 0x0f,
   HEADER_LENGTH = FRAME_HEAD_BYTES - 4,
@@ -73,7 +75,7 @@ FrameStatus frame_feed(FrameDecoder *decoder, const char *bytes, size_t len, siz
       return FRAME_MORE;
   }
   n = decoder->data_len - decoder->data.len;
-  if (len - *used >= n && decoder->data.len == 0) {
+  if (len - *used >= n && decoder->data.len == 0 && (n == 0 || fast_paths_are_on())) {
     decoder->out = (Span){ n ? bytes + *used : "", n };
   } else {
     n = len - *used < n ? len - *used : n;

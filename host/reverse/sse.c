@@ -2,6 +2,8 @@
 // line that lies whole in the input, as nearly all do, is handed out without a copy.
 #include "sse.h"
 
+#include "../base/fast_paths.h"
+
 enum { KEEP_BYTES = 4096 }; // a larger buffer is given back as soon as it is not needed
 
 // Finds the end of the line that begins at `at`. Returns NULL when it is not there yet. It looks in
@@ -44,7 +46,7 @@ static SseStatus add_data(SseDecoder *decoder, Span value, bool is_lasting)
   size_t so_far = decoder->borrowed.at ? decoder->borrowed.len : decoder->data.len;
   if (so_far + value.len + decoder->has_data > SSE_MAX_EVENT_BYTES)
     return SSE_TOO_LARGE;
-  if (!decoder->has_data && is_lasting) {
+  if (!decoder->has_data && is_lasting && fast_paths_are_on()) {
     decoder->borrowed = value;
   } else {
     keep_borrowed(decoder);

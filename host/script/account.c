@@ -2,6 +2,9 @@
 #include "account.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+
+#include "../base/fast_paths.h"
 
 enum { SMALL_BYTES = 1024 };
 
@@ -33,15 +36,26 @@ static bool look(Account *account, size_t bytes, size_t size)
   return true;
 }
 
+static void *resize(Account *account, void *block, size_t old_size, size_t new_size)
+{
+  if (fast_paths_are_on())
+    return blocks_resize(&account->blocks, block, old_size, new_size);
+  if (new_size > 0)
+    return realloc(block, new_size);
+  free(block);
+  return NULL;
+}
+
 // Apart, so that the short ways below save no registers.
-__attribute__((noinline)) static void *allocate(Account *account, void *block, size_t old_size,
+__attribute__((noinline)) static void *allocate(void *data, void *block, size_t old_size,
                                                 size_t new_size)
 {
+  Account *account = data;
   size_t bytes = account->bytes + new_size - old_size;
   void *moved;
   if (bytes > account->watch && new_size > old_size && !look(account, bytes, new_size))
     return NULL;
-  moved = blocks_resize(&account->blocks, block, old_size, new_size);
+  moved = resize(account, block, old_size, new_size);
   if (moved || new_size == 0)
     account->bytes = bytes;
   return moved;
@@ -49,7 +63,7 @@ __attribute__((noinline)) static void *allocate(Account *account, void *block, s
 
 // Nearly all calls are for a new small block or give one back: these are done here, in a dozen
 // instructions each, the rest by `allocate`.
-void *account_allocate(void *data, void *block, size_t old_size, size_t new_size)
+static void *allocate_quickly(void *data, void *block, size_t old_size, size_t new_size)
 {
   Account *account = data;
   if (new_size == 0 && old_size > 0 && old_size <= BLOCKS_MOST_BYTES) {
@@ -65,6 +79,11 @@ void *account_allocate(void *data, void *block, size_t old_size, size_t new_size
     }
   }
   return allocate(account, block, old_size, new_size);
+}
+
+lua_Alloc account_allocator(void)
+{
+  return fast_paths_are_on() ? allocate_quickly : allocate;
 }
 
 bool account_has_room(const Account *account, size_t bytes)

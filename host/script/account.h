@@ -12,6 +12,7 @@
 #ifndef MOONHOOK_SCRIPT_ACCOUNT_H
 #define MOONHOOK_SCRIPT_ACCOUNT_H
 
+#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -34,8 +35,7 @@ typedef struct Account {
 
 void account_set_cap(Account *account, size_t cap);
 bool account_has_room(const Account *account, size_t bytes); // for `bytes` more below the cap
-// Lua's allocator: as lua_Alloc, `data` is the Account.
-void *account_allocate(void *data, void *block, size_t old_size, size_t new_size);
+lua_Alloc account_allocator(void);                           // its data is the Account
 void account_arm(Account *account);
 void account_lift(Account *account);
 

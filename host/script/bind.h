@@ -11,6 +11,7 @@ int luaopen_host_timer(lua_State *L);
 int luaopen_host_log(lua_State *L);
 int luaopen_host_package(lua_State *L);
 int luaopen_host_library(lua_State *L);
+int luaopen_host_fast_paths(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_reverse(lua_State *L);
 void bind_catalogue(lua_State *L); // adds its functions to the module at the top of the stack

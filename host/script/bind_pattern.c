@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../base/fast_paths.h"
 #include "pattern.h"
 
 typedef struct {
@@ -69,7 +70,7 @@ static const char *find_plain(const char *at, size_t len, Text text)
   const char *end = at + len;
   if (text.len == 0)
     return at;
-  if (text.len > MAX_SHORT)
+  if (text.len > MAX_SHORT || !fast_paths_are_on())
     return memmem(at, len, text.at, text.len);
   while (at && (size_t)(end - at) >= text.len) {
     at = memchr(at, *text.at, (size_t)(end - at) - text.len + 1);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "../base/fast_paths.h"
 #include "../base/scoreboard.h"
 #include "deadline.h"
 
@@ -78,7 +79,8 @@ bool deadline_reaches_compiled_code(void)
 {
   static enum { UNKNOWN, NO, YES } answer;
   bool can = false;
-  if (answer == UNKNOWN && !scoreboard_compiles(&can)) { // else another process of this host tried
+  // Else another process of this host tried.
+  if (answer == UNKNOWN && !(fast_paths_are_on() && scoreboard_compiles(&can))) {
     const char *wish = getenv("MOONHOOK_JIT");
     can = (!wish || strcmp(wish, "off") != 0) && try_it();
     scoreboard_set_compiles(can);

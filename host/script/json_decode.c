@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "../base/fast_paths.h"
 #include "../base/json.h"
 #include "../base/utf8.h"
 #include "bind_json.h"
@@ -178,7 +179,7 @@ static void set_nulls(Decoder *d, int table, int count)
   lua_State *L = d->L;
   int slot = FIRST_NULL_META + (int)null_slot(L, table + 1, count), i;
   lua_rawgeti(L, d->context, slot);
-  if (!tells_of(L, lua_gettop(L), table + 1, count)) {
+  if (!fast_paths_are_on() || !tells_of(L, lua_gettop(L), table + 1, count)) {
     lua_pop(L, 1);
     json_push_new_meta(L, KIND_NULLS);
     for (i = 0; i < count; i++) {

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "../base/fast_paths.h"
 #include "../base/json.h"
 #include "json_context.h"
 #include "json_lazy.h"
@@ -244,7 +245,8 @@ static Walked walk_table(Encoder *e, int table, int kind)
     }
     if (is_first)
       expected = 1;
-    if (expected == 0 || lua_type(L, -2) != LUA_TNUMBER || lua_tonumber(L, -2) != expected) {
+    if (expected == 0 || lua_type(L, -2) != LUA_TNUMBER || lua_tonumber(L, -2) != expected ||
+        !fast_paths_are_on()) {
       lua_pop(L, 2);
       return MIXED;
     }

@@ -1,5 +1,6 @@
 // The library's modules as chunks. Each is parsed once for all states of a runtime; the second
 // state gets what the first one's became, which takes a third of the time.
+#include "../base/fast_paths.h"
 #include "../base/memory.h"
 #include "bind.h"
 #include "library.h"
@@ -49,7 +50,7 @@ void library_load(lua_State *L, Runtime *runtime, const char *name)
   } else if (library_module(runtime->library_path, name, &text, &copy)) {
     rc = luaL_loadbuffer(L, text.at, text.len, source);
     mem_free(copy);
-    if (rc == 0 && !runtime->library_path) // a folder's may change
+    if (rc == 0 && !runtime->library_path && fast_paths_are_on()) // a folder's may change
       keep(L, runtime, name);
   } else {
     rc = luaL_error(L, "library module '%s' not found", name);

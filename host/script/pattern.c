@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/fast_paths.h"
+
 enum {
   MAX_DEPTH = 200,       // as LuaJIT
   STEPS_PER_LOOK = 4096, // some 10 us
@@ -426,6 +428,8 @@ const char *match_at(Match *match, const char *pattern, const char *at)
 // be left out.
 static const char *first_item(const Match *m, const char *p, const char **end)
 {
+  if (!fast_paths_are_on())
+    return NULL;
   if (*p == '(' && p[1] != ')')
     p++;
   if (p == m->pattern_end || *p == '(' || *p == ')' || *p == '$')

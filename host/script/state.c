@@ -148,7 +148,7 @@ State *state_new(Runtime *runtime, const StateConfig *config, Err *err)
   account_set_cap(&state->account, state->limits.memory_bytes);
   pattern_on_pause = slice_pause;
   json_memory = (JsonMemory){ slice_room, slice_refuse_memory };
-  state->L = lua_newstate(account_allocate, state);
+  state->L = lua_newstate(account_allocator(), state);
   if (!state->L) {
     err_set(err, UV_ENOMEM, "cannot create a Lua state");
     free_state(state);

@@ -16,6 +16,7 @@ static const HostModule host_modules[] = {
   { "host.log", luaopen_host_log },
   { "host.package", luaopen_host_package },
   { "host.library", luaopen_host_library },
+  { "host.fast_paths", luaopen_host_fast_paths },
   { "host.clock", luaopen_host_clock },
   { "host.reverse", luaopen_host_reverse },
   { "host.json", luaopen_host_json },

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "../base/fast_paths.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/scoreboard.h"
@@ -57,7 +58,7 @@ static void task_free(Runtime *runtime, Task *task)
     mem_free(task->cancel->message);
     mem_free(task->cancel);
   }
-  if (runtime->free_task_count == MAX_FREE_TASKS) {
+  if (runtime->free_task_count == MAX_FREE_TASKS || !fast_paths_are_on()) {
     mem_free(task);
     return;
   }

@@ -4,6 +4,7 @@
 
 local read = require("host.package").read
 local bytes = require "host.bytes"
+local fast_paths = require "host.fast_paths"
 local Error = require "moonhook.error"
 
 local TYPES = {
@@ -64,7 +65,7 @@ local last_accepted, last_answer -- most clients send the same
 
 -- Whether an Accept-Encoding allows gzip: named with a quality above 0, or by `*`.
 local function accepts_gzip(accepted)
-  if accepted == last_accepted then return last_answer end
+  if fast_paths.are_on and accepted == last_accepted then return last_answer end
   local quality = {}
   for item in (accepted or ""):lower():gmatch "[^,]+" do
     local coding = item:match "^%s*([^;%s]+)"
@@ -246,6 +247,6 @@ return function(path, options, new)
     content_type = options.content_type or content_type_of(path), headers = headers,
   })
   response._path, response._tag, response._prepare = path, tag_of(path, content), prepare
-  if key then keep(key, response) end
+  if key and fast_paths.are_on then keep(key, response) end
   return kept[key or false] and respond(kept[key]) or response
 end

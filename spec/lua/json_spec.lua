@@ -69,6 +69,8 @@ describe("json.encode", function()
 
   it("writes short numbers shortly", function()
     assert.equal("[0.1,1.5,-2.25,1e-05]", json.encode { 0.1, 1.5, -2.25, 0.00001 })
+    assert.equal("[9.95,5.788594165e-26,9.2987e-30]",
+      json.encode { 9.95, 5.788594165e-26, 9.2987e-30 })
   end)
 
   it("puts raw text in as it is", function()

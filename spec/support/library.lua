@@ -69,6 +69,8 @@ library.fake("host.task", {
   is_cancelled = function() return false end,
 })
 
+library.fake("host.fast_paths", { are_on = os.getenv "MOONHOOK_FAST_PATHS" ~= "off" })
+
 library.fake("host.package", {
   read = function(path)
     local bytes = library.files[path]

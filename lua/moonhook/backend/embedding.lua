@@ -1,6 +1,8 @@
 -- The vectors of `local/demo-embedding`: each word and its character n-grams are hashed to one of
 -- 384 dimensions with a sign, summed, and scaled to length one. Nothing is learned; texts that
 -- share words or parts of words are near each other.
+local fast_paths = require "host.fast_paths"
+
 local embedding = { dimensions = 384 }
 
 local DIMENSIONS = embedding.dimensions
@@ -59,7 +61,7 @@ local function cached_features(word)
   local list = cache[word]
   if list then return list end
   list = features_of(word)
-  if #word <= MAX_CACHED_BYTES then
+  if fast_paths.are_on and #word <= MAX_CACHED_BYTES then
     if cached >= MAX_CACHED_WORDS then cache, cached = {}, 0 end
     cache[word], cached = list, cached + 1
   end
