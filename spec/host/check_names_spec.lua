@@ -12,6 +12,7 @@ plugins:
     settings: { bot: { type: text-input } }
     endpoints:
       - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
+      - { path: "/b/<int:number>", method: GET, extra: { lua: { source: a.lua } } }
 ]]
 
 -- What check prints of a plugin whose a.lua is `code`, and its exit code. It has a setting `bot`.
@@ -102,6 +103,8 @@ local MEMBERS = { -- of the library, the session, the request and the settings
   { "a setting that the group does not declare", "local name = settings.bott",
     "p/a.lua:3:23: settings.bott: the group declares no setting of this name, did you mean 'bot'?"
   },
+  { "a part that no path has", "local number = values.numbr",
+    "p/a.lua:3:23: values.numbr: no path of the plugin has such a part, did you mean 'number'?" },
   { "a call that the manifest does not permit",
     "local chunks = self.session.app.chat:invoke { app_id = 'a', query = 'b' }",
     "p/a.lua:3:38: session.app.chat:invoke is refused: the manifest lacks resource: "

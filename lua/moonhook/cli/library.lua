@@ -113,6 +113,14 @@ function library.settings(names)
     { missing = "settings.%s: the group declares no setting of this name" })
 end
 
+--- The variables in a plugin's paths.
+---@param names string[]
+---@return LibraryNode
+function library.values(names)
+  return node("values", { table.concat(names, " ") },
+    { missing = "values.%s: no path of the plugin has such a part" })
+end
+
 --- What a manifest says to permit something.
 ---@type table<string, string>
 library.permits = {

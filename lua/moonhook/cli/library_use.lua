@@ -20,23 +20,24 @@ local FAILS = { index = true, set = true, call = true } -- what becomes of nil
 local SELF = { title = "self", members = { session = library.session }, is_open = true }
 
 -- What a handler's parameters hold, or a workflow's.
-local function arguments_of(role, settings)
+local function arguments_of(role, input)
   if role == "app" then return { [0] = library.workflow_session } end
-  return { [0] = SELF, library.request, nil, settings and library.settings(settings) }
+  return { [0] = SELF, library.request, input.variables and library.values(input.variables),
+    input.settings and library.settings(input.settings) }
 end
 
 --- What a file reads of the library.
 ---@param tree table  of bytecode.tree
 ---@param protected table<table, boolean>  [code of a function] = within pcall
 ---@param role? "source"|"app"  whose function is known to get what
----@param settings? string[]  that the manifest declares
+---@param input NamesInput  what the manifest declares
 ---@return { reads: FoundMember[], written: table<string, true>, requires: table[] }
-function library_use.survey(tree, protected, role, settings)
+function library_use.survey(tree, protected, role, input)
   local found = { reads = {}, written = {}, requires = {} }
   local handler = role and flow.handler(tree, role == "app" and "run" or "invoke")
   flow.run({
     modules = library.modules,
-    arguments = { [handler or 0] = arguments_of(role, settings) },
+    arguments = { [handler or 0] = arguments_of(role, input) },
     on_read = function(node, name, code, at)
       table.insert(found.reads, {
         node = node, name = name, line = code[at].line, use = bytecode.use_of(code, at),
