@@ -128,7 +128,8 @@ static int l_decode_framed_event(lua_State *L)
   return push_lazy(L, text + before_len, &wanted, before_len);
 }
 
-// Of a text at the top of the stack that was not scanned: one that was may have lain at its address.
+// Of a text at the top of the stack that was not scanned: one that was may have lain at its
+// address.
 static int push_alike(lua_State *L, int members)
 {
   if (lua_tostring(L, -1) == last.text)
