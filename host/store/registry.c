@@ -46,6 +46,7 @@ static const char *const statements[STATEMENT_COUNT] = {
   [LIST_ENDPOINTS] = "SELECT hook_id FROM endpoints WHERE NOT is_gone",
   [HAS_PLUGIN] = "SELECT 1 FROM plugins WHERE id = ?1 AND hash = ?2 AND NOT is_gone",
   [FIND_FOLDER] = "SELECT dir, hash FROM plugins WHERE folder = ?1 AND NOT is_gone",
+  [FIND_SETTINGS] = "SELECT settings FROM endpoints WHERE hook_id = ?1 AND NOT is_gone",
   [READ_PLUGINS] = "SELECT id, is_gone, dir, hash, folder FROM plugins WHERE version > ?1",
   [READ_ENDPOINTS] = "SELECT hook_id, is_gone, name, plugin, settings, is_enabled, limits"
                      " FROM endpoints WHERE version > ?1",
@@ -219,17 +220,28 @@ int registry_keep(Registry *registry, const char *name, const char *kept, Err *e
                                 : 0;
 }
 
-char *registry_kept(Registry *registry, const char *name)
+// The text that a statement finds by its one key; the caller's; NULL: none.
+static char *find_text(Registry *registry, StatementName name, const char *key)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_META];
-  char *kept = NULL;
+  sqlite3_stmt *stmt = registry->statements[name];
+  char *found = NULL;
   int rc;
-  bind_string(stmt, 1, name);
+  bind_string(stmt, 1, key);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-    kept = mem_string((const char *)sqlite3_column_text(stmt, 0));
+    found = mem_string((const char *)sqlite3_column_text(stmt, 0));
   registry_done(registry, stmt, rc);
-  return kept;
+  return found;
+}
+
+char *registry_find_settings(Registry *registry, const char *hook_id)
+{
+  return find_text(registry, FIND_SETTINGS, hook_id);
+}
+
+char *registry_kept(Registry *registry, const char *name)
+{
+  return find_text(registry, READ_META, name);
 }
 
 // --- reading -------------------------------------------------------------------------------------
