@@ -56,6 +56,11 @@ static const char *const statements[STATEMENT_COUNT] = {
 
 // --- statements ----------------------------------------------------------------------------------
 
+sqlite3_stmt *registry_statement(Registry *registry, StatementName name)
+{
+  return statement_get(registry->db, statements, registry->statements, name);
+}
+
 int registry_done(Registry *registry, sqlite3_stmt *stmt, int rc)
 {
   statement_done(stmt);
@@ -72,7 +77,7 @@ void registry_execute(Registry *registry, const char *sql)
 
 int64_t registry_meta(Registry *registry, const char *name)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_META];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_META);
   int64_t value = 0;
   int rc;
   bind_string(stmt, 1, name);
@@ -85,7 +90,7 @@ int64_t registry_meta(Registry *registry, const char *name)
 
 void registry_set_meta(Registry *registry, const char *name, int64_t value)
 {
-  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  sqlite3_stmt *stmt = registry_statement(registry, WRITE_META);
   bind_string(stmt, 1, name);
   sqlite3_bind_int64(stmt, 2, value);
   registry_done(registry, stmt, sqlite3_step(stmt));
@@ -136,7 +141,7 @@ static Registry *open_file(const char *path, bool may_create, Err *err)
   }
   if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
     err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
-  if (rc == SQLITE_OK && registry->failure.code == 0)
+  if (rc == SQLITE_OK && registry->failure.code == 0 && may_create)
     rc = statements_prepare(registry->db, statements, registry->statements, STATEMENT_COUNT);
   if (rc == SQLITE_OK && registry->failure.code == 0)
     return registry;
@@ -186,7 +191,7 @@ Registry *registry_follow(const char *data_dir, Err *err)
 
 bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 {
-  sqlite3_stmt *stmt = registry->statements[HAS_PLUGIN];
+  sqlite3_stmt *stmt = registry_statement(registry, HAS_PLUGIN);
   int rc;
   bind_string(stmt, 1, id);
   bind_string(stmt, 2, hash);
@@ -197,7 +202,7 @@ bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 
 void registry_find_folder(Registry *registry, const char *folder, char **dir, char **hash)
 {
-  sqlite3_stmt *stmt = registry->statements[FIND_FOLDER];
+  sqlite3_stmt *stmt = registry_statement(registry, FIND_FOLDER);
   int rc;
   *dir = *hash = NULL;
   bind_string(stmt, 1, folder);
@@ -211,7 +216,7 @@ void registry_find_folder(Registry *registry, const char *folder, char **dir, ch
 
 int registry_keep(Registry *registry, const char *name, const char *kept, Err *err)
 {
-  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  sqlite3_stmt *stmt = registry_statement(registry, WRITE_META);
   registry->failure.code = 0;
   bind_string(stmt, 1, name);
   bind_string(stmt, 2, kept);
@@ -223,7 +228,7 @@ int registry_keep(Registry *registry, const char *name, const char *kept, Err *e
 // The text that a statement finds by its one key; the caller's; NULL: none.
 static char *find_text(Registry *registry, StatementName name, const char *key)
 {
-  sqlite3_stmt *stmt = registry->statements[name];
+  sqlite3_stmt *stmt = registry_statement(registry, name);
   char *found = NULL;
   int rc;
   bind_string(stmt, 1, key);
@@ -255,7 +260,7 @@ static const char *text(sqlite3_stmt *stmt, int column)
 static void read_plugins(Registry *registry, int64_t since, const RegistryReader *reader,
                          void *context)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_PLUGINS];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_PLUGINS);
   int rc;
   sqlite3_bind_int64(stmt, 1, since);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -268,7 +273,7 @@ static void read_plugins(Registry *registry, int64_t since, const RegistryReader
 static void read_endpoints(Registry *registry, int64_t since, const RegistryReader *reader,
                            void *context)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_ENDPOINTS];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_ENDPOINTS);
   int rc;
   sqlite3_bind_int64(stmt, 1, since);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
