@@ -54,7 +54,7 @@ static void request_counts(Buffer *out)
   uint32_t i;
   head(out, "moonhook_http_requests_total", "counter",
        "Requests that were answered, or left; code 0: before there was a status.");
-  for (i = 0; i <= METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, METRIC_REQUESTS);
     if (!series)
       continue;
@@ -70,7 +70,7 @@ static void invocation_counts(Buffer *out)
 {
   uint32_t i;
   head(out, "moonhook_invocations_total", "counter", "Calls that plugins made to upstreams.");
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, METRIC_INVOCATIONS);
     if (!series)
       continue;
@@ -86,7 +86,7 @@ static void token_counts(Buffer *out)
   uint32_t i;
   head(out, "moonhook_model_tokens_total", "counter",
        "Tokens that models used, as their servers say; type: prompt or completion.");
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, METRIC_TOKENS);
     if (!series)
       continue;
@@ -138,7 +138,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
 {
   uint32_t i, j, bucket;
   head(out, histogram->name, "histogram", histogram->help);
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, histogram->family);
     uint64_t buckets[METRIC_BUCKETS + 1] = { 0 }, sum_us = 0;
     for (j = 0; series && j < i; j++) {
@@ -148,7 +148,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
     }
     if (!series)
       continue;
-    for (j = i; j < METRIC_SERIES; j++) {
+    for (j = i; j < METRIC_PLACES; j++) {
       MetricSeries *other = at(j, histogram->family);
       const MetricTimes *times;
       if (!other || !is_same(histogram, series, other))
