@@ -87,15 +87,13 @@ describe("a plugin whose calls lead back to it", function()
   end)
 
   it("comes to an end when it calls after its reply, too", function()
-    local from = #server:records()
     assert.equal("over", get("/after").body)
-    local record = server:wait_record({ msg = "after_response failed" }, 10, from)
+    local record = server:wait_record({ msg = "after_response failed" }, 10)
     assert.matches("loop_detected", cjson.encode(record), 1, true)
     process.eventually(function()
       local count = 0
-      for i, found in ipairs(server:records()) do
-        local is_one = i > from and found.msg == "request" and found.route == "/after"
-        if is_one then count = count + 1 end
+      for _, found in ipairs(server:records()) do
+        if found.msg == "request" and found.route == "/after" then count = count + 1 end
       end
       return count == 4
     end, 10, "the client's request, and three calls")

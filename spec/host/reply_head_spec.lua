@@ -49,12 +49,12 @@ end]],
 
     it("of " .. kind .. " that is larger is a 500, and the log says which field it was", function()
       for query, name in pairs { ["bytes=2000000"] = "X-Large", ["count=300"] = "X-Many" } do
-        local from = #server:records()
         local reply = server:request { target = "/e/heads/" .. kind .. "?" .. query }
         assert.same({ 500, "plugin_bad_response" },
           { reply.status, cjson.decode(reply.body).error.code })
         assert.is_nil(reply.headers[name:lower()])
-        local record = server:wait_record({ msg = "plugin failed" }, 5, from)
+        local record = server:wait_record({ msg = "plugin failed",
+          request_id = reply.headers["x-request-id"] }, 5)
         assert.equal("heads", record.plugin)
         assert.matches("expected at most 200 headers of 64 KiB altogether, and " .. name,
           record.error, 1, true)
