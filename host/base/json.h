@@ -21,6 +21,7 @@ enum {
 typedef struct {
   size_t escapes; // backslashes that begin one
   size_t tables;  // arrays and objects
+  size_t values;  // items and members of them all
   // Of each of the first tables, in the order of their opening brackets: items or members.
   uint32_t sizes[JSON_COUNTED_TABLES];
 } JsonFacts;

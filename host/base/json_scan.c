@@ -264,6 +264,7 @@ typedef struct {
 
 static void close_level(Scan *scan, const Level *level)
 {
+  scan->facts->values += level->count;
   if (level->table < JSON_COUNTED_TABLES)
     scan->facts->sizes[level->table] = level->count;
 }
@@ -318,7 +319,7 @@ int json_scan_for(const char *text, size_t len, JsonFacts *facts, JsonWanted *wa
   Scan scan = { text, len, 0, facts, err, wanted, NULL, false };
   Level levels[JSON_MAX_DEPTH + 1]; // [depth], from 1 on
   int depth = 0, rc;
-  facts->escapes = facts->tables = 0;
+  facts->escapes = facts->tables = facts->values = 0;
   if (len > JSON_MAX_BYTES)
     return err_set(err, UV_EINVAL, "expected at most %d bytes, got %zu", JSON_MAX_BYTES, len);
   skip_space(&scan);

@@ -1,6 +1,7 @@
 // See title.h.
 #include "title.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,13 +15,16 @@
 extern char **environ;
 
 static struct {
-  char **arguments; // copies
-  char *at;         // where the system looks for the arguments
-  size_t size;      // of them and of the environment behind them
-  size_t used;      // bytes that may hold other than NULs from the first on
+  // Copies of the arguments and of the environment, and lists of the same texts that others may
+  // change: unsetenv does.
+  char **arguments, **words;
+  char **texts, **environment;
+  char *at;    // where the system looks for the arguments
+  size_t size; // of them and of the environment behind them
+  size_t used; // bytes that may hold other than NULs from the first on
 } title;
 
-static char **copy_list(char **list)
+static char **copy_list(char **list, bool copies_texts)
 {
   size_t count = 0, i;
   char **copy;
@@ -28,7 +32,7 @@ static char **copy_list(char **list)
     count++;
   copy = mem_zero(count + 1, sizeof *copy);
   for (i = 0; i < count; i++)
-    copy[i] = mem_string(list[i]);
+    copy[i] = copies_texts ? mem_string(list[i]) : list[i];
   return copy;
 }
 
@@ -49,9 +53,10 @@ char **title_open(int argc, char **argv)
   take_room(argv);
   title.used = title.size;
   take_room(environ);
-  title.arguments = copy_list(argv);
-  environ = copy_list(environ);
-  return title.arguments;
+  title.arguments = copy_list(argv, true);
+  title.texts = copy_list(environ, true);
+  environ = title.environment = copy_list(title.texts, false);
+  return title.words = copy_list(title.arguments, false);
 }
 
 char *const *title_arguments(void)

@@ -406,7 +406,7 @@ int luaopen_host_http(lua_State *L)
   static const luaL_Reg functions[] = {
     { "declared", l_declared }, { "field", l_field }, { "header", l_header },
     { "headers", l_headers },   { "args", l_args },   { "body", l_body },
-    { "form", l_form },         { NULL, NULL },
+    { "form", l_form },         { "json", l_json },   { NULL, NULL },
   };
   const luaL_Reg *function;
   lua_newtable(L);

@@ -37,6 +37,7 @@ struct HookRequest {
   bool is_begun;             // the head is out
   bool is_waiting;           // for the client to read
   bool has_left;             // the client: a call was refused for that
+  bool is_decoded;           // its body was, as JSON
   bool is_in_care;           // counted as running, see care.h
   const char *told;          // code of the failure that is in the log; NULL: none
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
@@ -59,6 +60,7 @@ int luaopen_host_http(lua_State *L);
 HookRequest *request_of_handle(lua_State *L);   // of the first argument; NULL: closed
 int request_push_closed(lua_State *L);          // nil, "closed"
 int l_declared(lua_State *L);                   // bind_declared.c
+int l_json(lua_State *L);                       // bind_body.c
 void request_add_reply_functions(lua_State *L); // to the table at the top (bind_reply.c)
 
 // What the request's endpoint and plugin were granted.

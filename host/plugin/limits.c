@@ -18,6 +18,7 @@ const PluginLimits plugin_limits_default = {
   .memory_bytes = 64 * MIB,
   .calls = 4096,
   .timers = 10000,
+  .json_values = 250000,
 };
 
 static uint64_t grant(uint64_t asked, uint64_t usual, uint64_t most)
@@ -36,6 +37,7 @@ PluginLimits plugin_limits_grant(const PluginLimits *asked, const PluginLimits *
     .memory_bytes = grant(asked->memory_bytes, usual->memory_bytes, most->memory_bytes),
     .calls = most->calls,
     .timers = most->timers,
+    .json_values = most->json_values,
   };
 }
 

@@ -15,11 +15,13 @@ typedef struct PluginLimits {
   uint32_t idle_ms;      // between two pieces of a stream
   uint64_t memory_bytes; // of the plugin in one worker, what is kept for it outside of Lua included
   // The operator's alone; a manifest does not ask for them.
-  uint32_t calls;  // open at a time in one worker
-  uint32_t timers; // waited for at a time in one worker
+  uint32_t calls;       // open at a time in one worker
+  uint32_t timers;      // waited for at a time in one worker
+  uint32_t json_values; // of a request's body: items and members
 } PluginLimits;
 
-// What a plugin gets that asks for nothing: 100 ms, 60 s, 120 s, 64 MiB, 4096, 10000. Also the most
+// What a plugin gets that asks for nothing: 100 ms, 60 s, 120 s, 64 MiB, 4096, 10000,
+// 250,000. Also the most
 // that one may ask for, unless the operator says otherwise.
 extern const PluginLimits plugin_limits_default;
 

@@ -23,6 +23,7 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "../base/json.h"
 
 int luaopen_host_json(lua_State *L);
 
@@ -31,5 +32,8 @@ int luaopen_host_json(lua_State *L);
 int json_encode_value(lua_State *L, int index, Buffer *out, Err *err);
 // As decode_plain; a NUL stands behind the text. 0: pushes the value; UV_EINVAL: pushes nothing.
 int json_decode_plain(lua_State *L, const char *text, size_t len, Err *err);
+// The same for a text that json_scan found good, which gave the facts. May raise for memory, so it
+// is for bindings. Stack: [] -> [value]
+void json_push_checked(lua_State *L, const char *text, size_t len, const JsonFacts *facts);
 
 #endif

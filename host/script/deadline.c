@@ -15,6 +15,7 @@
 enum {
   TICK_MS = 5,
   QUIET_TICKS = 20, // without a slice, then the ticker sleeps
+  PAUSE_MS = 3600000,
   SIGNAL = SIGVTALRM,
 };
 
@@ -26,6 +27,7 @@ static struct {
   lua_State *L; // of the running slice
   lua_Hook hook;
   volatile sig_atomic_t is_over; // the handler has set the hook
+  uint64_t paused_ms;            // of the thread's clock
   pthread_t loop_thread, ticker;
   pid_t owner; // the process whose ticker runs; 0: none
   sem_t wake;
@@ -150,6 +152,18 @@ void deadline_end(void)
     clock_of_lua.is_over = 0;
     lua_sethook(clock_of_lua.L, NULL, 0, 0);
   }
+}
+
+void deadline_pause(void)
+{
+  clock_of_lua.paused_ms = thread_ms(CLOCK_THREAD_CPUTIME_ID);
+  atomic_fetch_add(&clock_of_lua.limit_ms, PAUSE_MS);
+}
+
+void deadline_resume(void)
+{
+  uint64_t took_ms = thread_ms(CLOCK_THREAD_CPUTIME_ID) - clock_of_lua.paused_ms;
+  atomic_fetch_sub(&clock_of_lua.limit_ms, PAUSE_MS - (uint32_t)took_ms);
 }
 
 bool deadline_is_over(void)

@@ -21,6 +21,10 @@ void deadline_stop(void); // ends the ticker; slices are not limited any more
 void deadline_begin(lua_State *L, uint32_t limit_ms, lua_Hook hook);
 // It is over; takes the hook away.
 void deadline_end(void);
+// What the running slice does between these two is not counted: work that a client caused, not the
+// code, and that is bounded otherwise. An error may jump over the second.
+void deadline_pause(void);
+void deadline_resume(void);
 // Whether the running slice has used up its time; for the hook.
 bool deadline_is_over(void);
 // For specs, from the handler of a signal that interrupted the loop's thread: the time of the slice

@@ -9,6 +9,7 @@
 #include "../base/fast_paths.h"
 #include "../base/json.h"
 #include "../base/utf8.h"
+#include "bind_json.h"
 #include "json_context.h"
 
 enum {
@@ -352,16 +353,10 @@ static Decoder begin(lua_State *L, const char *text, size_t len, const JsonFacts
   return decoder;
 }
 
-bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain)
+static void push_document(lua_State *L, const char *text, size_t len, const JsonFacts *facts,
+                          bool is_plain)
 {
-  Decoder decoder;
-  JsonFacts facts;
-  Err err;
-  if (json_scan(text, len, &facts, &err) < 0) {
-    lua_pushstring(L, err.text);
-    return false;
-  }
-  decoder = begin(L, text, len, &facts, is_plain);
+  Decoder decoder = begin(L, text, len, facts, is_plain);
   push_value(&decoder);
   if (is_plain && lua_islightuserdata(L, -1)) {
     lua_pop(L, 1);
@@ -369,7 +364,23 @@ bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain
   }
   lua_replace(L, decoder.context);
   lua_settop(L, decoder.context);
+}
+
+bool json_push_decoded(lua_State *L, const char *text, size_t len, bool is_plain)
+{
+  JsonFacts facts;
+  Err err;
+  if (json_scan(text, len, &facts, &err) < 0) {
+    lua_pushstring(L, err.text);
+    return false;
+  }
+  push_document(L, text, len, &facts, is_plain);
   return true;
+}
+
+void json_push_checked(lua_State *L, const char *text, size_t len, const JsonFacts *facts)
+{
+  push_document(L, text, len, facts, true);
 }
 
 void json_fill_decoded(lua_State *L, int index, const char *text, size_t len,

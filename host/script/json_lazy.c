@@ -1,4 +1,5 @@
-// See json_lazy.h. A lazy table holds one member, its text, under a key that no Lua code can have.
+// See json_lazy.h. A lazy table of a text holds one member, the text, under a key that no Lua code
+// can have. One without its arrays has a metatable whose items are their names.
 #include "json_lazy.h"
 
 #include <lauxlib.h>
@@ -7,6 +8,8 @@
 #include "json_context.h"
 
 static char text_key; // its address is the key
+
+enum { BEHIND = 0 }; // in a metatable that names arrays: the one that the filled table gets
 
 // What the scan of the last lazy text found. A lazy table keeps its text alive, so while one has a
 // text at this address the facts are about that text.
@@ -125,12 +128,23 @@ static int l_decode_framed_event(lua_State *L)
   return push_lazy(L, text + before_len, &wanted, before_len);
 }
 
+// Of a text at the top of the stack that was not scanned: one that was may have lain at its
+// address.
+static int push_alike(lua_State *L, int members)
+{
+  if (lua_tostring(L, -1) == last.text)
+    last.text = NULL;
+  push_unread(L, lua_gettop(L), members);
+  return 1;
+}
+
 // Stack: [text, members] -> [event]
 static int l_event_alike(lua_State *L)
 {
+  int members = (int)luaL_checkinteger(L, 2);
   luaL_checkstring(L, 1);
-  push_unread(L, 1, (int)luaL_checkinteger(L, 2));
-  return 1;
+  lua_settop(L, 1);
+  return push_alike(L, members);
 }
 
 // Stack: [frame, members] -> [event]
@@ -141,8 +155,7 @@ static int l_framed_event_alike(lua_State *L)
   int members = (int)luaL_checkinteger(L, 2);
   luaL_argcheck(L, len > before_len + after_len, 1, "not a frame");
   lua_pushlstring(L, text + before_len, len - before_len - after_len);
-  push_unread(L, lua_gettop(L), members);
-  return 1;
+  return push_alike(L, members);
 }
 
 // --- filling -------------------------------------------------------------------------------------
@@ -155,18 +168,11 @@ static bool is_lazy(lua_State *L, int index)
   return is_lazy;
 }
 
-// Memory that runs out half-way leaves a table with some of its members; it also ends the task.
-void json_fill(lua_State *L, int index)
+// Stack: [text] -> anything
+static void fill_with_text(lua_State *L, int index)
 {
-  int top = lua_gettop(L);
   size_t len;
-  const char *text;
-  if (!is_lazy(L, index))
-    return;
-  luaL_checkstack(L, 8, "cannot decode");
-  lua_pushlightuserdata(L, &text_key);
-  lua_rawget(L, index);
-  text = lua_tolstring(L, -1, &len);
+  const char *text = lua_tolstring(L, -1, &len);
   if (text != last.text) {
     Err err;
     last.text = NULL;
@@ -179,6 +185,40 @@ void json_fill(lua_State *L, int index)
   lua_pushnil(L);
   lua_setmetatable(L, index);
   json_fill_decoded(L, index, text, len, &last.facts); // the text is still on the stack
+}
+
+// Adds what its metatable names. Stack: anything is pushed
+static void fill_with_arrays(lua_State *L, int index)
+{
+  int meta = lua_gettop(L) + 1, i, count;
+  lua_getmetatable(L, index);
+  json_push_context(L);
+  lua_rawgeti(L, -1, ARRAY_META);
+  count = (int)lua_objlen(L, meta);
+  for (i = 1; i <= count; i++) {
+    lua_rawgeti(L, meta, i);
+    lua_newtable(L);
+    lua_pushvalue(L, meta + 2);
+    lua_setmetatable(L, -2);
+    lua_rawset(L, index);
+  }
+  lua_rawgeti(L, meta, BEHIND);
+  lua_setmetatable(L, index);
+}
+
+// Memory that runs out half-way leaves a table with some of its members; it also ends the task.
+void json_fill(lua_State *L, int index)
+{
+  int top = lua_gettop(L);
+  if (!is_lazy(L, index))
+    return;
+  luaL_checkstack(L, 8, "cannot decode");
+  lua_pushlightuserdata(L, &text_key);
+  lua_rawget(L, index);
+  if (lua_isnil(L, -1))
+    fill_with_arrays(L, index);
+  else
+    fill_with_text(L, index);
   lua_settop(L, top);
 }
 
@@ -211,7 +251,8 @@ bool json_push_lazy_text(lua_State *L, int index)
     if (!lua_next(L, index)) { // nothing else is there
       lua_pushlightuserdata(L, &text_key);
       lua_rawget(L, index);
-      return true;
+      if (!lua_isnil(L, -1))
+        return true;
     }
   }
   lua_settop(L, top);
@@ -243,6 +284,39 @@ static int l_fill(lua_State *L)
   return 0;
 }
 
+// Makes the metatable on top one of lazy tables. Stack: [..., lazies, metatable] -> the same
+static void set_lazy(lua_State *L)
+{
+  lua_pushcfunction(L, l_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, -1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -4);
+}
+
+// Upvalue: lazies. Stack: [names, behind] -> [metatable]
+static int l_without_arrays(lua_State *L)
+{
+  int i, count;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (!fast_paths_are_on())
+    return 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  json_push_new_meta(L, KIND_LAZY);
+  set_lazy(L);
+  count = (int)lua_objlen(L, 1);
+  for (i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, BEHIND);
+  return 1;
+}
+
 void json_lazy_open(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -257,14 +331,18 @@ void json_lazy_open(lua_State *L)
     lua_pushcfunction(L, f->func);
     lua_setfield(L, -2, f->name);
   }
-  if (!fast_paths_are_on())
-    return;
-  json_push_new_meta(L, KIND_LAZY);
-  lua_pushcfunction(L, l_index);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_newindex);
-  lua_setfield(L, -2, "__newindex");
+  lua_newtable(L);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, -4, LAZY_META);
-  lua_setfield(L, -2, "lazy");
+  lua_setfield(L, -3, "lazies");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_without_arrays, 1);
+  lua_setfield(L, -3, "without_arrays");
+  if (fast_paths_are_on()) {
+    json_push_new_meta(L, KIND_LAZY);
+    set_lazy(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -5, LAZY_META);
+    lua_setfield(L, -3, "lazy");
+  }
+  lua_pop(L, 1);
 }

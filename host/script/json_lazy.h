@@ -16,6 +16,11 @@
 //   host.json.framed_event_alike(text, members)
 //                                 -> the event of a text that is like one of which they gave
 //                                    members and a place, but for that place (json_like.h)
+//   host.json.without_arrays(names, behind?)
+//                                 -> a metatable for tables that shall also have empty arrays under
+//                                    these names, and `behind` as their metatable: they are made
+//                                    when somebody looks. nil when there are no lazy tables
+//   host.json.lazies              the metatables of lazy tables: [metatable] = true
 //   host.json.fill(value)         fills it if it is such a table
 //   host.json.lazy                the metatable of such tables; nil when there are none
 #ifndef MOONHOOK_SCRIPT_JSON_LAZY_H

@@ -5,14 +5,14 @@
 
 local host = require "host.json"
 local metatable_of = getmetatable
-local LAZY, fill, behind = host.lazy, host.fill, host.behind -- LAZY: nil when nothing is
+local LAZIES, fill, behind = host.lazies, host.fill, host.behind
 
 local lazy = { table = {} }
 
 local function filling(fn)
   return function(value, ...)
     local meta = metatable_of(value)
-    if meta ~= nil and meta == LAZY then fill(value) end
+    if meta ~= nil and LAZIES[meta] then fill(value) end
     return fn(value, ...)
   end
 end
@@ -22,7 +22,7 @@ local function looking(fn)
   return function(value, ...)
     local meta = metatable_of(value)
     if meta ~= nil then
-      if meta == LAZY then
+      if LAZIES[meta] then
         fill(value)
       elseif meta == false then
         value = behind(value) or value
@@ -36,7 +36,7 @@ local function writing(fn, is_name_given)
   return function(value, name, ...)
     local meta = metatable_of(value)
     if meta ~= nil then
-      if meta == LAZY then
+      if LAZIES[meta] then
         fill(value)
       elseif meta == false and behind(value) then
         value[is_name_given and name or 1] = true -- raises
@@ -55,7 +55,7 @@ local next, pairs = lazy.next, pairs
 function lazy.pairs(value)
   local meta = metatable_of(value)
   if meta ~= nil then
-    if meta == LAZY then
+    if LAZIES[meta] then
       fill(value)
     elseif meta == false and behind(value) then
       return next, value, nil

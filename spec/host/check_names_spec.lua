@@ -12,6 +12,7 @@ plugins:
     settings: { bot: { type: text-input } }
     endpoints:
       - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
+      - { path: "/b/<int:number>", method: GET, extra: { lua: { source: a.lua } } }
 ]]
 
 -- What check prints of a plugin whose a.lua is `code`, and its exit code. It has a setting `bot`.
@@ -96,9 +97,14 @@ local MEMBERS = { -- of the library, the session, the request and the settings
   { "a misspelt kind of app", "local answer = self.session.app.chatt:invoke {}",
     "p/a.lua:3:33: session.app has no member 'chatt', did you mean 'chat'?" },
   { "a misspelt field of the request", "local body = request.boddy",
-    "p/a.lua:3:22: request has no member 'boddy'" },
+    "p/a.lua:3:22: a request has no field 'boddy'" },
+  { "a field that requests of other frameworks have", "local body = request.json",
+    "p/a.lua:3:22: a request has no field 'json': did you mean request:get_json()?" },
   { "a setting that the group does not declare", "local name = settings.bott",
-    "p/a.lua:3:23: settings has no member 'bott', did you mean 'bot'?" },
+    "p/a.lua:3:23: settings.bott: the group declares no setting of this name, did you mean 'bot'?"
+  },
+  { "a part that no path has", "local number = values.numbr",
+    "p/a.lua:3:23: values.numbr: no path of the plugin has such a part, did you mean 'number'?" },
   { "a call that the manifest does not permit",
     "local chunks = self.session.app.chat:invoke { app_id = 'a', query = 'b' }",
     "p/a.lua:3:38: session.app.chat:invoke is refused: the manifest lacks resource: "
@@ -220,6 +226,32 @@ describe("moonhook check finds", function()
       "return function(session, inputs)\n  return { text = session.ap.chat, i = inputs }\nend\n"
     } }
     assert.equal("flow.lua:2:27: session has no member 'ap', did you mean 'app'?\n", result.stdout)
+  end)
+
+  it("nothing in a workflow app that uses all that its session has", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] = [[
+local Flow = {}
+function Flow.run(session, inputs)
+  return session:step("build", function()
+    session.storage:set("a", inputs.a)
+    local more = session:spawn(function() return session.app.chat:invoke { app_id = "a" } end)
+    session:sleep(1)
+    return { more = more:wait(), log = session.log, once = session:once "a" }
+  end)
+end
+return Flow
+]] } }
+    assert.equal("", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("what a workflow app's session does not have, in a table's `run`", function()
+    local result = host.run { "config", "check", config =
+      "apps: { flow: { mode: workflow, source: flow.lua } }\n", files = { ["flow.lua"] =
+      "return { run = function(session) return session:stp('a', print) end }\n" } }
+    assert.equal("flow.lua:1:49: session has no member 'stp', did you mean 'step'?\n",
+      result.stdout)
   end)
 
   it("what is wrong in a file that is made to take long, soon", function()

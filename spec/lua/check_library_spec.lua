@@ -1,7 +1,7 @@
 -- The names that `moonhook check` holds code against (lua/moonhook/cli/library.lua) are those that
 -- the library has when it runs.
 local fakes = require "spec.support.library"
-require "spec.support.reverse"
+local reverse = require "spec.support.reverse"
 local library = require "moonhook.cli.library"
 
 local function listed(node)
@@ -70,6 +70,22 @@ describe("the names that check knows", function()
         end
       end
     end
+  end)
+
+  it("are those of a workflow's session", function()
+    local names = listed(library.workflow_session)
+    for i, name in ipairs(names) do names[i] = ("%q"):format(name) end
+    local source = { flow = { text = ("return function(session)\n  local kinds = {}\n"
+      .. "  for _, name in ipairs { %s } do kinds[name] = type(session[name]) end\n"
+      .. "  return kinds\nend"):format(table.concat(names, ", ")) } }
+    reverse.reset { apps = { flow = { mode = "workflow" } }, sources = source }
+    local run = reverse.run(function()
+      return require("moonhook.session").app.workflow:invoke { app_id = "flow", inputs = {},
+        response_mode = "blocking" }
+    end)
+    assert.equal("succeeded", run.data.status)
+    assert.equal("function", run.data.outputs.step)
+    assert.equal("table", run.data.outputs.app)
   end)
 
   it("are those of a request", function()

@@ -186,6 +186,29 @@ describe("an event that nobody has looked at", function()
     end
   end)
 
+  it("is not taken for one that is gone and whose text lay where its own does", function()
+    if is_off then return end
+    local shape = [[{"event":"message","answer":"%06d","note":"a\nb","list":[1,2]}]]
+    local first = shape:format(0)
+    local _, _, _, members = host.decode_event(first)
+    local plain = '{"event":"message","answer":"%0' .. #first - 31 .. 'd"}' -- as long
+    local function place_of_gone()
+      local text = plain:format(1)
+      host.decode_event(text)
+      return ("%p"):format(text)
+    end
+    local place, texts = place_of_gone(), {}
+    collectgarbage()
+    for i = 1, 100000 do
+      texts[i] = shape:format(i)
+      if ("%p"):format(texts[i]) == place then
+        assert.equal("a\nb", host.event_alike(texts[i], members).note)
+        return
+      end
+    end
+    error "no text came to lie there"
+  end)
+
   it("keeps apart events that were scanned in turn", function()
     local first = host.decode_event '{"event":"a","list":[1,2,3]}'
     local second = host.decode_event '{"event":"b","list":[],"more":{"x":1}}'
@@ -215,5 +238,91 @@ describe("an event that nobody has looked at", function()
       if i % 50 == 0 then collectgarbage() end
     end
     for i = 1, 300 do assert.equal(tostring(i), events[i].answer) end
+  end)
+end)
+
+-- Of a model's event that is like the last the chunk is made without its empty arrays.
+describe("a chunk whose arrays nobody has looked at", function()
+  local openai = require "moonhook.backend.openai"
+
+  local function alike(fingerprint)
+    local like = { model = "m", system_fingerprint = fingerprint }
+    return is_off and openai.chunk({
+      model = "m", system_fingerprint = fingerprint, choices = { { delta = { content = "hi" } } },
+    }) or openai.text_chunk("hi", 0, like)
+  end
+
+  local function decoded(fingerprint)
+    return openai.chunk({
+      model = "m", system_fingerprint = fingerprint, choices = { { delta = { content = "hi" } } },
+    }, "m")
+  end
+
+  local OTHER_META = { __index = { nothing = 7 } }
+
+  -- Each is done to the chunk and to its message, `name` being the array's.
+  local TO_EITHER = {
+    ["an index"] = function(t, name) return t[name], t.nothing, t[1], host.is_array(t[name]) end,
+    ["an assignment"] = function(t, name) t[name] = { 1 }; return host.decode(host.encode(t)) end,
+    ["an assignment of nil"] = function(t, name) t[name] = nil; return t[name] end,
+    ["another name"] = function(t) t.extra = 1 end,
+    ["an item of the array"] = function(t, name) t[name][1] = "item" end,
+    ["pairs"] = function(t)
+      local names = {}
+      for name, value in env.pairs(t) do
+        assert.equal(value, t[name])
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      return table.concat(names, " ")
+    end,
+    ["next"] = function(t)
+      local count = 0
+      for _ in env.next, t do count = count + 1 end
+      return count
+    end,
+    ["next behind a name"] = function(t, name) env.next(t, name) end,
+    ["rawget"] = function(t, name) return env.rawget(t, name), env.rawget(t, "nothing") end,
+    ["rawset"] = function(t, name) env.rawset(t, name, 7) end,
+    ["getmetatable"] = function(t) return env.getmetatable(t) end,
+    ["setmetatable"] = function(t) env.setmetatable(t, OTHER_META) end,
+    ["members that go"] = function(t)
+      t.model, t.role = nil, nil
+      return host.decode(host.encode(t))
+    end,
+    ["table.insert"] = function(t) env.table.insert(t, 1) end,
+    ["json.encode"] = function(t) return host.decode(host.encode(t)) end,
+    ["json.copy"] = function(t, name)
+      local copy = host.copy(t)
+      copy[name][1] = "changed"
+      return copy
+    end,
+  }
+  for name, operation in raw_pairs(TO_EITHER) do
+    for _, fingerprint in ipairs { false, "f" } do
+      it(("cannot be told from a whole one by %s (%s)"):format(name, tostring(fingerprint)),
+        function()
+          local other, expected = alike(fingerprint or nil), decoded(fingerprint or nil)
+          assert.same(pack(operation(expected, "prompt_messages")),
+            pack(operation(other, "prompt_messages")))
+          assert.same(pack(operation(expected.delta.message, "tool_calls")),
+            pack(operation(other.delta.message, "tool_calls")))
+          for _, chunk in ipairs { other, expected } do
+            host.fill(chunk)
+            host.fill(chunk.delta.message)
+          end
+          assert.same(expected, other)
+          assert.equal(getmetatable(expected), getmetatable(other))
+          assert.equal(getmetatable(expected.delta.message), getmetatable(other.delta.message))
+          local fresh = alike(fingerprint or nil)
+          assert.same({}, fresh.prompt_messages)
+          assert.same({}, fresh.delta.message.tool_calls)
+        end)
+    end
+  end
+
+  it("makes an array once", function()
+    local chunk = alike()
+    assert.equal(chunk.prompt_messages, chunk.prompt_messages)
   end)
 end)

@@ -151,6 +151,14 @@ function http.body(handle)
   return handle.body or ""
 end
 
+function http.json(handle)
+  if handle.is_closed then return nil, "closed" end
+  local text = (handle.body or ""):gsub("^\239\187\191", "")
+  local value, message = require("host.json").decode_plain(text)
+  if message then return nil, 400, "bad_request", "the body is not JSON: " .. message end
+  return value
+end
+
 function http.form(handle)
   if handle.is_closed then return nil, "closed" end
   if handle.form_error then return nil, handle.form_error end

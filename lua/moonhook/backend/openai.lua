@@ -139,6 +139,10 @@ local DELTA_NULLS = getmetatable(json.decode_plain '{"usage":null,"finish_reason
 local CHUNK_NULLS = getmetatable(json.decode_plain '{"system_fingerprint":null}')
 local ARRAY = getmetatable(json.array {})
 
+-- Few look at these: they are made for those who do.
+local CHUNK_LESS = json.without_arrays({ "prompt_messages" }, CHUNK_NULLS)
+local MESSAGE_LESS = json.without_arrays { "tool_calls" }
+
 local function string_or(value, otherwise)
   return type(value) == "string" and value or otherwise
 end
@@ -289,14 +293,14 @@ end
 --- The chunk of an event that is like another but for its text.
 ---@param like { model: string, system_fingerprint?: string }
 function openai.text_chunk(content, index, like)
-  local message =
-    { role = "assistant", content = content, tool_calls = setmetatable({}, ARRAY) }
-  return setmetatable({
-    model = like.model,
-    prompt_messages = setmetatable({}, ARRAY),
-    delta = setmetatable({ index = index, message = message }, DELTA_NULLS),
-    system_fingerprint = like.system_fingerprint,
-  }, CHUNK_NULLS)
+  local message = setmetatable({ role = "assistant", content = content }, MESSAGE_LESS)
+  local delta = setmetatable({ index = index, message = message }, DELTA_NULLS)
+  local fingerprint = like.system_fingerprint
+  if fingerprint then
+    return setmetatable({ model = like.model, delta = delta, system_fingerprint = fingerprint },
+      CHUNK_LESS)
+  end
+  return setmetatable({ model = like.model, delta = delta }, CHUNK_LESS)
 end
 
 --- Whether a chunk says anything; servers send empty ones, to give the role or to stay alive.

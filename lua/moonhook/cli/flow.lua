@@ -151,15 +151,17 @@ end
 
 local function nothing() end
 
---- The function of the tree that a source's chunk returns, or whose table it returns as `invoke`.
+--- The function of the tree that a source's chunk returns, or that has this name in the table that
+--- it returns.
+---@param name string  "invoke"
 ---@return table? fn
-function flow.handler(tree)
+function flow.handler(tree, name)
   local silent = { on_read = nothing, on_write = nothing, on_require = nothing }
   silent.modules, silent.arguments = {}, {}
   walk(silent, tree, {})
   local returned = tree.returned
   tree.returned = nil
-  return returned and (returned.made or returned.fields and returned.fields.invoke) or nil
+  return returned and (returned.made or returned.fields and returned.fields[name]) or nil
 end
 
 --- Tells of every read of a known table's field, with the field's constant name.

@@ -1,7 +1,6 @@
 --- request:get_json, as werkzeug has it: a wrong content type is 415, a body that is not JSON 400.
 
 local http = require "host.http"
-local decode = require("host.json").decode_plain
 local is_array = require("host.json").is_array
 local Error = require "moonhook.error"
 
@@ -55,10 +54,8 @@ local function read(self, handle, is_forced)
   if not is_forced and not is_json_type(content_type) then
     return nil, 415, "unsupported_media_type", "expected a body with Content-Type: application/json"
   end
-  local body = http.body(handle)
-  if body:sub(1, 3) == "\239\187\191" then body = body:sub(4) end -- a byte order mark
-  local value, message = decode(body)
-  if message then return nil, 400, "bad_request", "the body is not JSON: " .. message end
+  local value, status, code, message = http.json(handle)
+  if status then return nil, status, code, message end
   rawset(self, "_json", { value = value })
   return value
 end

@@ -53,87 +53,105 @@ local function likeness(call, like, piece, event, chunk)
     return like
   end
   local _, before = piece:find('"content": ?"')
+  local is_there = false
   if before and piece:find("\\", before, true) then return like end -- perhaps the next one
-  if not before or piece:sub(before + 1, before + #content + 1) ~= content .. '"' then
-    return { trials = trials + 1 }
+  if before and piece:sub(before + 1, before + #content + 1) == content .. '"' then
+    local other = content .. "." -- whatever it is, another one
+    local changed = piece:sub(1, before) .. other .. piece:sub(before + #content + 1)
+    local probe = json.decode_plain(changed)
+    is_there = probe and probe.choices[1].delta.content == other
   end
-  local other = content .. "." -- whatever it is, another one
-  local changed = piece:sub(1, before) .. other .. piece:sub(before + #content + 1)
-  local probe = json.decode_plain(changed)
-  if not probe or probe.choices[1].delta.content ~= other then return { trials = trials + 1 } end
-  exchange.expect(call, piece, before + 1, before + #content)
+  if is_there then
+    exchange.expect(call, piece, before + 1, before + #content)
+  else
+    exchange.expect(call)
+  end
   return {
     trials = trials + 1, model = chunk.model, system_fingerprint = chunk.system_fingerprint,
   }
 end
 
--- An iterator's source over the server's events. The chunk with the finish_reason is kept back
--- until the usage, which comes after it, is there: Dify's last chunk carries both.
+-- An iterator's source over the server's events, and the call that they come by. The chunk with the
+-- finish_reason is kept back until the usage, which comes after it, is there: Dify's last chunk
+-- carries both. Many streams are silent for long: one table has less to hold than closures would.
+local Chunks = { collect = result.collect, close = exchange.close }
+Chunks.__index = Chunks
+
 local function chunk_source(call, model, started_s)
-  local position, index = 0, 0
-  local last, usage
-  local like -- see likeness
-  local is_over = false
+  return setmetatable({
+    handle = call.handle, backend = call.backend, model = model, started_s = started_s,
+    position = 0, index = 0,
+    like = false, -- see likeness
+    rest = false, -- { last, usage }: what came of the two
+  }, Chunks)
+end
 
-  local function numbered(chunk)
-    chunk.delta.index, index = index, index + 1
-    return chunk
+local function numbered(self, chunk)
+  chunk.delta.index, self.index = self.index, self.index + 1
+  return chunk
+end
+
+local function finish(self)
+  local rest = self.rest
+  exchange.close(self)
+  if not rest then return nil end
+  if rest.usage then exchange.used(self.backend, rest.usage) end
+  local last = rest.last or openai.chunk({}, self.model)
+  last.delta.usage = rest.usage
+  return numbered(self, last)
+end
+
+local function take(self, event, piece)
+  local rest = self.rest
+  if event.usage then
+    rest = rest or {}
+    rest.usage, self.rest = openai.usage(event.usage, clock.now() - self.started_s), rest
   end
-
-  local function finish()
-    is_over = true
-    exchange.close(call)
-    if usage then exchange.used(call.backend, usage) end
-    if not last and not usage then return nil end
-    last = last or openai.chunk({}, model)
-    last.delta.usage = usage
-    return numbered(last)
+  local chunk = openai.chunk(event, self.model)
+  if rest and rest.last then
+    openai.append(rest.last, chunk)
+    return
   end
+  self.like = likeness(self, self.like, piece, event, chunk)
+  if chunk.delta.finish_reason then
+    rest = rest or {}
+    rest.last, self.rest = chunk, rest
+    exchange.expect(self) -- what comes now is added to it
+  elseif openai.has_content(chunk) then
+    return numbered(self, chunk)
+  end
+end
 
-  local function take(event, piece)
-    if event.usage then usage = openai.usage(event.usage, clock.now() - started_s) end
-    local chunk = openai.chunk(event, model)
-    if last then
-      openai.append(last, chunk)
-      return
+function Chunks:read()
+  while self.handle do -- until `finish`
+    local piece, is_like = read_piece(self)
+    if piece and is_like then
+      local index = self.index
+      self.position, self.index = self.position + 1, index + 1
+      return text_chunk(piece, index, self.like)
     end
-    like = likeness(call, like, piece, event, chunk)
-    if chunk.delta.finish_reason then
-      last = chunk
-      exchange.expect(call) -- what comes now is added to it
-    elseif openai.has_content(chunk) then
-      return numbered(chunk)
+    if is_like then return nil, is_like end -- the failure
+    local position = self.position
+    if not piece and not (self.rest and self.rest.last) then
+      return nil, Stream.truncated(self.backend, position)
     end
-  end
-
-  local function read()
-    while not is_over do
-      local piece, is_like = read_piece(call)
-      if piece and is_like then
-        position, index = position + 1, index + 1
-        return text_chunk(piece, index - 1, like)
-      end
-      if is_like then return nil, is_like end -- the failure
-      if not piece and not last then return nil, Stream.truncated(call.backend, position) end
-      if not piece or piece == "[DONE]" then return finish() end
-      position = position + 1
-      local event = json.decode_plain(piece)
-      if type(event) ~= "table" then
-        return nil, Stream.malformed(call.backend, position, "not a JSON object")
-      elseif event.error then
-        local fields = openai.error_fields(event)
-        fields.backend = call.backend
-        return nil,
-          Error.new("upstream_error", "the model server ended its answer with an error", fields)
-      end
-      local problem = openai.event_problem(event)
-      if problem then return nil, Stream.malformed(call.backend, position, problem) end
-      local chunk = take(event, piece)
-      if chunk then return chunk end
+    if not piece or piece == "[DONE]" then return finish(self) end
+    position = position + 1
+    self.position = position
+    local event = json.decode_plain(piece)
+    if type(event) ~= "table" then
+      return nil, Stream.malformed(self.backend, position, "not a JSON object")
+    elseif event.error then
+      local fields = openai.error_fields(event)
+      fields.backend = self.backend
+      return nil,
+        Error.new("upstream_error", "the model server ended its answer with an error", fields)
     end
+    local problem = openai.event_problem(event)
+    if problem then return nil, Stream.malformed(self.backend, position, problem) end
+    local chunk = take(self, event, piece)
+    if chunk then return chunk end
   end
-
-  return { read = read, close = function() exchange.close(call) end, collect = result.collect }
 end
 
 -- ---- chat models --------------------------------------------------------------------------------

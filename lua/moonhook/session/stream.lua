@@ -21,14 +21,14 @@ function Stream.__index(_, name)
 end
 
 ---@class StreamSource
----@field read fun(): table?, table?  next value; nil at the proper end; nil and an Error
----@field close fun()  may come more than once
+---@field read fun(self: StreamSource): table?, table?  next value; nil at its end; nil, an Error
+---@field close fun(self: StreamSource)  may come more than once
 ---@field collect fun(values: Stream): table  what the blocking call gives
 
 -- Nothing more will come: it ended, or failed.
 local function finish(self, failure)
   self._read, self._failure, self._is_over = false, failure or false, true
-  self._source.close()
+  self._source:close()
   if failure then error(failure, 0) end
 end
 
@@ -40,7 +40,7 @@ function Stream.new(source)
     _source = source, _first = false, _failure = false, _is_begun = false, _is_over = false,
     _read = false, -- the source's, from the first value to the end
   }, Stream)
-  local first, failure = source.read()
+  local first, failure = source:read()
   if first == nil then finish(stream, failure) end
   stream._first = first or false
   return stream
@@ -59,7 +59,7 @@ end
 function Stream:__call()
   local read = self._read
   if not read then return begin(self) end
-  local value, failure = read()
+  local value, failure = read(self._source)
   if value ~= nil then return value end
   return finish(self, failure)
 end
@@ -67,7 +67,7 @@ end
 --- Stops the call. The upstream learns at once; later iterations give nothing.
 function Stream:close()
   self._is_begun, self._is_over, self._first, self._read = true, true, false, false
-  self._source.close()
+  self._source:close()
 end
 
 --- Reads the stream to its end and gives what the blocking call would have given.

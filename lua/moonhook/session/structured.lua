@@ -88,7 +88,7 @@ function structured.source(source, backend)
   end
 
   local function read()
-    local chunk, failure = source.read()
+    local chunk, failure = source:read()
     if not chunk and (failure or is_done or not last) then return nil, failure end
     if not chunk then -- ended without a finish_reason
       local delta = { index = last.delta.index + 1, message = { role = "assistant", content = "",
@@ -104,7 +104,7 @@ function structured.source(source, backend)
     return complete(chunk, delta.finish_reason)
   end
 
-  return { read = read, close = source.close, collect = source.collect }
+  return { read = read, close = function() source:close() end, collect = source.collect }
 end
 
 --- Adds the value to a whole result.
