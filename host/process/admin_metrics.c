@@ -66,34 +66,23 @@ static void request_counts(Buffer *out)
   }
 }
 
-static void invocation_counts(Buffer *out)
-{
-  uint32_t i;
-  head(out, "moonhook_invocations_total", "counter", "Calls that plugins made to upstreams.");
-  for (i = 0; i < METRIC_SERIES; i++) {
-    const MetricSeries *series = at(i, METRIC_INVOCATIONS);
-    if (!series)
-      continue;
-    buffer_string(out, "moonhook_invocations_total");
-    add_label(out, "kind", series->labels[0], true);
-    add_label(out, "outcome", series->labels[1], false);
-    buffer_printf(out, "} %" PRIu64 "\n", series->count);
-  }
-}
+typedef struct {
+  const char *name, *help;
+  MetricFamily family;
+  const char *labels[3]; // of the series, up to the first NULL
+} Counter;
 
-static void token_counts(Buffer *out)
+static void counts(Buffer *out, const Counter *counter)
 {
-  uint32_t i;
-  head(out, "moonhook_model_tokens_total", "counter",
-       "Tokens that models used, as their servers say; type: prompt or completion.");
+  uint32_t i, label;
+  head(out, counter->name, "counter", counter->help);
   for (i = 0; i < METRIC_SERIES; i++) {
-    const MetricSeries *series = at(i, METRIC_TOKENS);
+    const MetricSeries *series = at(i, counter->family);
     if (!series)
       continue;
-    buffer_string(out, "moonhook_model_tokens_total");
-    add_label(out, "plugin", series->labels[0], true);
-    add_label(out, "backend", series->labels[1], false);
-    add_label(out, "type", series->labels[2], false);
+    buffer_string(out, counter->name);
+    for (label = 0; label < 3 && counter->labels[label]; label++)
+      add_label(out, counter->labels[label], series->labels[label], label == 0);
     buffer_printf(out, "} %" PRIu64 "\n", series->count);
   }
 }
@@ -355,6 +344,16 @@ void metrics_text(const Keeper *keeper, Buffer *out)
       { "kind", NULL },
       offsetof(MetricSeries, duration) },
   };
+  static const Counter counters[] = {
+    { "moonhook_invocations_total",
+      "Calls that plugins made to upstreams.",
+      METRIC_INVOCATIONS,
+      { "kind", "outcome", NULL } },
+    { "moonhook_model_tokens_total",
+      "Tokens that models used, as their servers say; type: prompt or completion.",
+      METRIC_TOKENS,
+      { "plugin", "backend", "type" } },
+  };
   Sums sums = sum_lines();
   size_t i;
   head(out, "moonhook_build_info", "gauge", "Always 1.");
@@ -370,10 +369,10 @@ void metrics_text(const Keeper *keeper, Buffer *out)
   number(out, "moonhook_http_connections_passed_total", "counter",
          "Connections that the running workers passed on to the one that serves suspect plugins.",
          sums.passed_on);
-  invocation_counts(out);
+  counts(out, &counters[0]);
   for (i = 2; i < sizeof list / sizeof *list; i++)
     histograms(out, &list[i]);
-  token_counts(out);
+  counts(out, &counters[1]);
   number(out, "moonhook_plugin_reloads_total", "counter",
          "Versions of plugins that the running workers have loaded.", sums.reloads);
   number(out, "moonhook_log_dropped_total", "counter",

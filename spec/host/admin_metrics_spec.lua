@@ -148,6 +148,13 @@ end]],
       metrics()[series:format "prompt"])
     assert.equal(used[1].completion_tokens + used[2].completion_tokens,
       metrics()[series:format "completion"])
+
+    -- What the version before had is gone with it.
+    server:write("plugins/keeps/a.lua", "return function() return 'new' end")
+    server.process:kill "HUP"
+    process.eventually(function()
+      return server:request({ target = "/e/keeps/" }).body == "new" and metrics()[memory] < 2000000
+    end, 10, "the memory of the version before to be gone")
     server:stop()
   end)
 
