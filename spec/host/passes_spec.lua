@@ -9,7 +9,8 @@ version: 0.0.1
 type: plugin
 author: spec
 name: circle
-resource: { permission: { network: true, app: { enabled: true }, model: { enabled: true, llm: true } } }
+resource: { permission: { network: true, app: { enabled: true },
+  model: { enabled: true, llm: true } } }
 plugins:
   endpoints:
     - { path: /round, method: GET, extra: { lua: { source: round.lua } } }
