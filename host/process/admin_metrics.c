@@ -54,7 +54,7 @@ static void request_counts(Buffer *out)
   uint32_t i;
   head(out, "moonhook_http_requests_total", "counter",
        "Requests that were answered, or left; code 0: before there was a status.");
-  for (i = 0; i <= METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, METRIC_REQUESTS);
     if (!series)
       continue;
@@ -76,7 +76,7 @@ static void counts(Buffer *out, const Counter *counter)
 {
   uint32_t i, label;
   head(out, counter->name, "counter", counter->help);
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, counter->family);
     if (!series)
       continue;
@@ -127,7 +127,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
 {
   uint32_t i, j, bucket;
   head(out, histogram->name, "histogram", histogram->help);
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, histogram->family);
     uint64_t buckets[METRIC_BUCKETS + 1] = { 0 }, sum_us = 0;
     for (j = 0; series && j < i; j++) {
@@ -137,7 +137,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
     }
     if (!series)
       continue;
-    for (j = i; j < METRIC_SERIES; j++) {
+    for (j = i; j < METRIC_PLACES; j++) {
       MetricSeries *other = at(j, histogram->family);
       const MetricTimes *times;
       if (!other || !is_same(histogram, series, other))
