@@ -67,7 +67,23 @@ static void append_files(Buffer *json, char *const *files)
   }
 }
 
-// What the manifest permits, and the settings that it declares.
+static void append_variables(Buffer *json, const Package *package)
+{
+  const char *comma = "";
+  uint32_t i, j;
+  for (i = 0; i < package->declaration_count; i++) {
+    const Rule *rule = package->declarations[i].rule;
+    for (j = 0; j < rule->count; j++) {
+      if (rule->parts[j].type == PART_STATIC)
+        continue;
+      buffer_string(json, comma);
+      append_text(json, rule->parts[j].text);
+      comma = ",";
+    }
+  }
+}
+
+// What the manifest permits, the settings that it declares, and the variables of its paths.
 static void append_manifest(Buffer *json, const Package *package)
 {
   Buffer names = { 0 };
@@ -80,6 +96,8 @@ static void append_manifest(Buffer *json, const Package *package)
     buffer_string(json, i > 0 ? "," : "");
     append_text(json, package->settings[i].name);
   }
+  buffer_string(json, "],\"variables\":[");
+  append_variables(json, package);
   buffer_string(json, "]");
   buffer_free(&names);
 }

@@ -166,8 +166,11 @@ static void add_setting(const Place *place, const Setting *setting, const YamlNo
     if (setting->is_required && place->is_unasked)
       problems_add(place->problems, setting->file, setting->line, setting->column,
                    "%s: it is required, and nobody sets it: in moonhook.yaml, endpoints: [ { "
-                   "plugin: %s, settings: { %.100s: ... } } ]",
-                   what, place->package->name, setting->name);
+                   "plugin: %s, settings: { %.100s: ... } } ], or with moonhook endpoint add %s "
+                   "--%s %.100s=%s",
+                   what, place->package->name, setting->name, place->package->name,
+                   setting->type == SETTING_SECRET ? "secret" : "set", setting->name,
+                   setting->type == SETTING_SECRET ? "@FILE" : "VALUE");
     else if (setting->is_required)
       place_expected(place, value ? value : settings, what, "a value (it is required)", value);
     return;

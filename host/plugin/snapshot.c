@@ -229,6 +229,39 @@ static bool is_hash(const char *name)
   return strlen(name) == CONTENT_HASH_LEN && strspn(name, "0123456789abcdef") == CONTENT_HASH_LEN;
 }
 
+static bool is_same_file(Contents *a, Contents *b, size_t i, Buffer bytes[2])
+{
+  Err unused;
+  buffer_clear(&bytes[0]);
+  buffer_clear(&bytes[1]);
+  return strcmp(a->paths[i], b->paths[i]) == 0 && contents_read(a, i, &bytes[0], &unused) == 0 &&
+         contents_read(b, i, &bytes[1], &unused) == 0 && bytes[0].len == bytes[1].len &&
+         (bytes[0].len == 0 || memcmp(bytes[0].bytes, bytes[1].bytes, bytes[0].len) == 0);
+}
+
+char *snapshot_find(const char *place, const char *data_dir, const char *hash)
+{
+  char *path = snapshot_path(data_dir, hash);
+  Contents package = { 0 }, snapshot = { 0 };
+  Buffer bytes[2] = { 0 };
+  Err unused;
+  size_t i = 0, count = SIZE_MAX;
+  if (is_hash(hash) && contents_open(&package, place, &unused) == 0 &&
+      contents_open(&snapshot, path, &unused) == 0 && package.count == snapshot.count) {
+    count = package.count;
+    while (i < count && is_same_file(&package, &snapshot, i, bytes))
+      i++;
+  }
+  contents_close(&package);
+  contents_close(&snapshot);
+  buffer_free(&bytes[0]);
+  buffer_free(&bytes[1]);
+  if (i == count)
+    return path;
+  mem_free(path);
+  return NULL;
+}
+
 int snapshot_unpack(const char *place, char **path, Err *err)
 {
   const char *folder = getenv("TMPDIR");

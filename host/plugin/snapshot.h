@@ -25,6 +25,9 @@ bool snapshot_holds(const char *relative);
 // `*path` is the snapshot's folder; the caller frees.
 int snapshot_make(const char *place, const char *data_dir, char hash[CONTENT_HASH_LEN + 1],
                   char **path, Err *err);
+// The snapshot with that hash, if it has the very bytes that the package has now; else NULL. Costs
+// less than hashing both. The caller frees.
+char *snapshot_find(const char *place, const char *data_dir, const char *hash);
 // Copies to a new temporary folder, whose path is *path; snapshot_discard removes it.
 int snapshot_unpack(const char *place, char **path, Err *err);
 void snapshot_discard(char *path); // NULL is fine

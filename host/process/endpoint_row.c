@@ -84,7 +84,7 @@ static void doubt(const Keeper *keeper, const Package *package, const char *name
 {
   Problems problems = { 0 };
   if (patch)
-    choices_check(keeper->config, package, patch, "settings", &problems);
+    choices_check(keeper->config, package, patch, NULL, &problems);
   keeper_log_doubts(&problems, package->name, name);
   problems_free(&problems);
 }

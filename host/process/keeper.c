@@ -148,13 +148,29 @@ static bool take_last_good(Keeper *keeper, Served *served)
   return is_taken;
 }
 
+// At a start most folders hold what was served before it. NULL: this one does not.
+static char *find_unchanged(const Keeper *keeper, const char *folder,
+                            char hash[CONTENT_HASH_LEN + 1])
+{
+  char *dir, *known, *found = NULL;
+  registry_find_folder(keeper->registry, folder, &dir, &known);
+  if (known)
+    found = snapshot_find(folder, keeper->config->data_dir, known);
+  if (found)
+    memcpy(hash, known, CONTENT_HASH_LEN + 1);
+  mem_free(dir);
+  mem_free(known);
+  return found;
+}
+
 // Loads the folder's present version if it is a new one. True when the live version changed.
 static bool load(Keeper *keeper, Served *served)
 {
-  char hash[CONTENT_HASH_LEN + 1], *dir = NULL;
+  char hash[CONTENT_HASH_LEN + 1];
+  char *dir = served->id ? NULL : find_unchanged(keeper, served->folder, hash);
   Err err = { 0 };
   bool is_changed;
-  if (snapshot_hash(served->folder, hash, &err) < 0) {
+  if (!dir && snapshot_hash(served->folder, hash, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not read", LOG_S("folder", served->folder),
               LOG_S("error", err.text));
@@ -166,9 +182,11 @@ static bool load(Keeper *keeper, Served *served)
     set_error(served, NULL);
     served->failed_hash[0] = '\0';
   }
-  if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0)
+  if (strcmp(hash, served->hash) == 0 || strcmp(hash, served->failed_hash) == 0) {
+    mem_free(dir);
     return false;
-  if (snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {
+  }
+  if (!dir && snapshot_make(served->folder, keeper->config->data_dir, hash, &dir, &err) < 0) {
     set_error(served, err.text);
     log_event(LOG_ERROR, "plugin not copied", LOG_S("folder", served->folder),
               LOG_S("error", err.text));

@@ -196,12 +196,31 @@ static char *settings_of(const Keeper *keeper, const ConfigEndpoint *endpoint,
   return result;
 }
 
-static void publish_kept(Keeper *keeper, const Kept *kept, const Served *served)
+// Sealed a second time a text is another one: that would be a change, which is written and read,
+// where there is none. So what is published of the same settings stays, if it has the present key.
+static void seal_kept(const Keeper *keeper, const Kept *kept, Buffer *sealed)
 {
   Secrets *secrets = endpoint_book_secrets(keeper->book);
+  char *published = registry_find_settings(keeper->registry, kept->hook_id);
+  Buffer clear = { 0 };
+  Err unused;
+  if (published && span_is(secrets_id_of(span_of(published)), secrets_key_id(secrets)) &&
+      served_settings_open(secrets, kept->hook_id, published, &clear, &unused) == 0 &&
+      span_is((Span){ clear.bytes, clear.len }, kept->settings_json))
+    buffer_string(sealed, published);
+  else
+    served_settings_seal(secrets, true, kept->hook_id, span_of(kept->settings_json), sealed);
+  buffer_free(&clear);
+  mem_free(published);
+}
+
+static void publish_kept(Keeper *keeper, const Kept *kept, const Served *served)
+{
   Buffer sealed = { 0 };
-  served_settings_seal(secrets, served && package_has_secrets(served->package), kept->hook_id,
-                       span_of(kept->settings_json), &sealed);
+  if (served && package_has_secrets(served->package))
+    seal_kept(keeper, kept, &sealed);
+  else
+    buffer_string(&sealed, kept->settings_json);
   keeper_publish_endpoint(
       keeper, &(RegistryEndpoint){ kept->hook_id, kept->name, served ? served->id : kept->plugin,
                                    sealed.bytes, kept->is_enabled, kept->limits_json });

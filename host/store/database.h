@@ -37,7 +37,8 @@ int database_failure(sqlite3 *db, const char *what, Err *err);
 
 // sqlite_storage.c: plugins' storage. Writes run inside a transaction. A refusal (quota, no number)
 // is no failure: it changes nothing, stands in result->code and text, and 0 is returned.
-Storage *storage_open(sqlite3 *db, Err *err);
+Storage *storage_open(sqlite3 *db);
+int storage_check(Storage *storage);  // SQLITE_OK: the schema fits
 void storage_close(Storage *storage); // NULL is fine
 int storage_run(Storage *storage, const StorageRequest *request, uint64_t now_ms,
                 StorageResult *result, Err *err);
@@ -48,7 +49,8 @@ int storage_sweep(Storage *storage, uint64_t now_ms, uint32_t limit, uint64_t *d
 // (taken, changed meanwhile, gone) is no failure: it changes nothing, stands in *refusal, and 0 is
 // returned.
 struct StoredEndpoint;
-EndpointRows *endpoint_rows_open(sqlite3 *db, Err *err);
+EndpointRows *endpoint_rows_open(sqlite3 *db);
+int endpoint_rows_check(EndpointRows *rows);  // SQLITE_OK: the schema fits
 void endpoint_rows_close(EndpointRows *rows); // NULL is fine
 int endpoint_rows_read(EndpointRows *rows, struct StoredEndpoint **list, uint32_t *count, Err *err);
 int endpoint_rows_put(EndpointRows *rows, const struct StoredEndpoint *endpoint, int *refusal,

@@ -46,6 +46,7 @@ static const char *const statements[STATEMENT_COUNT] = {
   [LIST_ENDPOINTS] = "SELECT hook_id FROM endpoints WHERE NOT is_gone",
   [HAS_PLUGIN] = "SELECT 1 FROM plugins WHERE id = ?1 AND hash = ?2 AND NOT is_gone",
   [FIND_FOLDER] = "SELECT dir, hash FROM plugins WHERE folder = ?1 AND NOT is_gone",
+  [FIND_SETTINGS] = "SELECT settings FROM endpoints WHERE hook_id = ?1 AND NOT is_gone",
   [READ_PLUGINS] = "SELECT id, is_gone, dir, hash, folder FROM plugins WHERE version > ?1",
   [READ_ENDPOINTS] = "SELECT hook_id, is_gone, name, plugin, settings, is_enabled, limits"
                      " FROM endpoints WHERE version > ?1",
@@ -54,6 +55,11 @@ static const char *const statements[STATEMENT_COUNT] = {
 };
 
 // --- statements ----------------------------------------------------------------------------------
+
+sqlite3_stmt *registry_statement(Registry *registry, StatementName name)
+{
+  return statement_get(registry->db, statements, registry->statements, name);
+}
 
 int registry_done(Registry *registry, sqlite3_stmt *stmt, int rc)
 {
@@ -71,7 +77,7 @@ void registry_execute(Registry *registry, const char *sql)
 
 int64_t registry_meta(Registry *registry, const char *name)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_META];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_META);
   int64_t value = 0;
   int rc;
   bind_string(stmt, 1, name);
@@ -84,7 +90,7 @@ int64_t registry_meta(Registry *registry, const char *name)
 
 void registry_set_meta(Registry *registry, const char *name, int64_t value)
 {
-  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  sqlite3_stmt *stmt = registry_statement(registry, WRITE_META);
   bind_string(stmt, 1, name);
   sqlite3_bind_int64(stmt, 2, value);
   registry_done(registry, stmt, sqlite3_step(stmt));
@@ -135,7 +141,7 @@ static Registry *open_file(const char *path, bool may_create, Err *err)
   }
   if (rc == SQLITE_OK && user_version(registry->db) != SCHEMA)
     err_set(&registry->failure, UV_EINVAL, "registry: another version's file");
-  if (rc == SQLITE_OK && registry->failure.code == 0)
+  if (rc == SQLITE_OK && registry->failure.code == 0 && may_create)
     rc = statements_prepare(registry->db, statements, registry->statements, STATEMENT_COUNT);
   if (rc == SQLITE_OK && registry->failure.code == 0)
     return registry;
@@ -185,7 +191,7 @@ Registry *registry_follow(const char *data_dir, Err *err)
 
 bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 {
-  sqlite3_stmt *stmt = registry->statements[HAS_PLUGIN];
+  sqlite3_stmt *stmt = registry_statement(registry, HAS_PLUGIN);
   int rc;
   bind_string(stmt, 1, id);
   bind_string(stmt, 2, hash);
@@ -196,7 +202,7 @@ bool registry_has_plugin(Registry *registry, const char *id, const char *hash)
 
 void registry_find_folder(Registry *registry, const char *folder, char **dir, char **hash)
 {
-  sqlite3_stmt *stmt = registry->statements[FIND_FOLDER];
+  sqlite3_stmt *stmt = registry_statement(registry, FIND_FOLDER);
   int rc;
   *dir = *hash = NULL;
   bind_string(stmt, 1, folder);
@@ -210,7 +216,7 @@ void registry_find_folder(Registry *registry, const char *folder, char **dir, ch
 
 int registry_keep(Registry *registry, const char *name, const char *kept, Err *err)
 {
-  sqlite3_stmt *stmt = registry->statements[WRITE_META];
+  sqlite3_stmt *stmt = registry_statement(registry, WRITE_META);
   registry->failure.code = 0;
   bind_string(stmt, 1, name);
   bind_string(stmt, 2, kept);
@@ -219,17 +225,28 @@ int registry_keep(Registry *registry, const char *name, const char *kept, Err *e
                                 : 0;
 }
 
-char *registry_kept(Registry *registry, const char *name)
+// The text that a statement finds by its one key; the caller's; NULL: none.
+static char *find_text(Registry *registry, StatementName name, const char *key)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_META];
-  char *kept = NULL;
+  sqlite3_stmt *stmt = registry_statement(registry, name);
+  char *found = NULL;
   int rc;
-  bind_string(stmt, 1, name);
+  bind_string(stmt, 1, key);
   rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-    kept = mem_string((const char *)sqlite3_column_text(stmt, 0));
+    found = mem_string((const char *)sqlite3_column_text(stmt, 0));
   registry_done(registry, stmt, rc);
-  return kept;
+  return found;
+}
+
+char *registry_find_settings(Registry *registry, const char *hook_id)
+{
+  return find_text(registry, FIND_SETTINGS, hook_id);
+}
+
+char *registry_kept(Registry *registry, const char *name)
+{
+  return find_text(registry, READ_META, name);
 }
 
 // --- reading -------------------------------------------------------------------------------------
@@ -243,7 +260,7 @@ static const char *text(sqlite3_stmt *stmt, int column)
 static void read_plugins(Registry *registry, int64_t since, const RegistryReader *reader,
                          void *context)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_PLUGINS];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_PLUGINS);
   int rc;
   sqlite3_bind_int64(stmt, 1, since);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -256,7 +273,7 @@ static void read_plugins(Registry *registry, int64_t since, const RegistryReader
 static void read_endpoints(Registry *registry, int64_t since, const RegistryReader *reader,
                            void *context)
 {
-  sqlite3_stmt *stmt = registry->statements[READ_ENDPOINTS];
+  sqlite3_stmt *stmt = registry_statement(registry, READ_ENDPOINTS);
   int rc;
   sqlite3_bind_int64(stmt, 1, since);
   while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {

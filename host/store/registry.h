@@ -50,6 +50,7 @@ int registry_commit(Registry *registry, bool *is_changed, Err *err);
 // (`*dir` and `*hash` are the caller's; NULL: none).
 bool registry_has_plugin(Registry *registry, const char *id, const char *hash);
 void registry_find_folder(Registry *registry, const char *folder, char **dir, char **hash);
+char *registry_find_settings(Registry *registry, const char *hook_id); // the caller's; NULL: none
 
 // A text that is kept over restarts, by its name. Gives NULL when none was kept; caller frees.
 int registry_keep(Registry *registry, const char *name, const char *text, Err *err);

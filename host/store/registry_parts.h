@@ -17,6 +17,7 @@ typedef enum {
   LIST_ENDPOINTS,
   HAS_PLUGIN,
   FIND_FOLDER,
+  FIND_SETTINGS,
   READ_PLUGINS,
   READ_ENDPOINTS,
   READ_META,
@@ -38,6 +39,7 @@ struct Registry {
   Err failure;
 };
 
+sqlite3_stmt *registry_statement(Registry *registry, StatementName name);
 // Gives a statement back after its step, which gave `rc`; keeps the first failure.
 int registry_done(Registry *registry, sqlite3_stmt *stmt, int rc);
 void registry_execute(Registry *registry, const char *sql); // without effect after a failure

@@ -66,7 +66,7 @@ void registry_begin(Registry *registry)
 
 void registry_put_plugin(Registry *registry, const RegistryPlugin *plugin)
 {
-  sqlite3_stmt *stmt = registry->statements[PUT_PLUGIN];
+  sqlite3_stmt *stmt = registry_statement(registry, PUT_PLUGIN);
   keys_add(&registry->plugins, plugin->id);
   bind_string(stmt, 1, plugin->id);
   sqlite3_bind_int64(stmt, 2, registry->version);
@@ -78,7 +78,7 @@ void registry_put_plugin(Registry *registry, const RegistryPlugin *plugin)
 
 void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
 {
-  sqlite3_stmt *stmt = registry->statements[PUT_ENDPOINT];
+  sqlite3_stmt *stmt = registry_statement(registry, PUT_ENDPOINT);
   keys_add(&registry->endpoints, endpoint->hook_id);
   bind_string(stmt, 1, endpoint->hook_id);
   sqlite3_bind_int64(stmt, 2, registry->version);
@@ -92,7 +92,7 @@ void registry_put_endpoint(Registry *registry, const RegistryEndpoint *endpoint)
 
 static void drop(Registry *registry, StatementName name, const char *key)
 {
-  sqlite3_stmt *stmt = registry->statements[name];
+  sqlite3_stmt *stmt = registry_statement(registry, name);
   bind_string(stmt, 1, key);
   sqlite3_bind_int64(stmt, 2, registry->version);
   run(registry, stmt);
@@ -106,7 +106,7 @@ void registry_remove_endpoint(Registry *registry, const char *hook_id)
 static void drop_others(Registry *registry, RegistryKeys *put, StatementName list,
                         StatementName remove)
 {
-  sqlite3_stmt *stmt = registry->statements[list];
+  sqlite3_stmt *stmt = registry_statement(registry, list);
   RegistryKeys others = { 0 };
   size_t i;
   int rc;

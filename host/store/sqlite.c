@@ -109,6 +109,15 @@ static int check(Database *database, Err *err)
                  verdict[0] ? verdict : sqlite3_errmsg(database->db));
 }
 
+// Whether the schema is what the statements are for.
+static bool fits(Database *database)
+{
+  return statements_prepare(database->db, statements, database->statements, STATEMENT_COUNT) ==
+             SQLITE_OK &&
+         storage_check(database->storage) == SQLITE_OK &&
+         endpoint_rows_check(database->endpoints) == SQLITE_OK;
+}
+
 static int set_up(Database *database, bool is_first, Err *err)
 {
   sqlite3 *db = database->db;
@@ -131,15 +140,11 @@ static int set_up(Database *database, bool is_first, Err *err)
   if ((is_first && (rc = check(database, err)) < 0) ||
       (rc = migrations_run(db, database->path, err)) < 0)
     return rc;
-  if (statements_prepare(db, statements, database->statements, STATEMENT_COUNT) != SQLITE_OK)
+  database->storage = storage_open(db);
+  database->endpoints = endpoint_rows_open(db);
+  if (is_first && !fits(database))
     return err_set(err, UV_EIO, "%s: the schema is not as expected: %s", database->path,
                    sqlite3_errmsg(db));
-  database->storage = storage_open(db, err);
-  if (!database->storage)
-    return err->code;
-  database->endpoints = endpoint_rows_open(db, err);
-  if (!database->endpoints)
-    return err->code;
   sqlite3_busy_timeout(db, 0); // from here on the thread waits, and does other things meanwhile
   return 0;
 }
@@ -177,7 +182,7 @@ void database_close(Database *database)
 
 static sqlite3_stmt *statement(Database *database, StatementName name)
 {
-  return database->statements[name];
+  return statement_get(database->db, statements, database->statements, name);
 }
 
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text, size_t len)

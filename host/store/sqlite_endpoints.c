@@ -34,15 +34,21 @@ struct EndpointRows {
   sqlite3_stmt *statements[STATEMENT_COUNT];
 };
 
-EndpointRows *endpoint_rows_open(sqlite3 *db, Err *err)
+EndpointRows *endpoint_rows_open(sqlite3 *db)
 {
   EndpointRows *rows = mem_zero(1, sizeof *rows);
   rows->db = db;
-  if (statements_prepare(db, statements, rows->statements, STATEMENT_COUNT) == SQLITE_OK)
-    return rows;
-  err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
-  endpoint_rows_close(rows);
-  return NULL;
+  return rows;
+}
+
+int endpoint_rows_check(EndpointRows *rows)
+{
+  return statements_prepare(rows->db, statements, rows->statements, STATEMENT_COUNT);
+}
+
+static sqlite3_stmt *statement(EndpointRows *rows, StatementName name)
+{
+  return statement_get(rows->db, statements, rows->statements, name);
 }
 
 void endpoint_rows_close(EndpointRows *rows)
@@ -87,7 +93,7 @@ static void take_row(sqlite3_stmt *stmt, StoredEndpoint *endpoint)
 
 int endpoint_rows_read(EndpointRows *rows, StoredEndpoint **list, uint32_t *count, Err *err)
 {
-  sqlite3_stmt *read = rows->statements[READ_ALL];
+  sqlite3_stmt *read = statement(rows, READ_ALL);
   uint32_t room = 0;
   int rc;
   while ((rc = sqlite3_step(read)) == SQLITE_ROW) {
@@ -110,7 +116,7 @@ int endpoint_rows_read(EndpointRows *rows, StoredEndpoint **list, uint32_t *coun
 // `*version`: of the row, 0 when there is none.
 static int read_version(EndpointRows *rows, const char *id, uint64_t *version, Err *err)
 {
-  sqlite3_stmt *read = rows->statements[READ_VERSION];
+  sqlite3_stmt *read = statement(rows, READ_VERSION);
   int rc;
   *version = 0;
   bind_string(read, 1, id);
@@ -127,7 +133,7 @@ static int read_version(EndpointRows *rows, const char *id, uint64_t *version, E
 
 static int is_taken(EndpointRows *rows, const StoredEndpoint *endpoint, bool *is, Err *err)
 {
-  sqlite3_stmt *find = rows->statements[FIND_HOOK];
+  sqlite3_stmt *find = statement(rows, FIND_HOOK);
   int rc;
   bind_string(find, 1, endpoint->hook_id);
   bind_string(find, 2, endpoint->id);
@@ -180,13 +186,13 @@ int endpoint_rows_put(EndpointRows *rows, const StoredEndpoint *endpoint, int *r
     *refusal = UV_EAGAIN;
   if (*refusal)
     return 0;
-  return write_row(rows, rows->statements[version ? UPDATE : INSERT], endpoint, err);
+  return write_row(rows, statement(rows, version ? UPDATE : INSERT), endpoint, err);
 }
 
 int endpoint_rows_remove(EndpointRows *rows, const char *id, uint64_t version, int *refusal,
                          Err *err)
 {
-  sqlite3_stmt *remove = rows->statements[REMOVE];
+  sqlite3_stmt *remove = statement(rows, REMOVE);
   uint64_t found;
   int rc = read_version(rows, id, &found, err);
   if (rc < 0)

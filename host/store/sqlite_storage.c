@@ -37,15 +37,21 @@ static const char *const statements[STATEMENT_COUNT] = {
 
 // --- statements ----------------------------------------------------------------------------------
 
-Storage *storage_open(sqlite3 *db, Err *err)
+Storage *storage_open(sqlite3 *db)
 {
   Storage *storage = mem_zero(1, sizeof *storage);
   storage->db = db;
-  if (statements_prepare(db, statements, storage->statements, STATEMENT_COUNT) == SQLITE_OK)
-    return storage;
-  err_set(err, UV_EIO, "the database's schema is not as expected: %s", sqlite3_errmsg(db));
-  storage_close(storage);
-  return NULL;
+  return storage;
+}
+
+int storage_check(Storage *storage)
+{
+  return statements_prepare(storage->db, statements, storage->statements, STATEMENT_COUNT);
+}
+
+sqlite3_stmt *storage_statement(Storage *storage, StatementName name)
+{
+  return statement_get(storage->db, statements, storage->statements, name);
 }
 
 void storage_close(Storage *storage)
@@ -104,7 +110,7 @@ static int read_item(Storage *storage, const StorageRequest *request, uint64_t n
                      StorageResult *result, Err *err)
 {
   bool wants_value = request->verb == STORAGE_GET;
-  sqlite3_stmt *read = storage->statements[wants_value ? READ_ITEM : FIND_LIVE];
+  sqlite3_stmt *read = storage_statement(storage, wants_value ? READ_ITEM : FIND_LIVE);
   int code;
   sqlite3_bind_int64(read, 1, (int64_t)now_ms);
   bind_string(read, 2, request->plugin);
@@ -147,7 +153,7 @@ static void put_key(StorageResult *result, Span key)
 static int list_keys(Storage *storage, const StorageRequest *request, uint64_t now_ms,
                      StorageResult *result, Err *err)
 {
-  sqlite3_stmt *list = storage->statements[LIST_KEYS];
+  sqlite3_stmt *list = storage_statement(storage, LIST_KEYS);
   Buffer from = { 0 }, to = { 0 };
   int rc;
   if (request->after.at && compare_bytes(request->after, request->key) >= 0) {

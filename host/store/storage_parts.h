@@ -37,6 +37,7 @@ typedef struct {
   int64_t cost_bytes, expires_ms;
 } Place;
 
+sqlite3_stmt *storage_statement(Storage *storage, StatementName name);
 int storage_failure(Storage *storage, Err *err);
 void bind_bytes(sqlite3_stmt *stmt, int at, Span bytes);
 Span column_bytes(sqlite3_stmt *stmt, int column);

@@ -11,7 +11,7 @@ enum { ROOM_SWEEP_ITEMS = 10000 };
 
 int storage_add_used(Storage *storage, int64_t space, int64_t bytes, Err *err)
 {
-  sqlite3_stmt *add = storage->statements[ADD_USED];
+  sqlite3_stmt *add = storage_statement(storage, ADD_USED);
   sqlite3_bind_int64(add, 1, space);
   sqlite3_bind_int64(add, 2, bytes);
   return statement_run(storage, add, err);
@@ -19,7 +19,7 @@ int storage_add_used(Storage *storage, int64_t space, int64_t bytes, Err *err)
 
 int storage_remove(Storage *storage, int64_t space, int64_t item, int64_t cost_bytes, Err *err)
 {
-  sqlite3_stmt *remove = storage->statements[REMOVE_ITEM];
+  sqlite3_stmt *remove = storage_statement(storage, REMOVE_ITEM);
   int code;
   sqlite3_bind_int64(remove, 1, item);
   code = statement_run(storage, remove, err);
@@ -29,7 +29,8 @@ int storage_remove(Storage *storage, int64_t space, int64_t item, int64_t cost_b
 // Finds the plugin's space, or makes it.
 static int find_space(Storage *storage, const char *plugin, Place *place, Err *err)
 {
-  sqlite3_stmt *find = storage->statements[FIND_SPACE], *put = storage->statements[PUT_SPACE];
+  sqlite3_stmt *find = storage_statement(storage, FIND_SPACE),
+               *put = storage_statement(storage, PUT_SPACE);
   bool has_row;
   int code;
   bind_string(find, 1, plugin);
@@ -52,7 +53,7 @@ static int find_space(Storage *storage, const char *plugin, Place *place, Err *e
 int storage_find(Storage *storage, const StorageRequest *request, int kind, uint64_t now_ms,
                  Place *place, Err *err)
 {
-  sqlite3_stmt *find = storage->statements[FIND_ITEM];
+  sqlite3_stmt *find = storage_statement(storage, FIND_ITEM);
   bool has_row;
   int code = find_space(storage, request->plugin, place, err);
   if (code < 0)
@@ -80,7 +81,7 @@ int storage_find(Storage *storage, const StorageRequest *request, int kind, uint
 static int remove_expired(Storage *storage, int64_t space, uint64_t now_ms, uint32_t limit,
                           int64_t *freed_bytes, Err *err)
 {
-  sqlite3_stmt *find = storage->statements[FIND_EXPIRED];
+  sqlite3_stmt *find = storage_statement(storage, FIND_EXPIRED);
   struct {
     int64_t item, space, cost_bytes;
   } *items = mem_alloc(limit * sizeof *items);
@@ -109,7 +110,7 @@ static int remove_expired(Storage *storage, int64_t space, uint64_t now_ms, uint
 
 static int total_used(Storage *storage, int64_t *bytes, Err *err)
 {
-  sqlite3_stmt *sum = storage->statements[SUM_USED];
+  sqlite3_stmt *sum = storage_statement(storage, SUM_USED);
   bool has_row;
   int code = statement_step(storage, sum, &has_row, err);
   if (code < 0)
@@ -154,7 +155,7 @@ int storage_check_room(Storage *storage, const StorageRequest *request, uint64_t
 
 int storage_sweep(Storage *storage, uint64_t now_ms, uint32_t limit, uint64_t *due_ms, Err *err)
 {
-  sqlite3_stmt *next = storage->statements[NEXT_EXPIRY];
+  sqlite3_stmt *next = storage_statement(storage, NEXT_EXPIRY);
   int64_t freed;
   bool has_row = false;
   int code = remove_expired(storage, 0, now_ms, limit, &freed, err);

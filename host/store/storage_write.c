@@ -15,8 +15,8 @@ static int64_t cost_of(Span key, Span value)
 static int put(Storage *storage, const StorageRequest *request, int kind, uint64_t now_ms,
                Place *place, Span value, int64_t expires_ms, StorageResult *result, Err *err)
 {
-  sqlite3_stmt *put_item = storage->statements[PUT_ITEM];
-  sqlite3_stmt *change = storage->statements[CHANGE_ITEM];
+  sqlite3_stmt *put_item = storage_statement(storage, PUT_ITEM);
+  sqlite3_stmt *change = storage_statement(storage, CHANGE_ITEM);
   int64_t cost = cost_of(request->key, value), more = cost - place->cost_bytes;
   int code = storage_check_room(storage, request, now_ms, more, place, result, err);
   if (code < 0 || result->code < 0)
@@ -43,7 +43,7 @@ static int put(Storage *storage, const StorageRequest *request, int kind, uint64
 
 static int read_value(Storage *storage, int64_t item, Buffer *value, Err *err)
 {
-  sqlite3_stmt *read = storage->statements[READ_VALUE];
+  sqlite3_stmt *read = storage_statement(storage, READ_VALUE);
   bool has_row;
   int code;
   sqlite3_bind_int64(read, 1, item);

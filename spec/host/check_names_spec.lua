@@ -12,6 +12,7 @@ plugins:
     settings: { bot: { type: text-input } }
     endpoints:
       - { path: /a, method: GET, extra: { lua: { source: a.lua } } }
+      - { path: "/b/<int:number>", method: GET, extra: { lua: { source: a.lua } } }
 ]]
 
 -- What check prints of a plugin whose a.lua is `code`, and its exit code. It has a setting `bot`.
@@ -96,9 +97,14 @@ local MEMBERS = { -- of the library, the session, the request and the settings
   { "a misspelt kind of app", "local answer = self.session.app.chatt:invoke {}",
     "p/a.lua:3:33: session.app has no member 'chatt', did you mean 'chat'?" },
   { "a misspelt field of the request", "local body = request.boddy",
-    "p/a.lua:3:22: request has no member 'boddy'" },
+    "p/a.lua:3:22: a request has no field 'boddy'" },
+  { "a field that requests of other frameworks have", "local body = request.json",
+    "p/a.lua:3:22: a request has no field 'json': did you mean request:get_json()?" },
   { "a setting that the group does not declare", "local name = settings.bott",
-    "p/a.lua:3:23: settings has no member 'bott', did you mean 'bot'?" },
+    "p/a.lua:3:23: settings.bott: the group declares no setting of this name, did you mean 'bot'?"
+  },
+  { "a part that no path has", "local number = values.numbr",
+    "p/a.lua:3:23: values.numbr: no path of the plugin has such a part, did you mean 'number'?" },
   { "a call that the manifest does not permit",
     "local chunks = self.session.app.chat:invoke { app_id = 'a', query = 'b' }",
     "p/a.lua:3:38: session.app.chat:invoke is refused: the manifest lacks resource: "

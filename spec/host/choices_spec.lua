@@ -146,7 +146,8 @@ describe("a host that starts", function()
       .. 'of a dify-service backend, got "cnady", did you mean candy?' } }
     assert.same(warnings, made.warnings)
     assert.same(warnings, admin.of(server):ask("GET", "/endpoints/" .. made.id).warnings)
-    server:wait_record { msg = "endpoint setting", endpoint = "two", warning = '~"cnady"' }
+    server:wait_record { msg = "endpoint setting", endpoint = "two",
+      warning = '~^settings.app.app_id: expected .*, got "cnady", did you mean candy%?$' }
   end)
 
   it("warns in the admin API of what the configuration chooses, and until it is there", function()
@@ -178,7 +179,8 @@ describe("dev without a configuration", function()
     local server = host.start { verb = "dev", files = files, args = { "--plugins", "plugins/p" } }
     local record = server:wait_record { msg = "plugin problem" }
     assert.equal("manifest.yaml:11:19: settings.api_key: it is required, and nobody sets it: in "
-      .. "moonhook.yaml, endpoints: [ { plugin: p, settings: { api_key: ... } } ]", record.error)
+      .. "moonhook.yaml, endpoints: [ { plugin: p, settings: { api_key: ... } } ], or with "
+      .. "moonhook endpoint add p --secret api_key=@FILE", record.error)
     server:stop()
   end)
 end)

@@ -119,7 +119,8 @@ describe("a plugin that ends the process in which it is tried", function()
     local sources = { a = "", b = hanger.HANG, c = "", d = "error 'no'", e = "" }
     if hanger.has_crashes then sources.f, sources.g = hanger.CRASH, "" end
     local errors = errors_of(sources)
-    assert.equal("loading it took more than 2 s of processor time", errors.b)
+    -- On a busy machine its 5 s are over before it had 2 s of the processor.
+    assert.matches("^loading it took more than %d s", errors.b)
     assert.matches("^main%.lua:1: no", errors.d)
     errors.b, errors.d = nil, nil
     if hanger.has_crashes then

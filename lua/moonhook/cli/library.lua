@@ -5,6 +5,8 @@
 ---@field title string  how messages call it
 ---@field members table<string, LibraryNode|true>
 ---@field is_strict boolean  reading what is not there raises
+---@field missing? string  what is said then, with %s for the name; "TITLE has no member '%s'"
+---@field explain? fun(name: string): string  the whole of it, with what was meant
 ---@field permission? string  what a manifest must permit before its methods are called
 
 local function node(title, members, options)
@@ -92,6 +94,32 @@ end
 ---@type LibraryNode
 library.request = node("request", { [[method path raw_target query host remote_addr id hook_id
   hook_url url scheme headers args form files cookies get_data get_json]] })
+
+-- As the library itself says it: it knows what other frameworks call things.
+function library.request.explain(name)
+  local methods, fields = { get_data = true, get_json = true }, {}
+  for field in pairs(library.request.members) do
+    if not methods[field] then fields[field] = true end
+  end
+  local _, message = pcall(require "moonhook.request.unknown", name, fields, methods)
+  return message
+end
+
+--- The settings that a group declares.
+---@param names string[]
+---@return LibraryNode
+function library.settings(names)
+  return node("settings", { table.concat(names, " ") },
+    { missing = "settings.%s: the group declares no setting of this name" })
+end
+
+--- The variables in a plugin's paths.
+---@param names string[]
+---@return LibraryNode
+function library.values(names)
+  return node("values", { table.concat(names, " ") },
+    { missing = "values.%s: no path of the plugin has such a part" })
+end
 
 --- What a manifest says to permit something.
 ---@type table<string, string>

@@ -20,25 +20,24 @@ local FAILS = { index = true, set = true, call = true } -- what becomes of nil
 local SELF = { title = "self", members = { session = library.session }, is_open = true }
 
 -- What a handler's parameters hold, or a workflow's.
-local function arguments_of(role, settings)
+local function arguments_of(role, input)
   if role == "app" then return { [0] = library.workflow_session } end
-  local declared = { title = "settings", members = {}, is_strict = true }
-  for _, name in ipairs(settings or {}) do declared.members[name] = true end
-  return { [0] = SELF, library.request, nil, settings and declared }
+  return { [0] = SELF, library.request, input.variables and library.values(input.variables),
+    input.settings and library.settings(input.settings) }
 end
 
 --- What a file reads of the library.
 ---@param tree table  of bytecode.tree
 ---@param protected table<table, boolean>  [code of a function] = within pcall
 ---@param role? "source"|"app"  whose function is known to get what
----@param settings? string[]  that the manifest declares
+---@param input NamesInput  what the manifest declares
 ---@return { reads: FoundMember[], written: table<string, true>, requires: table[] }
-function library_use.survey(tree, protected, role, settings)
+function library_use.survey(tree, protected, role, input)
   local found = { reads = {}, written = {}, requires = {} }
   local handler = role and flow.handler(tree, role == "app" and "run" or "invoke")
   flow.run({
     modules = library.modules,
-    arguments = { [handler or 0] = arguments_of(role, settings) },
+    arguments = { [handler or 0] = arguments_of(role, input) },
     on_read = function(node, name, code, at)
       table.insert(found.reads, {
         node = node, name = name, line = code[at].line, use = bytecode.use_of(code, at),
@@ -54,12 +53,14 @@ function library_use.survey(tree, protected, role, settings)
   return found
 end
 
-local function near_member(node, name)
+local function missing(node, name)
   local list = {}
+  if node.explain then return node.explain(name) end
   for known in pairs(node.members) do list[#list + 1] = known end
   table.sort(list)
   local near = tool.nearest(name, list)
-  return near and (", did you mean '%s'?"):format(near) or ""
+  return (node.missing or node.title .. " has no member '%s'"):format(name)
+    .. (near and (", did you mean '%s'?"):format(near) or "")
 end
 
 --- Calls add(member, is_error, message) for each problem.
@@ -77,8 +78,7 @@ function library_use.judge(found, written, permitted, add)
     local known = node.members[name] or node.is_open or written[full] or name:sub(1, 1) == "_"
     local needs = node.permission
     if not known and (node.is_strict or FAILS[read.use] and not tested[full]) then
-      add(read, not read.is_protected,
-        ("%s has no member '%s'%s"):format(node.title, name, near_member(node, name)))
+      add(read, not read.is_protected, missing(node, name))
     elseif known == true and permitted and needs and read.use == "call" and not permitted[needs]
       and not told[needs .. read.line] then
       told[needs .. read.line] = true

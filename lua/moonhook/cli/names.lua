@@ -44,7 +44,7 @@ local LOOKS_ONLY = set_of "rawget rawequal pairs next type tostring" -- at _G
 -- ---- one file -----------------------------------------------------------------------------------
 
 -- What a file's code does with names: lists of { name, line, use, is_protected }.
-local function survey(chunk, role, settings)
+local function survey(chunk, role, input)
   local tree, protected = bytecode.tree(chunk), {}
   local found = {
     reads = {}, writes = {}, requires = {}, members = {},
@@ -123,7 +123,7 @@ local function survey(chunk, role, settings)
     end
     return is_protected
   end)
-  found.library = library_use.survey(tree, protected, role, settings)
+  found.library = library_use.survey(tree, protected, role, input)
   for _, module in ipairs(found.library.requires) do table.insert(found.requires, module) end
   return found
 end
@@ -320,7 +320,7 @@ local function read_package(input)
     package.paths[path] = not input.is_app or nil
     if chunk then
       local file = { path = path, text = text, lines = lines_of(text),
-        found = survey(chunk, roles[path], input.settings) }
+        found = survey(chunk, roles[path], input) }
       package.files[path] = file
       package.list[#package.list + 1] = file
       for name in pairs(file.found.declared) do package.declared[name] = true end
@@ -350,6 +350,7 @@ end
 ---@field is_app boolean  one file, which requires no other of its own
 ---@field permissions? string  of the manifest, "app.enabled model.llm"; nil: it cannot be read
 ---@field settings? string[]  that it declares
+---@field variables? string[]  in its paths
 
 ---@param input NamesInput
 ---@return string  JSON, a list of { file, line, column, message, is_warning }
