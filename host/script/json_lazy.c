@@ -128,12 +128,23 @@ static int l_decode_framed_event(lua_State *L)
   return push_lazy(L, text + before_len, &wanted, before_len);
 }
 
+// Of a text at the top of the stack that was not scanned: one that was may have lain at its
+// address.
+static int push_alike(lua_State *L, int members)
+{
+  if (lua_tostring(L, -1) == last.text)
+    last.text = NULL;
+  push_unread(L, lua_gettop(L), members);
+  return 1;
+}
+
 // Stack: [text, members] -> [event]
 static int l_event_alike(lua_State *L)
 {
+  int members = (int)luaL_checkinteger(L, 2);
   luaL_checkstring(L, 1);
-  push_unread(L, 1, (int)luaL_checkinteger(L, 2));
-  return 1;
+  lua_settop(L, 1);
+  return push_alike(L, members);
 }
 
 // Stack: [frame, members] -> [event]
@@ -144,8 +155,7 @@ static int l_framed_event_alike(lua_State *L)
   int members = (int)luaL_checkinteger(L, 2);
   luaL_argcheck(L, len > before_len + after_len, 1, "not a frame");
   lua_pushlstring(L, text + before_len, len - before_len - after_len);
-  push_unread(L, lua_gettop(L), members);
-  return 1;
+  return push_alike(L, members);
 }
 
 // --- filling -------------------------------------------------------------------------------------

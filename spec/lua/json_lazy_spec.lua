@@ -186,6 +186,29 @@ describe("an event that nobody has looked at", function()
     end
   end)
 
+  it("is not taken for one that is gone and whose text lay where its own does", function()
+    if is_off then return end
+    local shape = [[{"event":"message","answer":"%06d","note":"a\nb","list":[1,2]}]]
+    local first = shape:format(0)
+    local _, _, _, members = host.decode_event(first)
+    local plain = '{"event":"message","answer":"%0' .. #first - 31 .. 'd"}' -- as long
+    local function place_of_gone()
+      local text = plain:format(1)
+      host.decode_event(text)
+      return ("%p"):format(text)
+    end
+    local place, texts = place_of_gone(), {}
+    collectgarbage()
+    for i = 1, 100000 do
+      texts[i] = shape:format(i)
+      if ("%p"):format(texts[i]) == place then
+        assert.equal("a\nb", host.event_alike(texts[i], members).note)
+        return
+      end
+    end
+    error "no text came to lie there"
+  end)
+
   it("keeps apart events that were scanned in turn", function()
     local first = host.decode_event '{"event":"a","list":[1,2,3]}'
     local second = host.decode_event '{"event":"b","list":[],"more":{"x":1}}'

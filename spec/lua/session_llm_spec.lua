@@ -86,6 +86,10 @@ describe("session.model.llm:invoke on an OpenAI-compatible server", function()
         '{"choices":[{"delta":{"content":"a","content":"a"}}]}',
         '{"choices":[{"delta":{"content":"b","content":"a"}}]}',
       },
+      ["one in between whose place is not known"] = {
+        event '"a"', '{"content":"x","model":"n","choices":[{"delta":{"content":"y"}}]}',
+        event '"b"', event '"c"',
+      },
       ["thoughts"] = {
         '{"choices":[{"delta":{"content":"a","reasoning":"t"}}]}',
         '{"choices":[{"delta":{"content":"b","reasoning":"t"}}]}',
