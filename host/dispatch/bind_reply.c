@@ -1,7 +1,13 @@
 // The replying half of host.http: a plugin's Response becomes the HTTP reply.
+#include <stdio.h>
+
 #include "hook_task.h"
 
-enum { LARGE_BYTES = 16 * 1024 }; // of a body
+enum {
+  LARGE_BYTES = 16 * 1024, // of a body
+  MAX_HEADERS = 200,
+  MAX_HEADER_BYTES = 64 * 1024, // names and values together
+};
 
 static int push_refusal(lua_State *L, const char *text)
 {
@@ -13,6 +19,7 @@ static int push_refusal(lua_State *L, const char *text)
 // Reads the flat array at `index` into hook->headers; NULL, or what is wrong.
 static const char *read_headers(lua_State *L, int index, HookRequest *hook)
 {
+  char *refusal = hook->dispatch->refusal;
   int i, count;
   header_list_clear(&hook->headers);
   if (!lua_istable(L, index))
@@ -26,6 +33,14 @@ static const char *read_headers(lua_State *L, int index, HookRequest *hook)
     value.at = lua_tolstring(L, -1, &value.len);
     if (!name.at || !value.at || !header_is_valid(name, value))
       return "a header's name or value has characters that are not allowed";
+    if (hook->headers.count == MAX_HEADERS ||
+        hook->headers.bytes.len + name.len + value.len > MAX_HEADER_BYTES) {
+      snprintf(refusal, sizeof hook->dispatch->refusal,
+               "expected at most 200 headers of 64 KiB altogether, and %.100s is one too many",
+               name.at);
+      header_list_free(&hook->headers);
+      return refusal;
+    }
     header_list_add(&hook->headers, name, value);
     lua_pop(L, 2);
   }

@@ -10,6 +10,7 @@
 #include "find_hook.h"
 #include "hook_request.h"
 #include "hook_task.h"
+#include "passes.h"
 #include "quarantine.h"
 #include "record.h"
 #include "renewal.h"
@@ -228,6 +229,7 @@ static void hook_free(Dispatch *dispatch, HookRequest *hook)
     hook->next->link = hook->link;
   mem_free(hook->decoded_path);
   mem_free(hook->captures);
+  mem_free(hook->passes);
   timer_stop(&hook->deadline);
   if (hook->probe)
     quarantine_probe_over(hook->probe);
@@ -438,8 +440,10 @@ static void on_over(void *context, Request *request, bool is_complete, const cha
   request->user = NULL;
   scoreboard_mine()->in_flight--;
   care_leave(hook);
-  if (hook->task)
+  if (hook->task) {
     task_keep_request_id(hook->task);
+    passes_keep(hook);
+  }
   hook->request = NULL;
   hook_request_discharge(hook);
   hook_request_close_handle(hook);

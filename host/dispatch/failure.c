@@ -15,6 +15,7 @@ static const struct {
   { "blocked_address", "upstream_error", 502, "the endpoint called where it may not" },
   { "blocked_host", "upstream_error", 502, "the endpoint called where it may not" },
   { "blocked_scheme", "upstream_error", 502, "the endpoint called where it may not" },
+  { "loop_detected", "loop_detected", 508, "the endpoint calls itself again and again" },
   { "too_many_redirects", "upstream_error", 502, "an upstream redirects in a circle" },
   { "upstream_truncated", "upstream_error", 502, "an upstream failed" },
   { "invalid_param", "upstream_error", 502, "an upstream refused the call" },

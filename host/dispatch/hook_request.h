@@ -47,6 +47,8 @@ struct HookRequest {
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client
+  char *passes;              // see passes.h; NULL: not asked for yet
+  uint32_t pass_count;       // how often it came by before
   Timer deadline;            // to the head, then between pieces
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
   HookRequest *next, **link; // in dispatch->hooks, or among the free ones

@@ -9,6 +9,7 @@
 #include "event_frame.h"
 #include "failure.h"
 #include "hook_failure.h"
+#include "passes.h"
 
 enum {
   AFTER_MS = 60000,
@@ -228,9 +229,16 @@ static bool has_left(Task *task)
   return true;
 }
 
-static const TaskEvents events = {
-  .on_piece = on_piece, .on_event = on_event, .has_left = has_left, .on_end = on_end
-};
+static const char *passes(Task *task)
+{
+  return passes_field(task_owner(task));
+}
+
+static const TaskEvents events = { .on_piece = on_piece,
+                                   .on_event = on_event,
+                                   .has_left = has_left,
+                                   .passes = passes,
+                                   .on_end = on_end };
 
 void hook_task_start(HookRequest *hook)
 {

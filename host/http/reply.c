@@ -76,6 +76,7 @@ static const Line status_lines[600] = {
   [504] = LINE("504 Gateway Timeout"),
   [505] = LINE("505 HTTP Version Not Supported"),
   [507] = LINE("507 Insufficient Storage"),
+  [508] = LINE("508 Loop Detected"),
   [511] = LINE("511 Network Authentication Required"),
 };
 

@@ -19,6 +19,7 @@ const PluginLimits plugin_limits_default = {
   .calls = 4096,
   .timers = 10000,
   .json_values = 250000,
+  .passes = 8,
 };
 
 static uint64_t grant(uint64_t asked, uint64_t usual, uint64_t most)
@@ -38,6 +39,7 @@ PluginLimits plugin_limits_grant(const PluginLimits *asked, const PluginLimits *
     .calls = most->calls,
     .timers = most->timers,
     .json_values = most->json_values,
+    .passes = most->passes,
   };
 }
 

@@ -18,10 +18,11 @@ typedef struct PluginLimits {
   uint32_t calls;       // open at a time in one worker
   uint32_t timers;      // waited for at a time in one worker
   uint32_t json_values; // of a request's body: items and members
+  uint32_t passes; // how often a request may come by before its calls are refused; see passes.h
 } PluginLimits;
 
 // What a plugin gets that asks for nothing: 100 ms, 60 s, 120 s, 64 MiB, 4096, 10000,
-// 250,000. Also the most
+// 250,000, 8. Also the most
 // that one may ask for, unless the operator says otherwise.
 extern const PluginLimits plugin_limits_default;
 

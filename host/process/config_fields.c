@@ -52,6 +52,7 @@ static const ConfigField FIELDS[] = {
   { "limits.plugin_timers", "LIMITS_PLUGIN_TIMERS", FIELD_COUNT, PLUGIN(timers), 1, 1000000 },
   { "limits.plugin_json_values", "LIMITS_PLUGIN_JSON_VALUES", FIELD_COUNT, PLUGIN(json_values), 1,
     10000000 },
+  { "limits.plugin_passes", "LIMITS_PLUGIN_PASSES", FIELD_COUNT, PLUGIN(passes), 1, 1000 },
   { "limits.drain_ms", "LIMITS_DRAIN_MS", FIELD_MS, offsetof(Config, drain_ms), 0, HOUR_MS },
   { "limits.stuck_ms", "LIMITS_STUCK_MS", FIELD_MS, offsetof(Config, stuck_ms), 0, HOUR_MS },
   { "client.connect_ms", "CLIENT_CONNECT_MS", FIELD_MS, TIME(connect_ms), 10, HOUR_MS },

@@ -216,6 +216,7 @@ static int l_open(lua_State *L)
     BackendAsk ask = read_ask(L, runtime);
     if (backend_call_prepare(&prepared, backend, kind, &ask, body, &err) < 0)
       return push_unprepared(L, &err);
+    task_add_passes(task, &prepared.headers);
     handle->stream = client_open(runtime->client, &prepared.call);
     handle->key = prepared.key;
     backend_call_free(&prepared);

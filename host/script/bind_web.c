@@ -199,6 +199,8 @@ static int l_open(lua_State *L)
     header_list_add(&headers, span_of("X-Moonhook-Url"), span_of(out.url));
     out.url = runtime->web_relay;
     out.policy = NULL;
+  } else {
+    task_add_passes(task, &headers);
   }
   out.headers = &headers;
   call->stream = client_open(runtime->client, &out);

@@ -29,6 +29,9 @@ typedef struct {
   // Whether nobody waits for what the task makes, before it was told so; NULL: somebody does. Asked
   // before it opens a call.
   bool (*has_left)(Task *task);
+  // What a call that the task opens says of its way here, in the field CDN-Loop; borrowed. NULL: it
+  // came by too often, no call is opened. Without the function nothing is known.
+  const char *(*passes)(Task *task);
   // The task is over and freed after this returns. `failure` is NULL when it ended well.
   void (*on_end)(Task *task, const TaskFailure *failure);
 } TaskEvents;
@@ -78,6 +81,8 @@ void task_own(Task *task, TaskOwned *owned);
 // too. Handles that its code has lost are collected first. 0, or 3 values on the stack that say
 // what is full.
 int task_refuse_call(Task *task, lua_State *L);
+// The field CDN-Loop of a call that was not refused, added to its headers.
+void task_add_passes(Task *task, HeaderList *headers);
 void task_disown(TaskOwned *owned); // no effect when not owned
 
 // For host.task.

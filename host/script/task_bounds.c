@@ -31,6 +31,10 @@ int task_refuse_call(Task *task, lua_State *L)
   const TaskEvents *events = task->root->events;
   if (events->has_left && events->has_left(task->root))
     return push_failure(L, "cancelled", "the client left");
+  if (events->passes && !events->passes(task->root))
+    return push_failure(L, "loop_detected",
+                        "the request came by too often (limits.plugin_passes): calls of the "
+                        "plugin's lead back to it");
   if (has_room(task))
     return 0;
   lua_gc(L, LUA_GCCOLLECT, 0);
@@ -39,6 +43,14 @@ int task_refuse_call(Task *task, lua_State *L)
   return push_failure(L, "too_many_calls",
                       count_owned(task) < MAX_OWNED ? "the plugin has as many calls open as it may"
                                                     : "a request may have 64 calls open at a time");
+}
+
+void task_add_passes(Task *task, HeaderList *headers)
+{
+  const TaskEvents *events = task->root->events;
+  const char *passes = events->passes ? events->passes(task->root) : NULL;
+  if (passes)
+    header_list_add(headers, span_of("CDN-Loop"), span_of(passes));
 }
 
 bool task_count_coroutine(Task *task, int change)

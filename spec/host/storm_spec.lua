@@ -36,7 +36,7 @@ describe("a plugin that calls itself twice", function()
       },
       config = {
         plugins = { "plugins" }, http = { allow = { "127.0.0.1" } },
-        limits = { drain_ms = 1000 },
+        limits = { drain_ms = 1000, plugin_passes = 1000 },
         endpoints = { { plugin = "echoes", hook_id = "echoes-spec" } },
       },
       workers = 2,

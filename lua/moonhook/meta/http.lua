@@ -5,7 +5,7 @@
 ---@class HttpCall
 ---@field url string  `http://` or `https://`; a fragment is left out, what must be escaped is
 ---@field method? string  `GET`; `POST` where there is a body
----@field headers? table<string, string|string[]>  `Host` and what frames the message are the host's
+---@field headers? table<string, string|string[]>  `Host`, `CDN-Loop`, the framing: the host's
 ---@field query? table  names with a value, or a list of values, added to the URL
 --- a table is sent as JSON; a function (or an iterator) gives piece after piece, nil at the end
 ---@field body? string|table|function

@@ -7,7 +7,7 @@ local headers = {}
 local OURS = {
   host = true, ["content-length"] = true, ["transfer-encoding"] = true, connection = true,
   ["keep-alive"] = true, te = true, trailer = true, upgrade = true, expect = true,
-  ["accept-encoding"] = true, ["proxy-authorization"] = true,
+  ["accept-encoding"] = true, ["proxy-authorization"] = true, ["cdn-loop"] = true,
 }
 
 local function problem_with_value(path, value)
