@@ -48,10 +48,17 @@ describe("the chat page", () => {
   });
 
   it("streams an answer in, word by word", async () => {
-    server.answer = (call) => call.words(["one ", "two ", "three ", "four"], 120);
+    let goOn;
+    const isSeen = new Promise((resolve) => { goOn = resolve; });
+    server.answer = async (call) => {
+      call.delta({ content: "one " });
+      await isSeen;
+      await call.words(["two ", "three ", "four"]);
+    };
     await send("Count");
     await page.waitForFunction(() => /one/.test(document.querySelector(".bot .bubble")?.innerText));
-    assert.doesNotMatch((await answers())[0], /four/);
+    assert.doesNotMatch((await answers())[0], /two/);
+    goOn();
     await idle();
     assert.deepEqual(await answers(), ["one two three four"]);
     assert.deepEqual(await page.locator(".me .bubble").allInnerTexts(), ["Count"]);

@@ -99,7 +99,7 @@ describe("standardwebhooks", () => {
     ["a body with one bit flipped", false, { change: (made) => { made.body = flipped(made.body); } }],
     ["the same JSON, written otherwise", false, { change: (made) => { made.body = JSON.stringify(JSON.parse(BODY)); } }],
     ["another id", false, { change: ({ headers }) => { headers["webhook-id"] = "msg_2"; } }],
-    ["another time", false, { change: ({ headers }) => { headers["webhook-timestamp"] = String(now() - 1); } }],
+    ["another time", false, { change: ({ headers }) => { headers["webhook-timestamp"] -= 1; } }],
     ["six minutes ago", false, { away: -6 * MINUTE }],
     ["six minutes ahead", false, { away: 6 * MINUTE }],
     ["four minutes ago", true, { away: -4 * MINUTE }],

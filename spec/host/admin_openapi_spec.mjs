@@ -244,6 +244,6 @@ describe("the admin API's OpenAPI document", () => {
       assert.ok(Object.keys(statuses).some((status) => status < 300), `${operation} never succeeded: ${JSON.stringify(statuses)}`);
     }
     assert.ok(seen.createEndpoint[422] > 100 && seen.createEndpoint[201] > 100, JSON.stringify(seen.createEndpoint));
-    assert.ok(seen.changeEndpoint[422] > 100 && seen.changeEndpoint[200] > 100, JSON.stringify(seen.changeEndpoint));
+    assert.ok(seen.changeEndpoint[422] > 100 && seen.changeEndpoint[200] > 50, JSON.stringify(seen.changeEndpoint));
   });
 });

@@ -8,7 +8,8 @@ local replies = require "spec.host.replies"
 describe("an exchange", function()
   local server
 
-  setup(function() server = echo.start() end)
+  -- 20 MB are some 25 ms of processor time, on a machine that has much else to do more than 100.
+  setup(function() server = echo.start { limits = { plugin_cpu_ms = 250 } } end)
   teardown(function() server:stop() end)
 
   local function request(options)

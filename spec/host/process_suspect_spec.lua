@@ -53,6 +53,7 @@ for path, text in pairs(FILES) do CRASHING[path] = text end
 CRASHING["plugins/suspect/kill.lua"] = "return function() return " .. hanger.CRASH .. " end"
 
 local CONFIG = {
+  limits = { stuck_ms = 500 }, -- a kill takes half as long
   plugins = { "plugins" },
   endpoints = { { plugin = "suspect", hook_id = "suspect-spec" },
     { plugin = "good", hook_id = "good-spec" } },

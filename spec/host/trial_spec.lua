@@ -116,7 +116,7 @@ describe("a plugin that ends the process in which it is tried", function()
   end
 
   it("takes no other one along", function()
-    local sources = { a = "", b = hanger.HANG, c = "", d = "error 'no'", e = "" }
+    local sources = { a = "", b = hanger.SPIN, c = "", d = "error 'no'", e = "" }
     if hanger.has_crashes then sources.f, sources.g = hanger.CRASH, "" end
     local errors = errors_of(sources)
     -- On a busy machine its 5 s are over before it had 2 s of the processor.

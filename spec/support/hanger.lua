@@ -12,6 +12,7 @@ local dir
 
 local hanger = {
   HANG = "require('moonhook').crypto.sha256 'hang now'",
+  SPIN = "require('moonhook').crypto.sha256 'spin now'",
   CRASH = "require('moonhook').crypto.sha256 'crash now'",
   has_crashes = not is_asan, -- the sanitizer has handlers of its own
 }

@@ -105,12 +105,15 @@ function storage.files(plugins)
   return files
 end
 
+-- 10 MiB take more than 100 ms of processor time on a machine that has much else to do.
+local LIMITS = { plugin_cpu_ms = 250 }
+
 function storage.config(plugins)
   local endpoints = {}
   for name in pairs(plugins) do
     endpoints[#endpoints + 1] = { plugin = name, name = name, hook_id = name .. "-spec" }
   end
-  return { plugins = { "plugins" }, endpoints = endpoints }
+  return { plugins = { "plugins" }, endpoints = endpoints, limits = LIMITS }
 end
 
 function storage.start(plugins)

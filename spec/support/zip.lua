@@ -25,6 +25,7 @@ end
 
 -- The raw deflated bytes, and the checksum: what gzip puts its own head and tail around.
 local function deflate(data)
+  if data == "" then return "", 0 end -- thousands of these in one archive
   local packed = bytes.deflate(data, "gzip")
   return packed:sub(11, -9), number_at(packed, #packed - 7)
 end
