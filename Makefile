@@ -130,7 +130,7 @@ $B/moonhook: $B/host/main.o $B/libhost.a
 	echo '  link $@'
 	$(COMPILE) $(EXPORTS) -o $@ $^ $(LIBS)
 
-$B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o
+$B/libhost.a: $(SOURCES:%.c=$B/%.o) $B/library.o $B/library_code.o
 	rm -f $@
 	ar qcs $@ $^
 
@@ -146,6 +146,14 @@ $B/%.o: %.c Makefile $(OWN_LUA:%=%/flags) | $(LLHTTP)
 $B/library.o: build/library.c host/script/library.h $(OWN_LUA:%=%/flags)
 	mkdir -p $(@D)
 	$(COMPILE) -I. -c -o $@ $<
+
+# The library as bytecode, too, by the LuaJIT that the binary has.
+$B/library_code.o: $B/compile_library
+	$< >$(@:.o=.c)
+	$(COMPILE) -I. -c -o $@ $(@:.o=.c)
+
+$B/compile_library: .ci/compile_library.c $B/library.o
+	$(COMPILE) -I. -o $@ $^ $(LUA_LIBS)
 
 build/library.c: host/script/library.awk $(LIBRARY) $(filter-out ./,$(sort $(dir $(LIBRARY))))
 	mkdir -p $(@D)

@@ -10,7 +10,7 @@ enum { MAX_PROBES = 64, MAX_SPINS = 1000 };
 
 typedef struct {
   MetricTotals totals;
-  MetricSeries others; // that found no room
+  MetricSeries others[METRIC_FAMILIES]; // that found no room
   MetricSeries series[METRIC_SERIES];
 } Board;
 
@@ -27,9 +27,12 @@ static struct {
 int metrics_open(Err *err)
 {
   void *at = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  uint32_t i;
   if (at == MAP_FAILED)
     return err_set(err, UV_ENOMEM, "cannot map the metrics: no memory");
   board = at;
+  for (i = 0; i < METRIC_FAMILIES; i++)
+    board->others[i].family = i;
   return 0;
 }
 
@@ -97,7 +100,7 @@ MetricSeries *metrics_series(MetricFamily family, const char *first, const char 
     if (settled(series) == 2 && is_it(series, family, labels, code))
       return series;
   }
-  return &board->others;
+  return &board->others[family];
 }
 
 void metrics_observe(MetricTimes *times, uint64_t us)
@@ -116,9 +119,11 @@ MetricTotals *metrics_totals(void)
 
 MetricSeries *metrics_at(uint32_t index)
 {
-  if (!board || index > METRIC_SERIES)
+  if (!board || index >= METRIC_PLACES)
     return NULL;
-  if (index == METRIC_SERIES)
-    return board->others.count ? &board->others : NULL;
+  if (index >= METRIC_SERIES) {
+    MetricSeries *others = &board->others[index - METRIC_SERIES];
+    return others->count ? others : NULL;
+  }
   return board->series[index].state == 2 ? &board->series[index] : NULL;
 }

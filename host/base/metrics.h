@@ -3,7 +3,7 @@
 // back. Without a mapping (a program that serves nothing) counting has no effect.
 //
 // A series is told by its labels. There is room for METRIC_SERIES of them; what comes after that is
-// counted together, with empty labels.
+// counted together by family, with empty labels.
 #ifndef MOONHOOK_BASE_METRICS_H
 #define MOONHOOK_BASE_METRICS_H
 
@@ -23,7 +23,7 @@ typedef struct {
   _Atomic uint64_t sum_us;
 } MetricTimes;
 
-typedef enum { METRIC_REQUESTS = 1, METRIC_INVOCATIONS, METRIC_TOKENS } MetricFamily;
+typedef enum { METRIC_REQUESTS, METRIC_INVOCATIONS, METRIC_TOKENS, METRIC_FAMILIES } MetricFamily;
 
 // REQUESTS: plugin, route, method, status. INVOCATIONS: kind, outcome. TOKENS: plugin, backend,
 // type; counted alone.
@@ -49,6 +49,7 @@ MetricSeries *metrics_series(MetricFamily family, const char *first, const char 
 void metrics_observe(MetricTimes *times, uint64_t us);
 MetricTotals *metrics_totals(void); // never NULL
 
-MetricSeries *metrics_at(uint32_t index); // any that is in use, NULL else; for showing them
+enum { METRIC_PLACES = METRIC_SERIES + METRIC_FAMILIES };
+MetricSeries *metrics_at(uint32_t index); // below METRIC_PLACES: one that is in use, or NULL
 
 #endif

@@ -21,11 +21,13 @@ typedef enum {
   REPLY_SSE,   // a generator; each piece is an event
 } ReplyMode;
 
+// Streams that wait have one each: no holes between the fields.
 struct HookRequest {
   Dispatch *dispatch;
   Request *request;       // NULL: over on the HTTP side
   Task *task;             // NULL: over on the Lua side, or not started
   uint32_t place;         // of Lua's handle, in bind_request.c; counted from 1, 0: none
+  uint32_t idle_ms;       // between two pieces, at most
   Generation *generation; // held
   Endpoint *endpoint;     // held: it may change meanwhile
   Span path;              // decoded, behind the hook id; valid while `request` is there
@@ -39,11 +41,10 @@ struct HookRequest {
   bool has_left;             // the client: a call was refused for that
   bool is_decoded;           // its body was, as JSON
   bool is_in_care;           // counted as running, see care.h
-  const char *told;          // code of the failure that is in the log; NULL: none
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
   bool is_queued;            // until the plugin has room, see care.h; no task yet
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come
-  uint32_t idle_ms;          // between two pieces, at most
+  const char *told;          // code of the failure that is in the log; NULL: none
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client

@@ -9,6 +9,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/per_second.h"
 #include "../base/scoreboard.h"
 #include "../dispatch/admin_dispatch.h"
 #include "../script/task.h"
@@ -19,7 +20,7 @@
 #include "endpoint_book_parts.h"
 #include "endpoint_json.h"
 
-enum { LOOK_AGAIN_MS = 5 };
+enum { LOOK_AGAIN_MS = 5, MAX_RECORDS = 20 };
 
 struct Admin {
   Loop *loop;
@@ -29,6 +30,7 @@ struct Admin {
   AdminDispatch *dispatch; // NULL before the first call: a start need not wait for its state
   AdminKey key;
   AdminGuard guard;
+  PerSecond refusals; // that the log tells of
   bool is_ready;
   Timer look_again; // while closing: until the last task and the state are gone
   void (*on_closed)(void *context);
@@ -95,6 +97,15 @@ static Span bearer(const Request *request)
   return value;
 }
 
+// An address is locked after some, but there are many addresses.
+static bool may_tell(Admin *admin)
+{
+  uint32_t dropped = per_second_look(&admin->refusals, loop_now_ms(admin->loop));
+  if (dropped > 0)
+    log_event(LOG_WARN, "admin keys refused and not told", LOG_I("count", dropped));
+  return per_second_take(&admin->refusals, MAX_RECORDS);
+}
+
 // Answers 401 or 429 unless the request has the key.
 static bool is_allowed(Admin *admin, Request *request)
 {
@@ -111,8 +122,8 @@ static bool is_allowed(Admin *admin, Request *request)
     admin_guard_pass(&admin->guard, request->remote_addr);
     return true;
   }
-  // At most GUARD_TRIES of these an address before it is locked.
-  log_event(LOG_WARN, "admin key refused", LOG_S("client_ip", request->remote_addr));
+  if (may_tell(admin))
+    log_event(LOG_WARN, "admin key refused", LOG_S("client_ip", request->remote_addr));
   if (admin_guard_fail(&admin->guard, request->remote_addr, now))
     log_event(LOG_WARN, "admin address locked", LOG_S("client_ip", request->remote_addr),
               LOG_I("wrong_keys", GUARD_TRIES), LOG_I("for_ms", GUARD_LOCK_MS));

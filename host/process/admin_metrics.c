@@ -54,7 +54,7 @@ static void request_counts(Buffer *out)
   uint32_t i;
   head(out, "moonhook_http_requests_total", "counter",
        "Requests that were answered, or left; code 0: before there was a status.");
-  for (i = 0; i <= METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, METRIC_REQUESTS);
     if (!series)
       continue;
@@ -66,34 +66,23 @@ static void request_counts(Buffer *out)
   }
 }
 
-static void invocation_counts(Buffer *out)
-{
-  uint32_t i;
-  head(out, "moonhook_invocations_total", "counter", "Calls that plugins made to upstreams.");
-  for (i = 0; i < METRIC_SERIES; i++) {
-    const MetricSeries *series = at(i, METRIC_INVOCATIONS);
-    if (!series)
-      continue;
-    buffer_string(out, "moonhook_invocations_total");
-    add_label(out, "kind", series->labels[0], true);
-    add_label(out, "outcome", series->labels[1], false);
-    buffer_printf(out, "} %" PRIu64 "\n", series->count);
-  }
-}
+typedef struct {
+  const char *name, *help;
+  MetricFamily family;
+  const char *labels[3]; // of the series, up to the first NULL
+} Counter;
 
-static void token_counts(Buffer *out)
+static void counts(Buffer *out, const Counter *counter)
 {
-  uint32_t i;
-  head(out, "moonhook_model_tokens_total", "counter",
-       "Tokens that models used, as their servers say; type: prompt or completion.");
-  for (i = 0; i < METRIC_SERIES; i++) {
-    const MetricSeries *series = at(i, METRIC_TOKENS);
+  uint32_t i, label;
+  head(out, counter->name, "counter", counter->help);
+  for (i = 0; i < METRIC_PLACES; i++) {
+    const MetricSeries *series = at(i, counter->family);
     if (!series)
       continue;
-    buffer_string(out, "moonhook_model_tokens_total");
-    add_label(out, "plugin", series->labels[0], true);
-    add_label(out, "backend", series->labels[1], false);
-    add_label(out, "type", series->labels[2], false);
+    buffer_string(out, counter->name);
+    for (label = 0; label < 3 && counter->labels[label]; label++)
+      add_label(out, counter->labels[label], series->labels[label], label == 0);
     buffer_printf(out, "} %" PRIu64 "\n", series->count);
   }
 }
@@ -138,7 +127,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
 {
   uint32_t i, j, bucket;
   head(out, histogram->name, "histogram", histogram->help);
-  for (i = 0; i < METRIC_SERIES; i++) {
+  for (i = 0; i < METRIC_PLACES; i++) {
     const MetricSeries *series = at(i, histogram->family);
     uint64_t buckets[METRIC_BUCKETS + 1] = { 0 }, sum_us = 0;
     for (j = 0; series && j < i; j++) {
@@ -148,7 +137,7 @@ static void histograms(Buffer *out, const Histogram *histogram)
     }
     if (!series)
       continue;
-    for (j = i; j < METRIC_SERIES; j++) {
+    for (j = i; j < METRIC_PLACES; j++) {
       MetricSeries *other = at(j, histogram->family);
       const MetricTimes *times;
       if (!other || !is_same(histogram, series, other))
@@ -355,6 +344,16 @@ void metrics_text(const Keeper *keeper, Buffer *out)
       { "kind", NULL },
       offsetof(MetricSeries, duration) },
   };
+  static const Counter counters[] = {
+    { "moonhook_invocations_total",
+      "Calls that plugins made to upstreams.",
+      METRIC_INVOCATIONS,
+      { "kind", "outcome", NULL } },
+    { "moonhook_model_tokens_total",
+      "Tokens that models used, as their servers say; type: prompt or completion.",
+      METRIC_TOKENS,
+      { "plugin", "backend", "type" } },
+  };
   Sums sums = sum_lines();
   size_t i;
   head(out, "moonhook_build_info", "gauge", "Always 1.");
@@ -370,10 +369,10 @@ void metrics_text(const Keeper *keeper, Buffer *out)
   number(out, "moonhook_http_connections_passed_total", "counter",
          "Connections that the running workers passed on to the one that serves suspect plugins.",
          sums.passed_on);
-  invocation_counts(out);
+  counts(out, &counters[0]);
   for (i = 2; i < sizeof list / sizeof *list; i++)
     histograms(out, &list[i]);
-  token_counts(out);
+  counts(out, &counters[1]);
   number(out, "moonhook_plugin_reloads_total", "counter",
          "Versions of plugins that the running workers have loaded.", sums.reloads);
   number(out, "moonhook_log_dropped_total", "counter",

@@ -26,6 +26,7 @@ typedef struct Account {
   size_t tight, cap;
   bool is_armed;    // the cap holds
   bool is_tight;    // the collector works hard
+  bool is_large;    // it works harder than usual
   bool wants_tight; // the tight mark was passed and the collector does not know yet
   bool is_over;     // the cap was passed, since account_arm
   Blocks blocks;

@@ -26,6 +26,7 @@ int luaopen_host_pattern(lua_State *L);
 
 // An embedded file by its path in the repository, or NULL.
 const LibraryFile *library_find(const char *path);
+bool library_code(const char *name, Span *code); // of a library module in the binary
 // A library module's text; `*copy` is what the caller frees, or NULL.
 bool library_module(const char *folder, const char *name, Span *text, char **copy);
 

@@ -1,5 +1,6 @@
-// The Lua library and the documentation, compiled into the binary as text. The array is made by the
-// build from lua/moonhook/**/*.lua, docs/*.md and README.md (library.awk).
+// The Lua library and the documentation, in the binary as text, and the library as bytecode, too.
+// The arrays are made by the build from lua/moonhook/**/*.lua, docs/*.md and README.md
+// (library.awk, .ci/compile_library.c).
 #ifndef MOONHOOK_SCRIPT_LIBRARY_H
 #define MOONHOOK_SCRIPT_LIBRARY_H
 
@@ -11,7 +12,13 @@ typedef struct {
   size_t len;
 } LibraryFile;
 
+typedef struct {
+  const char *bytes; // NULL: the file is not Lua
+  size_t len;
+} LibraryCode;
+
 extern const LibraryFile library_files[]; // sorted by the bytes of the path
+extern const LibraryCode library_codes[]; // of the same files
 extern const size_t library_file_count;
 
 #endif

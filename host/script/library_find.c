@@ -1,10 +1,12 @@
-// The Lua library's text: compiled in, or read from a folder while the library itself is developed.
+// The Lua library: compiled in, or read from a folder while the library itself is developed.
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../base/memory.h"
 #include "bind.h"
 #include "library.h"
+
+enum { STEM_SIZE = 128 };
 
 const LibraryFile *library_find(const char *path)
 {
@@ -22,8 +24,8 @@ const LibraryFile *library_find(const char *path)
   return NULL;
 }
 
-// "moonhook.a.b" as "lua/moonhook/a/b.lua", or as a folder's init.lua.
-static bool find_in_binary(const char *stem, Span *text)
+// "moonhook/a/b" as "lua/moonhook/a/b.lua", or as a folder's init.lua.
+static const LibraryFile *find_in_binary(const char *stem)
 {
   char path[200];
   const LibraryFile *file;
@@ -33,10 +35,7 @@ static bool find_in_binary(const char *stem, Span *text)
     snprintf(path, sizeof path, "lua/%s/init.lua", stem);
     file = library_find(path);
   }
-  if (!file)
-    return false;
-  *text = (Span){ file->text, file->len };
-  return true;
+  return file;
 }
 
 static bool read_whole(const char *path, Buffer *out)
@@ -69,14 +68,39 @@ static bool find_in_folder(const char *folder, const char *stem, Span *text, cha
   return true;
 }
 
-bool library_module(const char *folder, const char *name, Span *text, char **copy)
+// "moonhook.a.b" as "moonhook/a/b". False: it is no such name.
+static bool stem_of(const char *name, char stem[STEM_SIZE])
 {
-  char stem[128];
   size_t i;
-  if (strlen(name) >= sizeof stem || strncmp(name, "moonhook", 8) != 0 || strstr(name, ".."))
+  if (strlen(name) >= STEM_SIZE || strncmp(name, "moonhook", 8) != 0 || strstr(name, ".."))
     return false;
   for (i = 0; name[i]; i++)
     stem[i] = name[i] == '.' ? '/' : name[i];
   stem[i] = '\0';
-  return folder ? find_in_folder(folder, stem, text, copy) : find_in_binary(stem, text);
+  return true;
+}
+
+bool library_module(const char *folder, const char *name, Span *text, char **copy)
+{
+  char stem[STEM_SIZE];
+  const LibraryFile *file;
+  if (!stem_of(name, stem))
+    return false;
+  if (folder)
+    return find_in_folder(folder, stem, text, copy);
+  file = find_in_binary(stem);
+  if (file)
+    *text = (Span){ file->text, file->len };
+  return file != NULL;
+}
+
+bool library_code(const char *name, Span *code)
+{
+  char stem[STEM_SIZE];
+  const LibraryFile *file = stem_of(name, stem) ? find_in_binary(stem) : NULL;
+  const LibraryCode *found = file ? &library_codes[file - library_files] : NULL;
+  if (!found || !found->bytes)
+    return false;
+  *code = (Span){ found->bytes, found->len };
+  return true;
 }

@@ -9,7 +9,9 @@
 
 enum {
   TIGHT_PAUSE = 115, // percent of what lives, when the next collection begins
+  LARGE_PAUSE = 150,
   USUAL_PAUSE = 200,
+  LARGE_BYTES = 2 * 1024 * 1024,
   MAX_WHERE_BYTES = 4096,
   // More is there, but what it takes to raise an error grows with the square of the C functions
   // between which it passes.
@@ -36,6 +38,23 @@ void slice_begin(State *state, uint32_t limit_ms)
   deadline_begin(state_lua(state), limit_ms, on_hook);
 }
 
+static bool is_large(const Account *account)
+{
+  return account->bytes > (account->is_large ? LARGE_BYTES / 2 : LARGE_BYTES);
+}
+
+// As much as lives may be garbage beside it. Where much lives, in thousands of streams that wait,
+// that would be half of the memory for good.
+static void set_pause(State *state)
+{
+  Account *account = state_account(state);
+  account->is_large = is_large(account);
+  lua_gc(state_lua(state), LUA_GCSETPAUSE,
+         account->is_tight   ? TIGHT_PAUSE
+         : account->is_large ? LARGE_PAUSE
+                             : USUAL_PAUSE);
+}
+
 Kill slice_end(State *state, char **where)
 {
   Account *account = state_account(state);
@@ -54,8 +73,10 @@ Kill slice_end(State *state, char **where)
   }
   if (account->is_tight && account->bytes < account->tight / 2) {
     account->is_tight = false;
-    lua_gc(state_lua(state), LUA_GCSETPAUSE, USUAL_PAUSE);
+    set_pause(state);
   }
+  if (is_large(account) != account->is_large)
+    set_pause(state);
   return kill;
 }
 
@@ -102,7 +123,7 @@ static void on_hook(lua_State *L, lua_Debug *where)
   account->wants_tight = false;
   account->is_tight = true;
   account_arm(account);
-  lua_gc(L, LUA_GCSETPAUSE, TIGHT_PAUSE);
+  set_pause(state);
   lua_gc(L, LUA_GCRESTART, 0); // a collection begins now
 }
 

@@ -123,7 +123,6 @@ static char *make_id(const StateConfig *config)
 void runtime_close(Runtime *runtime)
 {
   task_free_unused(runtime);
-  library_free(runtime);
 }
 
 State *state_new(Runtime *runtime, const StateConfig *config, Err *err)

@@ -50,8 +50,6 @@ typedef struct Runtime {
   void *local_context;
   uint32_t demo_pause_ms; // of local/demo, between tokens
   uint32_t demo_seed;
-  struct Chunk *chunks; // of the library, for further states; see library_chunk.c
-  uint32_t chunk_count;
   struct Task *tasks;      // all that live
   struct Task *free_tasks; // used ones, to be used again
   uint32_t free_task_count;

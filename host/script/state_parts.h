@@ -57,6 +57,5 @@ int state_require(lua_State *L); // the library's require(name). Stack: [name] -
 
 // Loads library module `name` as a chunk with the library's globals. Stack: [] -> [function]
 void library_load(lua_State *L, Runtime *runtime, const char *name);
-void library_free(Runtime *runtime); // what is kept for the next states
 
 #endif

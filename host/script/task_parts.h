@@ -15,18 +15,19 @@ typedef struct {
   char *code, *message;
 } TaskCancel;
 
+// Streams that wait have one each: no holes between the fields.
 struct Task {
   State *state;
   lua_State *co;
   int co_ref;
   Phase phase;
   uint32_t refusals;   // since the last resume
+  bool keeps_wait;     // also when cancelled
   const char *refusal; // PAUSED: what the yield must raise
   const TaskEvents *events;
   void *owner;
   Job job;
   TaskWait wait;
-  bool keeps_wait; // also when cancelled
   int (*push_start)(lua_State *co, void *owner);
   TaskOwned *owned;
   Task *next, **link; // in runtime->tasks, or among the free ones
@@ -34,11 +35,11 @@ struct Task {
   uint32_t coroutines;
   uint32_t slice_ms;      // of a root; see task_set_slice
   uint32_t children;      // of a root: spawned and not over
+  int after_ref;          // see task_after_ref; given back at the end
   PerSecond log_records;  // of a root
   const char *request_id; // kept_id, or somebody's who outlives the task; "": none
   char *kept_id;
   const char *endpoint, *version; // see task_set_place; NULL: none
-  int after_ref;                  // see task_after_ref; given back at the end
   TaskCancel *cancel;             // NULL until it is cancelled
   char *note;                     // tracebacks of inner coroutines that raised
 };

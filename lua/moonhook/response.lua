@@ -115,13 +115,20 @@ local function check_options(options)
   end
 end
 
+-- What is meant by a table as a body.
+local function table_hint(body)
+  return getmetatable(body) == require "moonhook.session.stream"
+    and " (a stream: `Response(function() for piece in stream do coroutine.yield(piece) end end)`)"
+    or " (Response.json encodes tables)"
+end
+
 local function check_body(body, status)
   local kind = type(body)
   if BODILESS[status] then return "" end -- whatever was given: such a reply has none
   if kind ~= "string" and kind ~= "function" then
     blame(("body: expected a string or a function, got %s%s"):format(
       body == nil and "nil" or "a " .. kind,
-      kind == "table" and " (Response.json encodes tables)" or ""))
+      kind == "table" and table_hint(body) or ""))
   end
   return body
 end

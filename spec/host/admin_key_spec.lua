@@ -120,6 +120,45 @@ describe("the admin key", function()
     server:stop()
   end)
 
+  it("guessed from many addresses does not fill the log", function()
+    local server = host.start { config = CONFIG, files = FILES }
+    local url = ("http://127.0.0.1:%d/api/v1/status"):format(server.admin_port)
+    local sent = 0
+
+    local function guess_from(number)
+      local command = { "curl", seconds = 30 }
+      for i = 1, number do
+        for _, word in ipairs { i > 1 and "--next" or "-s", "-s", "-o", "/dev/null",
+          "--interface", ("127.1.%d.%d"):format(sent / 250, sent % 250 + 1), url } do
+          command[#command + 1] = word
+        end
+        sent = sent + 1
+      end
+      assert.equal(0, process.run(command).code)
+    end
+
+    local function told()
+      local refused, dropped = 0, 0
+      for _, record in ipairs(server:records()) do
+        if record.msg == "admin key refused" then refused = refused + 1 end
+        if record.msg == "admin keys refused and not told" then dropped = dropped + record.count end
+      end
+      return refused, dropped
+    end
+
+    process.eventually(function()
+      guess_from(200)
+      return select(2, told()) > 0
+    end, 30, "a record of those that were not told")
+    -- A later one tells what was left out before it.
+    process.eventually(function()
+      guess_from(1)
+      local refused, dropped = told()
+      return refused < sent and refused + dropped == sent
+    end, 30, "all to be told or counted")
+    server:stop()
+  end)
+
   it("is refused at the start when it is empty, short, weak, or others may read it", function()
     for text, reason in pairs {
       [""] = "the admin key is empty",

@@ -42,6 +42,39 @@ local function read(text)
 end
 
 describe("the admin listener", function()
+  it("tells together what has no room of its own", function()
+    local server = host.start { workers = 1, files = {
+      ["plugins/any/manifest.yaml"] = FILES["plugins/hello/manifest.yaml"]:gsub("hello", "any")
+        :gsub("/fail, method: GET", "/fail, method: [GET, POST, PUT, PATCH, DELETE, OPTIONS]"),
+      ["plugins/any/say.lua"] = "return function() return '' end",
+      ["plugins/any/fail.lua"] = [[local moonhook = require "moonhook"
+        return function(_, request)
+          return moonhook.Response("", { status = tonumber(request.args.status) })
+        end]],
+    }, config = { plugins = { "plugins" },
+      endpoints = { { plugin = "any", hook_id = "metrics-hook" } } } }
+    local connection = server:connect()
+    local sent = 0
+    for status = 200, 599 do
+      for _, method in ipairs { "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" } do
+        local reply = server:request { connection = connection, method = method,
+          target = "/e/metrics-hook/fail?status=" .. status }
+        assert.equal(status, reply.status)
+        sent = sent + 1
+      end
+    end
+    connection:close()
+    process.eventually(function()
+      local counted = 0
+      local reply = http.request { port = server.admin_port, target = "/metrics" }
+      for key, value in pairs(read(reply.body)) do
+        if key:find "^moonhook_http_requests_total{" then counted = counted + value end
+      end
+      return counted == sent
+    end, 10, "all requests to be counted")
+    server:stop()
+  end)
+
   it("tells what was served, by plugin and route, over all workers", function()
     local server = host.start { files = FILES, workers = 2, config = { plugins = { "plugins" },
       endpoints = { { plugin = "hello", hook_id = "metrics-hook" } } } }
@@ -148,6 +181,13 @@ end]],
       metrics()[series:format "prompt"])
     assert.equal(used[1].completion_tokens + used[2].completion_tokens,
       metrics()[series:format "completion"])
+
+    -- What the version before had is gone with it.
+    server:write("plugins/keeps/a.lua", "return function() return 'new' end")
+    server.process:kill "HUP"
+    process.eventually(function()
+      return server:request({ target = "/e/keeps/" }).body == "new" and metrics()[memory] < 2000000
+    end, 10, "the memory of the version before to be gone")
     server:stop()
   end)
 

@@ -170,6 +170,12 @@ local RUNS = { -- code that runs in production
         local function deep() return self.session.of.another .. request.anything end
         return module.of_my_own() .. deep()
       end]] },
+  { "a parameter that a function of its own changes", [[
+      return function(self, request, values, settings)
+        local function choose() settings = { of_my_own = "own" } end
+        choose()
+        return settings.of_my_own
+      end]] },
   { "objects of its own that have methods called `invoke`", [[
       local Worker, Handler = {}, {}
       function Worker:invoke(request) return self.session.name .. request.boddy end

@@ -198,6 +198,11 @@ local SERVED = { -- what is wrong, the handler, the message, more
     "a.lua:1: the handler returned a table: expected a Response or a string" },
   { "a table as a body", handler "local reply = moonhook.Response({ a = 1 })",
     "a.lua:3: body: expected a string or a function, got a table (Response.json encodes tables)" },
+  { "a stream as a body",
+    handler('local answer = self.session.app.chat:invoke { app_id = "x", query = "q" }\n'
+      .. "local reply = moonhook.Response(answer)"),
+    "a.lua:4: body: expected a string or a function, got a table (a stream: `Response(function() "
+      .. "for piece in stream do coroutine.yield(piece) end end)`)" },
   { "yielding a table",
     handler "if true then return moonhook.Response(function()\ncoroutine.yield { a = 1 }\nend) end",
     "a.lua:4: coroutine.yield: expected a string (a piece of the reply), got a table; "

@@ -80,6 +80,13 @@ local function captured(child, values, own)
   return held
 end
 
+-- What a function may change once it is made: locals of its maker that somebody assigns to.
+local function forget_written(child, values)
+  for _, upvalue in ipairs(child.upvalues) do
+    if upvalue.is_local and not upvalue.is_immutable then values[upvalue.index] = nil end
+  end
+end
+
 local function step(self, fn, at, values, upvalues)
   local code = fn.code
   local instruction = code[at]
@@ -99,6 +106,7 @@ local function step(self, fn, at, values, upvalues)
     local child = fn.children[at]
     value = { made = child }
     walk(self, child, captured(child, values, upvalues))
+    forget_written(child, values)
   elseif name == "get_field" then
     local from = values[instruction.b]
     if from and from.members then
