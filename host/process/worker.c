@@ -19,10 +19,10 @@ enum {
   RETIRED_MS = 1000, // that idle connections stay when a fresh worker takes over
 };
 
-static Stream *open_local(void *context, const char *kind, Span body)
+static Stream *open_local(void *context, const char *kind, Span body, const char *passes)
 {
   Worker *worker = context;
-  return channel_open(worker->local, kind, body);
+  return channel_open(worker->local, kind, body, passes);
 }
 
 // --- configuration -------------------------------------------------------------------------------

@@ -211,7 +211,8 @@ static int l_open(lua_State *L)
 
   handle = push_handle(L, backend);
   if (backend->type == BACKEND_LOCAL) {
-    handle->stream = runtime->local_open(runtime->local_context, kind_name, body);
+    handle->stream =
+        runtime->local_open(runtime->local_context, kind_name, body, task_passes(task));
   } else {
     BackendAsk ask = read_ask(L, runtime);
     if (backend_call_prepare(&prepared, backend, kind, &ask, body, &err) < 0)

@@ -12,7 +12,7 @@ enum { CANCEL_GRACE_MS = 1000 };
 typedef struct {
   Stream stream;
   Task *task; // NULL: over
-  char *kind;
+  char *kind, *passes;
   Buffer body;
   Buffer piece; // the one that waits to be read
   Buffer given; // the one that the owner has borrowed
@@ -23,6 +23,7 @@ static void channel_free(Channel *channel)
 {
   stream_over(&channel->stream);
   mem_free(channel->kind);
+  mem_free(channel->passes);
   buffer_free(&channel->body);
   buffer_free(&channel->piece);
   buffer_free(&channel->given);
@@ -84,7 +85,12 @@ static void on_end(Task *task, const TaskFailure *failure)
     wake_owner(channel);
 }
 
-static const TaskEvents events = { .on_piece = on_piece, .on_end = on_end };
+static const char *passes_of(Task *task)
+{
+  return ((Channel *)task_owner(task))->passes;
+}
+
+static const TaskEvents events = { .on_piece = on_piece, .passes = passes_of, .on_end = on_end };
 
 // --- the reader's side ---------------------------------------------------------------------------
 
@@ -121,12 +127,13 @@ static void channel_close(Stream *stream)
 
 static const StreamClass channel_class = { NULL, channel_read, channel_close };
 
-Stream *channel_open(State *state, const char *kind, Span body)
+Stream *channel_open(State *state, const char *kind, Span body, const char *passes)
 {
   Channel *channel = mem_zero(1, sizeof *channel);
   channel->stream.class = &channel_class;
   channel->stream.error.retry_after_s = -1;
   channel->kind = mem_string(kind);
+  channel->passes = mem_string(passes ? passes : "");
   buffer_append(&channel->body, body.at, body.len);
   weigh(channel);
   channel->task = task_start(state, &events, channel, push_arguments);

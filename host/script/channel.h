@@ -6,7 +6,8 @@
 
 #include "state.h"
 
-// Starts the state's entry function with (kind, body). Copies both. Never NULL.
-Stream *channel_open(State *state, const char *kind, Span body);
+// Starts the state's entry function with (kind, body). Its calls say `passes` of their way here, as
+// those of whoever opens it do; NULL: nothing. Copies all three. Never NULL.
+Stream *channel_open(State *state, const char *kind, Span body, const char *passes);
 
 #endif

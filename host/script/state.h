@@ -45,8 +45,8 @@ typedef struct Runtime {
   // in X-Moonhook-Url. NULL: into the world.
   const char *web_relay;
   struct StorageFaults *storage_faults; // in specs; NULL: none
-  // Opens a call of the built-in backend `local`; never NULL when set.
-  Stream *(*local_open)(void *context, const char *kind, Span body);
+  // Opens a call of the built-in backend `local`; never NULL when set. `passes` as of TaskEvents.
+  Stream *(*local_open)(void *context, const char *kind, Span body, const char *passes);
   void *local_context;
   uint32_t demo_pause_ms; // of local/demo, between tokens
   uint32_t demo_seed;

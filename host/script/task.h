@@ -30,7 +30,7 @@ typedef struct {
   // before it opens a call.
   bool (*has_left)(Task *task);
   // What a call that the task opens says of its way here, in the field CDN-Loop; borrowed. NULL: it
-  // came by too often, no call is opened. Without the function nothing is known.
+  // came by too often, no call is opened. Without the function, or with "", nothing is known.
   const char *(*passes)(Task *task);
   // The task is over and freed after this returns. `failure` is NULL when it ended well.
   void (*on_end)(Task *task, const TaskFailure *failure);
@@ -81,7 +81,9 @@ void task_own(Task *task, TaskOwned *owned);
 // too. Handles that its code has lost are collected first. 0, or 3 values on the stack that say
 // what is full.
 int task_refuse_call(Task *task, lua_State *L);
-// The field CDN-Loop of a call that was not refused, added to its headers.
+// The field CDN-Loop of a call that was not refused, as TaskEvents has it, and added to its
+// headers.
+const char *task_passes(Task *task);
 void task_add_passes(Task *task, HeaderList *headers);
 void task_disown(TaskOwned *owned); // no effect when not owned
 

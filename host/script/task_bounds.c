@@ -31,7 +31,7 @@ int task_refuse_call(Task *task, lua_State *L)
   const TaskEvents *events = task->root->events;
   if (events->has_left && events->has_left(task->root))
     return push_failure(L, "cancelled", "the client left");
-  if (events->passes && !events->passes(task->root))
+  if (!task_passes(task))
     return push_failure(L, "loop_detected",
                         "the request came by too often (limits.plugin_passes): calls of the "
                         "plugin's lead back to it");
@@ -45,11 +45,16 @@ int task_refuse_call(Task *task, lua_State *L)
                                                     : "a request may have 64 calls open at a time");
 }
 
-void task_add_passes(Task *task, HeaderList *headers)
+const char *task_passes(Task *task)
 {
   const TaskEvents *events = task->root->events;
-  const char *passes = events->passes ? events->passes(task->root) : NULL;
-  if (passes)
+  return events->passes ? events->passes(task->root) : "";
+}
+
+void task_add_passes(Task *task, HeaderList *headers)
+{
+  const char *passes = task_passes(task);
+  if (passes && *passes)
     header_list_add(headers, span_of("CDN-Loop"), span_of(passes));
 }
 

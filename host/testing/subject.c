@@ -25,7 +25,7 @@ static HttpServer *make_server(Subject *subject, const HttpHandler *handler, voi
 // --- reverse calls -------------------------------------------------------------------------------
 
 // The backend `local` is played like the others: each piece of its answer is a frame.
-static Stream *open_local(void *context, const char *kind, Span body)
+static Stream *open_local(void *context, const char *kind, Span body, const char *passes)
 {
   Subject *subject = context;
   char url[120];
@@ -35,6 +35,7 @@ static Stream *open_local(void *context, const char *kind, Span body)
                       .body_len = body.len,
                       .decoder = BODY_FRAMES,
                       .times = subject->runtime.client_times };
+  (void)passes;
   snprintf(url, sizeof url, "http://127.0.0.1:%d/local/%.40s", http_server_port(subject->upstream),
            kind);
   return client_open(subject->runtime.client, &call);

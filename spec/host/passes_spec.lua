@@ -9,7 +9,8 @@ version: 0.0.1
 type: plugin
 author: spec
 name: circle
-resource: { permission: { network: true, model: { enabled: true, llm: true } } }
+resource: { permission: { network: true, app: { enabled: true },
+  model: { enabled: true, llm: true } } }
 plugins:
   endpoints:
     - { path: /round, method: GET, extra: { lua: { source: round.lua } } }
@@ -17,6 +18,7 @@ plugins:
     - { path: /way, method: GET, extra: { lua: { source: way.lua } } }
     - { path: /pass, method: GET, extra: { lua: { source: pass.lua } } }
     - { path: /own, method: GET, extra: { lua: { source: own.lua } } }
+    - { path: /flow, method: GET, extra: { lua: { source: flow.lua } } }
     - { path: /ask, method: GET, extra: { lua: { source: ask.lua } } }
 ]]
 
@@ -28,6 +30,19 @@ return function(self, request)
   local reply = self.session.http:get(request.url)
   return reply.status == 508 and "1" or tostring(tonumber(reply.body) + 1)
 end]],
+  ["plugins/circle/flow.lua"] = [[
+return function(self, request)
+  return self.session.app.workflow:invoke {
+    app_id = "round", inputs = { url = request.url }, response_mode = "blocking",
+  }.data.outputs.depth
+end]],
+  ["apps/round.lua"] = [[
+return {
+  run = function(session, inputs)
+    local reply = session.http:get(inputs.url)
+    return { depth = reply.status == 200 and tostring(tonumber(reply.body) + 1) or "1" }
+  end,
+}]],
   ["plugins/circle/after.lua"] = [[
 return function(self, request)
   local url = request.url
@@ -62,6 +77,7 @@ describe("a plugin whose calls lead back to it", function()
       files = FILES,
       config = {
         plugins = { "plugins" }, http = { allow = { "127.0.0.1" } }, limits = { plugin_passes = 3 },
+        apps = { round = { mode = "workflow", source = "apps/round.lua" } },
         backends = { fake = { type = "openai", url = model.url } },
         endpoints = { { plugin = "circle", hook_id = "circle" } },
       },
@@ -84,6 +100,10 @@ describe("a plugin whose calls lead back to it", function()
     assert.same({ 508, "loop_detected" }, { reply.status, cjson.decode(reply.body).error.code })
     local record = server:wait_record({ msg = "plugin failed", code = "loop_detected" }, 5)
     assert.matches("limits.plugin_passes", record.error, 1, true)
+  end)
+
+  it("comes to an end when an app makes the calls for it", function()
+    assert.equal("3", get("/flow").body)
   end)
 
   it("comes to an end when it calls after its reply, too", function()
