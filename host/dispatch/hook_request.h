@@ -34,8 +34,8 @@ struct HookRequest {
   char *decoded_path;     // its bytes where they are not the request's own; else NULL
   uint32_t declaration;   // index in the package
   uint32_t capture_count;
-  Capture *captures; // of the path, until the handler has them; NULL: none
-  ReplyMode mode;
+  Capture *captures;         // of the path, until the handler has them; NULL: none
+  uint8_t mode;              // ReplyMode
   bool is_begun;             // the head is out
   bool is_waiting;           // for the client to read
   bool has_left;             // the client: a call was refused for that
@@ -44,12 +44,12 @@ struct HookRequest {
   bool is_finished;          // the reply was ended before the task: session:after_response goes on
   bool is_queued;            // until the plugin has room, see care.h; no task yet
   int status;                // REPLY_RAW, REPLY_SSE: of the head to come
+  uint32_t pass_count;       // how often it came by before
   const char *told;          // code of the failure that is in the log; NULL: none
   int64_t length;            // of a streamed body when the plugin knows it, else -1
   HeaderList headers;        // of the head to come
   Charge body, unsent;       // to the state: what came, and what waits for the client
   char *passes;              // see passes.h; NULL: not asked for yet
-  uint32_t pass_count;       // how often it came by before
   Timer deadline;            // to the head, then between pieces
   Suspect *probe;            // this request tries a plugin that was in quarantine; else NULL
   HookRequest *next, **link; // in dispatch->hooks, or among the free ones
