@@ -12,7 +12,23 @@
 
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
 
-typedef enum { LOG_END, LOG_STRING, LOG_BYTES, LOG_INTEGER, LOG_REAL, LOG_BOOL } LogFieldType;
+typedef enum {
+  LOG_END,
+  LOG_STRING,
+  LOG_BYTES,
+  LOG_INTEGER,
+  LOG_REAL,
+  LOG_BOOL,
+  LOG_READY,
+} LogFieldType;
+
+// Fields that stand together in record after record: their JSON, made once. See log_make_ready.
+typedef struct {
+  uint64_t secrets; // of which time; 0: of none
+  uint16_t count;   // of fields
+  uint16_t len;
+  char json[256];
+} LogReady;
 
 typedef struct {
   LogFieldType type;
@@ -22,9 +38,10 @@ typedef struct {
   const char *key;
   const char *text; // LOG_STRING, LOG_BYTES
   union {
-    size_t len;      // LOG_BYTES
-    double number;   // LOG_REAL
-    int64_t integer; // LOG_INTEGER, LOG_BOOL
+    size_t len;            // LOG_BYTES
+    double number;         // LOG_REAL
+    int64_t integer;       // LOG_INTEGER, LOG_BOOL
+    const LogReady *ready; // LOG_READY: the fields behind this one
   };
 } LogField;
 
@@ -52,6 +69,10 @@ typedef struct {
   {                                                                                                \
     .type = LOG_REAL, LOG_KEY(k), .number = (v)                                                    \
   }
+#define LOG_MADE(r)                                                                                \
+  {                                                                                                \
+    .type = LOG_READY, .key = "", .ready = (r)                                                     \
+  }
 #define LOG_LAST                                                                                   \
   {                                                                                                \
     .type = LOG_END                                                                                \
@@ -68,6 +89,11 @@ void log_write(LogLevel level, const char *message, const LogField *fields); // 
 // From now on this text is masked in every record (see mask.h); counted: log_show ends one of them.
 void log_hide(Span secret);
 void log_show(Span secret);
+// Makes the JSON of `count` fields, so that LOG_MADE(ready) before the same fields stands for them;
+// where they hold a secret, or have not room, nothing is made, and they are taken one by one. The
+// same goes for what was made before another text was hidden: log_is_made then says no.
+void log_make_ready(LogReady *ready, const LogField *fields, uint32_t count);
+bool log_is_made(const LogReady *ready);
 // Appends what somebody else wrote as it may stand in a record: what was hidden and what looks
 // secret is masked, and it is cut to `most` bytes after that.
 void log_clean(Span text, size_t most, Buffer *out);

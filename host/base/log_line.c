@@ -39,6 +39,7 @@ static void put_text(const char *text);
 static bool add_own(LogLevel level, const char *message, const LogField *fields);
 static void begin_json(LogLevel level, const char *message);
 static void begin_pretty(LogLevel level, const char *message);
+static uint32_t add_ready(const LogReady *ready);
 static bool add_usual(const LogField *field);
 static void add_field(const LogField *field);
 static void put_value(const LogField *field);
@@ -58,7 +59,9 @@ void log_line_add(Buffer *lines, const LogStyle *as, LogLevel level, const char 
   else
     begin_json(level, message);
   for (; fields && fields->type != LOG_END; fields++) {
-    if (style->is_pretty || !add_usual(fields))
+    if (fields->type == LOG_READY)
+      fields += add_ready(fields->ready);
+    else if (style->is_pretty || !add_usual(fields))
       add_field(fields);
   }
   out.end += TAIL_BYTES;
@@ -67,6 +70,19 @@ void log_line_add(Buffer *lines, const LogStyle *as, LogLevel level, const char 
   put_text(style->is_pretty ? "\n" : "}\n");
   lines->len = (size_t)(out.at - lines->bytes);
   *out.at = '\0';
+}
+
+size_t log_line_fields(char *to, size_t room, const LogField *fields, uint32_t count)
+{
+  static const LogStyle json;
+  uint32_t i;
+  style = &json;
+  out.at = to;
+  out.end = to + room;
+  out.is_cut = false;
+  for (i = 0; i < count; i++)
+    add_field(&fields[i]);
+  return out.is_cut ? 0 : (size_t)(out.at - to);
 }
 
 // Whole, or not at all.
@@ -289,6 +305,16 @@ static bool add_own(LogLevel level, const char *message, const LogField *fields)
   return is_own;
 }
 
+// How many fields it stood for.
+static uint32_t add_ready(const LogReady *ready)
+{
+  if (style->is_pretty || (size_t)(out.end - out.at) < sizeof ready->json)
+    return 0;
+  memcpy(out.at, ready->json, ready->len);
+  out.at += ready->len;
+  return ready->count;
+}
+
 // A field of JSON that fits, and whose text needs no escape, as nearly all. False: another one, and
 // nothing was added.
 static bool add_usual(const LogField *field)
@@ -376,6 +402,7 @@ static void put_value(const LogField *field)
   case LOG_BOOL:
     put_text(field->integer ? "true" : "false");
     break;
+  case LOG_READY:
   case LOG_END:
     break;
   }

@@ -15,4 +15,7 @@ typedef struct {
 void log_line_add(Buffer *lines, const LogStyle *style, LogLevel level, const char *message,
                   const LogField *fields);
 
+// Writes what the fields are in a line of JSON; returns the length, or 0 where they do not fit.
+size_t log_line_fields(char *to, size_t room, const LogField *fields, uint32_t count);
+
 #endif

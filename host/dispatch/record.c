@@ -10,16 +10,18 @@
 #include "../base/metrics.h"
 #include "forwarded.h"
 
-enum { MAX_LOGGED_PATH = 1024, KNOWN_SERIES = 64 };
+enum { MAX_LOGGED_PATH = 1024, READY_FIELDS = 4, KNOWN_COUNT = 64 };
 
-// The series of requests that came lately, so that most need no search. A generation's serial is
-// never used again, and methods are literals of the parser.
+// What requests that came lately had in common, so that most need no search for their series, and
+// no making of these fields of the log. A generation's serial is never used again, and methods are
+// literals of the parser.
 typedef struct {
   uint64_t serial;
   const char *method;
   uint32_t declaration;
   int status;
   MetricSeries *series;
+  LogReady ready; // plugin, route, method, status
 } Known;
 
 static MetricSeries *find_series(const Request *request, const Package *package, const char *route)
@@ -32,31 +34,37 @@ static MetricSeries *find_series(const Request *request, const Package *package,
                         request->status);
 }
 
-static MetricSeries *series_of(const Request *request, const HookRequest *hook)
+static Known *known_of(const Request *request, const HookRequest *hook)
 {
-  static Known known[KNOWN_SERIES];
+  static Known known[KNOWN_COUNT], nowhere;
   const Package *package;
   uint64_t serial;
   Known *place;
-  if (!hook)
-    return find_series(request, NULL, "");
+  if (!hook) {
+    nowhere.series = find_series(request, NULL, "");
+    return &nowhere;
+  }
   package = generation_package(hook->generation);
   serial = generation_serial(hook->generation);
-  place = &known[(serial * 7 + hook->declaration + (unsigned)request->status) % KNOWN_SERIES];
+  place = &known[(serial * 7 + hook->declaration + (unsigned)request->status) % KNOWN_COUNT];
   if (!fast_paths_are_on() || place->serial != serial || place->declaration != hook->declaration ||
-      place->status != request->status || place->method != request->method.at)
-    *place = (Known){ serial, request->method.at, hook->declaration, request->status,
-                      find_series(request, package,
-                                  package->declarations[hook->declaration].rule->text) };
-  return place->series;
+      place->status != request->status || place->method != request->method.at) {
+    place->serial = serial;
+    place->method = request->method.at;
+    place->declaration = hook->declaration;
+    place->status = request->status;
+    place->series =
+        find_series(request, package, package->declarations[hook->declaration].rule->text);
+    place->ready.secrets = 0;
+  }
+  return place;
 }
 
 // For /metrics. Endpoints are no labels: there may be very many, and their ids are secrets.
-static void count_request(const Request *request, const HookRequest *hook, const char *ended_by,
+static void count_request(const Request *request, MetricSeries *series, const char *ended_by,
                           uint64_t now)
 {
   uint64_t start = request->started_us;
-  MetricSeries *series = series_of(request, hook);
   atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
   metrics_observe(&series->duration, now > start ? now - start : 0);
   if (request->first_byte_us)
@@ -82,7 +90,7 @@ static Span path_for_log(const Request *request, const HookRequest *hook, Buffer
 }
 
 static void log_request(const Dispatch *dispatch, const Request *request, const HookRequest *hook,
-                        const char *ended_by, uint64_t now)
+                        LogReady *ready, const char *ended_by, uint64_t now)
 {
   Forwarded forwarded;
   const Package *package = hook ? generation_package(hook->generation) : NULL;
@@ -90,12 +98,13 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
   Span path = path_for_log(request, hook, &made);
   LogField fields[] = {
     LOG_KNOWN("request_id", request->id),
+    LOG_MADE(ready),
     LOG_KNOWN("plugin", package ? package->name : "-"),
-    LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
     LOG_KNOWN("route", package ? package->declarations[hook->declaration].rule->text : "-"),
     LOG_B("method", request->method.at, request->method.len),
-    LOG_B("path", path.at, path.len),
     LOG_I("status", request->status),
+    LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
+    LOG_B("path", path.at, path.len),
     LOG_R("dur_ms", ms_between(request->started_us, now)),
     LOG_R("ttfb_ms", ms_between(request->started_us, request->first_byte_us)),
     LOG_I("bytes_in", request->body.len),
@@ -104,6 +113,8 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
     LOG_KNOWN("term", ended_by),
     LOG_LAST,
   };
+  if (hook && fast_paths_are_on() && !log_is_made(ready))
+    log_make_ready(ready, fields + 2, READY_FIELDS);
   forwarded_read(&dispatch->config.proxies, request, &forwarded);
   log_write(LOG_INFO, "request", fields);
   buffer_free(&made);
@@ -113,7 +124,8 @@ void record_request(const Dispatch *dispatch, const Request *request, const Hook
                     const char *ended_by)
 {
   uint64_t now = host_clock.monotonic_us();
+  Known *known = known_of(request, hook);
   if (log_wants(LOG_INFO))
-    log_request(dispatch, request, hook, ended_by, now);
-  count_request(request, hook, ended_by, now);
+    log_request(dispatch, request, hook, &known->ready, ended_by, now);
+  count_request(request, known->series, ended_by, now);
 }

@@ -119,17 +119,19 @@ class Unpacked(Peer):
     they would start services, and nginx's LuaJIT conflicts with the one that others need."""
 
     packages = []
+    unpacked = None  # another one with the same packages
 
     def unpack(self):
         """Fetches the packages and what they need that the machine has not; gives their folder."""
-        root = os.path.join(self.dir, "root")
+        folder = os.path.join(OUT, self.unpacked or self.name)
+        root = os.path.join(folder, "root")
         if os.path.exists(os.path.join(root, "complete")):
             return root
         if not shutil.which("apt-get"):
             raise Unavailable("no apt-get to fetch its packages with")
-        debs = os.path.join(self.dir, "debs")
-        for folder in (debs, root):
-            shutil.rmtree(folder, ignore_errors=True)
+        debs = os.path.join(folder, "debs")
+        for old in (debs, root):
+            shutil.rmtree(old, ignore_errors=True)
         os.makedirs(os.path.join(debs, "partial"))
         fetch = subprocess.run(
             ["apt-get", "--quiet", "--quiet", "--yes", "--download-only", "--reinstall",

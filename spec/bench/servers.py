@@ -15,6 +15,7 @@ class Nginx(Unpacked):
     name = "nginx-lua"
     lacks = {"greedy": "the first computing stream lets no other request in"}
     packages = ["nginx", "libnginx-mod-http-lua", "lua-cjson"]
+    log_format = "combined"
 
     def set_up(self):
         root = self.unpack()
@@ -28,13 +29,19 @@ class Nginx(Unpacked):
                       affinity=1 << SERVER_CORE, lua=f"{root}/usr/share/lua/5.1",
                       here=os.path.abspath(f"{HERE}/nginx"), cpath=f"{libraries}/lua/5.1/?.so",
                       assets=os.path.abspath(f"{HERE}/plugin/_assets"),
-                      port=self.port, upstream=self.upstream_port)
+                      format=self.log_format, port=self.port, upstream=self.upstream_port)
         self.environment = {"LD_LIBRARY_PATH": self.library_path(root)}
         self.command = [f"{root}/usr/sbin/nginx", "-p", self.dir, "-c", config]
 
     def version(self):
         return subprocess.run([self.command[0], "-v"], capture_output=True, text=True, check=True,
                               env={**os.environ, **self.environment}).stderr.strip()
+
+
+class NginxJsonLog(Nginx):
+    """nginx that writes of a request what the host writes: four times as many bytes."""
+    name, unpacked, only = "nginx-lua-json-log", "nginx-lua", {"hello"}
+    log_format = "record"
 
 
 class Haproxy(Unpacked):
@@ -132,4 +139,4 @@ class Bare(Peer):
                                          capture_output=True, text=True).stdout.strip()
 
 
-PEERS = {peer.name: peer for peer in (Host, Bare, Nginx, Haproxy, Node, Werkzeug)}
+PEERS = {peer.name: peer for peer in (Host, Bare, Nginx, NginxJsonLog, Haproxy, Node, Werkzeug)}
