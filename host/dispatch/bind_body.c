@@ -45,15 +45,38 @@ static int push_json(lua_State *L, HookRequest *hook, Span text)
   return 1;
 }
 
+typedef struct {
+  HookRequest *hook;
+  Span text;
+} Document;
+
+static int push_document(lua_State *L)
+{
+  const Document *document = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  return push_json(L, document->hook, document->text);
+}
+
+// As push_json, and its time is not counted, whatever it raises.
+static int push_uncounted(lua_State *L, Document document)
+{
+  int top = lua_gettop(L), rc;
+  luaL_checkstack(L, 2, "cannot decode");
+  lua_pushcfunction(L, push_document);
+  lua_pushlightuserdata(L, &document);
+  deadline_pause();
+  rc = lua_pcall(L, 1, LUA_MULTRET, 0);
+  deadline_resume();
+  return rc == 0 ? lua_gettop(L) - top : lua_error(L);
+}
+
 // json(handle): the body decoded as by host.json.decode_plain, or nil, status, code, message. The
 // time of the first one is the client's doing, so the code is not stopped for it.
 int l_json(lua_State *L)
 {
   HookRequest *hook = request_of_handle(L);
-  bool is_counted;
   Buffer *body;
   Span text;
-  int results;
   if (!hook)
     return request_push_closed(L);
   body = &hook->request->body;
@@ -62,12 +85,8 @@ int l_json(lua_State *L)
   text = (Span){ body->bytes, body->len };
   if (text.len >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0) // a byte order mark
     text = (Span){ text.at + 3, text.len - 3 };
-  is_counted = hook->is_decoded || text.len < LARGE_BODY;
+  if (hook->is_decoded || text.len < LARGE_BODY)
+    return push_json(L, hook, text);
   hook->is_decoded = true;
-  if (!is_counted)
-    deadline_pause();
-  results = push_json(L, hook, text);
-  if (!is_counted)
-    deadline_resume();
-  return results;
+  return push_uncounted(L, (Document){ hook, text });
 }

@@ -22,7 +22,8 @@ void deadline_begin(lua_State *L, uint32_t limit_ms, lua_Hook hook);
 // It is over; takes the hook away.
 void deadline_end(void);
 // What the running slice does between these two is not counted: work that a client caused, not the
-// code, and that is bounded otherwise. An error may jump over the second.
+// code, and that is bounded otherwise. No error may jump over the second: the code would have the
+// time.
 void deadline_pause(void);
 void deadline_resume(void);
 // Whether the running slice has used up its time; for the hook.

@@ -14,6 +14,7 @@ plugins:
     - endpoints:
         - { path: /count, method: POST, extra: { lua: { source: count.lua } } }
         - { path: /again, method: POST, extra: { lua: { source: again.lua } } }
+        - { path: "/deep/<int:depth>", method: POST, extra: { lua: { source: deep.lua } } }
         - { path: /keep, method: POST, extra: { lua: { source: keep.lua } } }
 ]],
   ["plugins/reader/count.lua"] = [[
@@ -21,6 +22,16 @@ return function(_, request) return tostring(#request:get_json "array") end]],
   ["plugins/reader/again.lua"] = [[
 return function(_, request)
   while true do request:get_json { silent = true } end
+end]],
+  ["plugins/reader/deep.lua"] = [[
+local function down(depth, fn)
+  if depth > 0 then return (down(depth - 1, fn)) end
+  return (fn())
+end
+return function(_, request, values)
+  local is_read, read = pcall(down, values.depth, function() return request:get_json "array" end)
+  while request.args.goes_on do end
+  return is_read and type(read) == "table" and "read" or "raised"
 end]],
   ["plugins/reader/keep.lua"] = [[
 local kept = {}
@@ -109,5 +120,19 @@ describe("a body of JSON", function()
       { reply.status, cjson.decode(reply.body).error.code })
     assert.is_string(reply.headers["retry-after"])
     assert_unharmed()
+  end)
+
+  it("that raises while it is decoded leaves the code no more time than it has", function()
+    start {}
+    local json = ("["):rep(100) .. '"' .. ("x"):rep(70000) .. '"' .. ("]"):rep(100)
+    local fits, raises = 0, 65536
+    while raises - fits > 1 do
+      local depth = math.floor((fits + raises) / 2)
+      if post("/deep/" .. depth, json).body == "read" then fits = depth else raises = depth end
+    end
+    assert.is_true(fits > 0)
+    local reply = post("/deep/" .. raises .. "?goes_on=1", json)
+    assert.same({ 500, "plugin_cpu_limit" },
+      { reply.status, cjson.decode(reply.body).error.code })
   end)
 end)
