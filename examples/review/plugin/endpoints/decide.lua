@@ -22,13 +22,15 @@ function Decide:invoke(request, values, settings)
   local session, token, decision = self.session, request.args.token, values.decision
   local draft, bytes = drafts.find(session, token)
   local is_first = draft and decide(session, token, draft, bytes, decision)
-  if not is_first then draft = drafts.find(session, token) end
+  if not is_first then draft, bytes = drafts.find(session, token) end
   if not draft then return show(nil) end
   -- After the reply, where the client cannot end it. Also for who comes late: the first may have
   -- been cut off before it came to this, and only one can claim the draft.
   if decision == "accept" and draft.state == "accepted" then
     session:after_response(function() publish(session, token, settings.publisher.app_id) end)
-    if drafts.is_stalled(draft) then is_first = true end -- pressed to try again
+    if drafts.is_stalled(draft) then -- pressed to try again
+      is_first = drafts.restart(session, token, bytes, draft)
+    end
   end
   if not is_first then return show(draft, token, true) end
   return moonhook.Response.redirect("review?token=" .. token, 303)

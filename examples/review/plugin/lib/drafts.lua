@@ -68,4 +68,10 @@ function drafts.is_stalled(draft)
     or (draft.claimed_until or draft.decided_at + START_S) < moonhook.time()) or false
 end
 
+--- Takes back that it is stalled, so that the page that follows says so.
+function drafts.restart(session, token, bytes, draft)
+  draft.has_failed, draft.claimed_until, draft.decided_at = nil, nil, moonhook.time()
+  return drafts.change(session, token, bytes, draft)
+end
+
 return drafts
