@@ -47,14 +47,14 @@ describe("session.storage while another process locks the database", function()
     local finish = {}
     for i = 1, 5 do finish[i] = send(storage.request(server, "shelf", "set", "k" .. i, "x")) end
     for _ = 1, 20 do
-      assert.is_true(probe_seconds(server) < 0.25)
+      assert.is_true(probe_seconds(server) < 1)
       assert.equal("x", call(server, "shelf", "get", "there"))
     end
     for i = 1, 5 do
       local reply, took = finish[i]()
       local _, err = storage.result(reply)
       assert.equal("storage_unavailable", err.code)
-      assert.is_true(took > 1.9 and took < 3, took)
+      assert.is_true(took > 1.9 and took < 10, took)
     end
     db:run "ROLLBACK"
     assert.is_true(set(server, "shelf", "k1", "x"))
