@@ -126,10 +126,10 @@ int http_bind(const char *host, int port, Err *err);
 int http_bound_port(int fd); // 0: it is none
 
 // Serves what comes to the listening socket `fd`, which it takes: it is closed after an error, too.
-// Other limits from now on, for the connections that there are, too.
-void http_server_set_limits(HttpServer *server, const HttpLimits *limits);
 HttpServer *http_server_new(Loop *loop, int fd, const HttpLimits *limits,
                             const HttpHandler *handler, void *context, Err *err);
+// Other limits from now on, for the connections that there are, too.
+void http_server_set_limits(HttpServer *server, const HttpLimits *limits);
 // Shares the socket with other processes: `may_accept` (NULL: always) says whether the next
 // connection is for this one, `gauge` is kept at the number of its connections.
 void http_server_share(HttpServer *server, bool (*may_accept)(const HttpServer *server),

@@ -15,7 +15,7 @@ struct BlockChunk {
 static void *cut(Blocks *blocks, size_t size)
 {
   void *block;
-  size = (size + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP;
+  size = blocks_list(size) * BLOCK_STEP;
   if ((size_t)(blocks->end - blocks->at) < size) {
     BlockChunk *chunk = malloc(CHUNK_BYTES);
     if (!chunk)
@@ -50,8 +50,7 @@ static void give(Blocks *blocks, void *block, size_t size)
 
 static bool are_of_one_list(size_t a, size_t b)
 {
-  return a <= BLOCKS_MOST_BYTES && b <= BLOCKS_MOST_BYTES &&
-         (a + BLOCK_STEP - 1) / BLOCK_STEP == (b + BLOCK_STEP - 1) / BLOCK_STEP;
+  return a <= BLOCKS_MOST_BYTES && b <= BLOCKS_MOST_BYTES && blocks_list(a) == blocks_list(b);
 }
 
 static void *move(Blocks *blocks, void *block, size_t old_size, size_t new_size)

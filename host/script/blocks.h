@@ -26,10 +26,16 @@ typedef struct {
   BlockChunk *chunks;
 } Blocks;
 
+// Which list holds blocks of this size: of how many steps they are.
+static inline size_t blocks_list(size_t size)
+{
+  return (size + BLOCK_STEP - 1) / BLOCK_STEP;
+}
+
 // A new block from the list of its size; NULL: the list is empty, or the size has none.
 static inline void *blocks_pop(Blocks *blocks, size_t size)
 {
-  size_t list = (size + BLOCK_STEP - 1) / BLOCK_STEP;
+  size_t list = blocks_list(size);
   void *block = size <= BLOCKS_MOST_BYTES ? blocks->free[list] : NULL;
   if (block) {
     memcpy(&blocks->free[list], block, sizeof(void *));
@@ -41,7 +47,7 @@ static inline void *blocks_pop(Blocks *blocks, size_t size)
 // Gives a block of 1 to BLOCKS_MOST_BYTES bytes back.
 static inline void blocks_push(Blocks *blocks, void *block, size_t size)
 {
-  size_t list = (size + BLOCK_STEP - 1) / BLOCK_STEP;
+  size_t list = blocks_list(size);
   memcpy(block, &blocks->free[list], sizeof(void *));
   blocks->free[list] = block;
 }
