@@ -128,7 +128,7 @@ def markdown(result):
     return "\n".join([
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Linux "
         f"{machine['kernel']}, load before {machine['load_before']:.1f}; {machine['date']}. "
-        f"{'; '.join(result['versions'].values())}.",
+        f"{'; '.join(dict.fromkeys(result['versions'].values()))}.",
         f"{result['rounds'] * result['seconds']} rounds of 1 s each, the servers in turn (paced: "
         f"{result['rounds']} of {result['seconds']} s); medians, in "
         "brackets the least and the most. A ratio below 1 in CPU, above 1 in rate, is in "
