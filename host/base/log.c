@@ -2,12 +2,12 @@
 // nothing here waits for a reader.
 #include "log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,10 +37,7 @@ static struct {
   Buffer lines; // whole lines only
   uint64_t dropped, dropped_told;
   uint64_t flushed_ms;
-  _Atomic uint64_t secrets; // another number when another text is hidden
-} the_log = {
-  .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .least = LOG_INFO, .secrets = 1
-};
+} the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .least = LOG_INFO };
 
 static bool write_out(const char *bytes, size_t len, size_t *written);
 static void tell_dropped(void);
@@ -105,7 +102,6 @@ void log_hide(Span secret)
 {
   pthread_mutex_lock(&the_log.lock);
   mask_add(secret);
-  the_log.secrets++;
   pthread_mutex_unlock(&the_log.lock);
 }
 
@@ -154,33 +150,20 @@ static bool has_secret(const char *message, const LogField *fields)
   if (mask_is_empty())
     return false;
   for (; fields && fields->type != LOG_END; fields++) {
-    if (fields->type != LOG_READY) {
-      if (mask_finds(text_to_search(fields)))
-        return true;
-    } else if (log_is_made(fields->ready)) {
-      fields += fields->ready->count;
-    }
+    if (mask_finds(text_to_search(fields)))
+      return true;
   }
   return mask_finds(span_of(message));
-}
-
-bool log_is_made(const LogReady *ready)
-{
-  return ready->secrets == atomic_load_explicit(&the_log.secrets, memory_order_relaxed);
 }
 
 void log_make_ready(LogReady *ready, const LogField *fields, uint32_t count)
 {
   uint32_t i;
-  bool is_secret = false;
-  pthread_mutex_lock(&the_log.lock);
   for (i = 0; i < count; i++)
-    is_secret |= mask_finds(text_to_search(&fields[i]));
-  ready->len = 0;
-  if (!is_secret)
-    ready->len = (uint16_t)log_line_fields(ready->json, sizeof ready->json, fields, count);
+    assert(!text_to_search(&fields[i]).at);
+  pthread_mutex_lock(&the_log.lock);
+  ready->len = (uint16_t)log_line_fields(ready->json, sizeof ready->json, fields, count);
   ready->count = ready->len > 0 ? (uint16_t)count : 0;
-  ready->secrets = the_log.secrets;
   pthread_mutex_unlock(&the_log.lock);
 }
 
@@ -189,14 +172,11 @@ static void add_masked_line(LogLevel level, const char *message, const LogField 
 {
   LogField masked[MAX_FIELDS + 1];
   Buffer kept[MAX_FIELDS + 1] = { { 0 } };
-  static const LogReady nothing;
   uint32_t count = 0, i;
   for (; fields && fields[count].type != LOG_END && count < MAX_FIELDS; count++) {
     LogField *field = &masked[count];
     *field = fields[count];
-    if (field->type == LOG_READY)
-      field->ready = &nothing;
-    else if (mask_secrets(text_to_search(field), &kept[count])) {
+    if (mask_secrets(text_to_search(field), &kept[count])) {
       field->type = LOG_BYTES;
       field->text = kept[count].bytes;
       field->len = kept[count].len;

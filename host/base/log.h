@@ -22,10 +22,10 @@ typedef enum {
   LOG_READY,
 } LogFieldType;
 
-// Fields that stand together in record after record: their JSON, made once. See log_make_ready.
+// Fields that stand together in record after record and cannot hold a secret: their JSON, made
+// once. Zero-initialised: not made.
 typedef struct {
-  uint64_t secrets; // of which time; 0: of none
-  uint16_t count;   // of fields
+  uint16_t count; // of fields
   uint16_t len;
   char json[256];
 } LogReady;
@@ -89,11 +89,9 @@ void log_write(LogLevel level, const char *message, const LogField *fields); // 
 // From now on this text is masked in every record (see mask.h); counted: log_show ends one of them.
 void log_hide(Span secret);
 void log_show(Span secret);
-// Makes the JSON of `count` fields, so that LOG_MADE(ready) before the same fields stands for them;
-// where they hold a secret, or have not room, nothing is made, and they are taken one by one. The
-// same goes for what was made before another text was hidden: log_is_made then says no.
+// Makes the JSON of `count` fields, all numbers or known, so that LOG_MADE(ready) before the same
+// fields stands for them. Where they have not room nothing is made, and they are taken one by one.
 void log_make_ready(LogReady *ready, const LogField *fields, uint32_t count);
-bool log_is_made(const LogReady *ready);
 // Appends what somebody else wrote as it may stand in a record: what was hidden and what looks
 // secret is masked, and it is cut to `most` bytes after that.
 void log_clean(Span text, size_t most, Buffer *out);

@@ -10,7 +10,12 @@
 #include "../base/metrics.h"
 #include "forwarded.h"
 
-enum { MAX_LOGGED_PATH = 1024, READY_FIELDS = 4, KNOWN_COUNT = 64 };
+enum {
+  MAX_LOGGED_PATH = 1024,
+  KNOWN_COUNT = 64,
+  READY_FIRST = 2, // where log_request has the fields that are made once
+  READY_FIELDS = 3,
+};
 
 // What requests that came lately had in common, so that most need no search for their series, and
 // no making of these fields of the log. A generation's serial is never used again, and methods are
@@ -21,7 +26,7 @@ typedef struct {
   uint32_t declaration;
   int status;
   MetricSeries *series;
-  LogReady ready; // plugin, route, method, status
+  LogReady ready; // plugin, route, status
 } Known;
 
 static MetricSeries *find_series(const Request *request, const Package *package, const char *route)
@@ -49,13 +54,13 @@ static Known *known_of(const Request *request, const HookRequest *hook)
   place = &known[(serial * 7 + hook->declaration + (unsigned)request->status) % KNOWN_COUNT];
   if (!fast_paths_are_on() || place->serial != serial || place->declaration != hook->declaration ||
       place->status != request->status || place->method != request->method.at) {
-    place->serial = serial;
-    place->method = request->method.at;
-    place->declaration = hook->declaration;
-    place->status = request->status;
-    place->series =
-        find_series(request, package, package->declarations[hook->declaration].rule->text);
-    place->ready.secrets = 0;
+    *place = (Known){
+      .serial = serial,
+      .method = request->method.at,
+      .declaration = hook->declaration,
+      .status = request->status,
+      .series = find_series(request, package, package->declarations[hook->declaration].rule->text),
+    };
   }
   return place;
 }
@@ -101,8 +106,8 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
     LOG_MADE(ready),
     LOG_KNOWN("plugin", package ? package->name : "-"),
     LOG_KNOWN("route", package ? package->declarations[hook->declaration].rule->text : "-"),
-    LOG_B("method", request->method.at, request->method.len),
     LOG_I("status", request->status),
+    LOG_B("method", request->method.at, request->method.len),
     LOG_S("endpoint", hook ? hook->endpoint->name : "-"),
     LOG_B("path", path.at, path.len),
     LOG_R("dur_ms", ms_between(request->started_us, now)),
@@ -113,8 +118,8 @@ static void log_request(const Dispatch *dispatch, const Request *request, const 
     LOG_KNOWN("term", ended_by),
     LOG_LAST,
   };
-  if (hook && fast_paths_are_on() && !log_is_made(ready))
-    log_make_ready(ready, fields + 2, READY_FIELDS);
+  if (hook && fast_paths_are_on() && ready->len == 0)
+    log_make_ready(ready, fields + READY_FIRST, READY_FIELDS);
   forwarded_read(&dispatch->config.proxies, request, &forwarded);
   log_write(LOG_INFO, "request", fields);
   buffer_free(&made);
